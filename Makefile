@@ -1,0 +1,41 @@
+# make setup | run | test | test-all | bench: each sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.PHONY: setup run test test-all lint format bench clean
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12) and "ai-sci needs Python 3.10-3.12; this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+sandbox:
+	sh scripts/install-sandbox.sh
+
+# The main job on the embedded defaults: scripted session, small real language model, no key, no hub.
+run: setup sandbox
+	$(BIN)/ai-sci run --idea temporal_sae
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint sandbox
+	$(BIN)/pytest -n 2
+
+test-all: lint sandbox
+	$(BIN)/pytest -n 2 -m ''
+
+bench: setup sandbox
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,183 @@
+"""The command line. Heavy imports wait inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import click
+import typer
+
+from experiment.errors import AiSciError, ConfigError
+from experiment.quantities import parse_duration, parse_size
+
+app = typer.Typer(
+    name="ai-sci",
+    help="Autonomous experiments: a language model plans runs for an idea, edits the code, and every outcome is kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[
+    Optional[str], typer.Option(help="Any litellm name, or scripted:FOLDER. Default: AI_SCI_MODEL, else a script.")
+]
+ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")]
+MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
+MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
+TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
+
+
+@app.command()
+def run(
+    idea: Annotated[str, typer.Option(help="Name in the template's ideas.json, or a JSON file with one idea.")],
+    template: TemplateOption = "sae",
+    ideas: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Another file of ideas.")] = None,
+    model: Model = None,
+    api_base: ApiBase = None,
+    max_runs: MaxRuns = None,
+    runs_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")] = Path("runs"),
+    session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The session's name.")] = None,
+    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")] = None,
+    timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
+    memory: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")] = None,
+    disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
+    max_cost: MaxCost = None,
+    max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")] = None,
+    python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
+    sandbox: Annotated[str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")] = "auto",
+    allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
+) -> None:
+    """Work on one idea: baseline, edits, experiments, plots, notes."""
+    from agent import start
+
+    options = start.RunOptions(
+        idea=idea,
+        template=template,
+        ideas_file=ideas,
+        model=model,
+        api_base=api_base,
+        max_runs=max_runs,
+        runs_dir=runs_dir,
+        session=session,
+        overrides=_overrides(set_ or []),
+        timeout=_quantity("--timeout", timeout, parse_duration),
+        memory=_quantity("--memory", memory, parse_size),
+        disk=_quantity("--disk", disk, parse_size),
+        max_cost=max_cost,
+        max_time=_quantity("--max-time", max_time, parse_duration),
+        python=python,
+        sandbox=sandbox,
+        allow_unsandboxed=allow_unsandboxed,
+    )
+    _drive(lambda screen: start.run(options, screen))
+
+
+@app.command()
+def resume(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")],
+    model: Model = None,
+    api_base: ApiBase = None,
+    max_cost: MaxCost = None,
+    max_runs: MaxRuns = None,
+) -> None:
+    """Go on with a session that stopped early."""
+    from agent import start
+
+    options = start.ResumeOptions(model, api_base, max_cost, max_runs)
+    _drive(lambda screen: start.resume(session, options, screen))
+
+
+@app.command()
+def show(
+    session: Annotated[Path, typer.Argument(help="The session's folder.")],
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Where a session stands."""
+    import json as json_format
+
+    from agent.show import as_json, as_text, read_state
+
+    folder = session.resolve()
+    state = read_state(folder)
+    print(json_format.dumps(as_json(folder, state), indent=2) if json else as_text(folder, state))
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")]) -> None:
+    """A new template that runs, to start your own from."""
+    from agent.new import copy_template
+
+    print(copy_template(folder))
+
+
+@app.command()
+def doctor(template: TemplateOption = "sae") -> None:
+    """What this machine can do, and what to fix."""
+    from agent.doctor import examine
+
+    findings = examine(template)
+    for finding in findings:
+        print(finding)
+    if any(finding.blocking for finding in findings):
+        raise typer.Exit(2)
+
+
+def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
+    """Drives a session with a screen; its folder is the last line on stdout."""
+    from agent.screen import open_screen
+    from agent.start import exit_code
+
+    screen = open_screen()
+    try:
+        folder, status = drive(screen)
+    finally:
+        screen.close()
+    print(folder)
+    raise typer.Exit(exit_code(folder, status))
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    overrides = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f'--set takes KEY=VALUE, not "{pair}"')
+        overrides[key.strip()] = value
+    return overrides
+
+
+def _quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+def main() -> None:
+    """The entry point: every error is one clear line."""
+    try:
+        raise SystemExit(app(standalone_mode=False))
+    except AiSciError as error:
+        _fail(str(error), error.exit_code)
+    except click.UsageError as error:
+        _fail(f"{error.format_message()} (see `{error.ctx.command_path if error.ctx else 'ai-sci'} --help`)", 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted before a session was open: the same command can be given again.", 2)
+    except BrokenPipeError:  # `ai-sci show … | head`
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+def _fail(message: str, code: int) -> None:
+    print("ai-sci: " + " ".join(message.split()), file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

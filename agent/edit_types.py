@@ -1,0 +1,45 @@
+"""What the readers of a reply and the planner of edits pass to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class EditRefused(Exception):
+    """A reply whose edits are not applied, none of them. Each reason is a sentence, some with lines of code below it."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change that a reply asks for: `search` becomes `replace`, or the whole file becomes `replace`."""
+
+    kind: str  # "block", "hunk" or "whole"
+    path: str | None  # None: the reply names no file, so the text has to tell
+    search: str
+    replace: str
+    line: int  # of the reply, counting from 1
+    number: int = 0  # among the edits of the reply, counting from 1
+
+    @property
+    def label(self) -> str:
+        """How a refusal calls it."""
+        return f"{LABELS[self.kind]} {self.number} (line {self.line} of the reply)"
+
+
+LABELS = {"block": "Block", "hunk": "Hunk", "whole": "File"}
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, without their ends; splits at nothing but line feeds."""
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return lines
+
+
+def name_list(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(names) if names else "(none)"

@@ -1,0 +1,127 @@
+"""The session's git repository: `git log --oneline` reads as the story of the night."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import AiSciError
+
+LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
+
+# Projections, working copies and the lock: nothing that the history needs.
+_EXCLUDED = ["journal.jsonl", "lock", "log.md", "attempts/*/out/", "attempts/*/work/", "attempts/*/code/", "__pycache__/"]
+
+
+class GitFailed(AiSciError):
+    """git is missing or refused; the session is kept and can be resumed."""
+
+    exit_code = 3
+
+
+class GitLog:
+    """The git side of one session folder. Raises GitFailed when git refuses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # A caller that runs inside a git hook has these set, and git would commit to the wrong repository.
+        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
+            os.environ.pop(name, None)
+
+    def _git(self, *args: str) -> str:
+        try:
+            from git import Git
+            from git.exc import GitCommandError, GitCommandNotFound
+        except ImportError as error:  # GitPython looks for git when it is imported
+            raise GitFailed(f"git cannot be used: {str(error).splitlines()[0]} Install git.") from error
+        try:
+            return Git(str(self.folder)).execute(["git", *args], with_extended_output=False)  # type: ignore[return-value]
+        except GitCommandNotFound as error:
+            raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
+        except GitCommandError as error:
+            detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
+            raise GitFailed(f"git {args[0]} failed in {self.folder}: {detail.splitlines()[0] if detail else error.status}")
+
+    def create(self, files: Iterable[str], message: str) -> str:
+        """A new repository with one commit of `files`. Returns the commit."""
+        self._git("init", "-q", "-b", "main")
+        config = (self.folder / ".git" / "config").open("a")
+        with config:
+            # The user's hooks, signing and line-ending rules have no say in a session.
+            config.write(
+                "[user]\n\tname = ai-sci\n\temail = ai-sci@localhost\n[commit]\n\tgpgsign = false\n"
+                "[core]\n\thooksPath = /dev/null\n\tautocrlf = false\n[gc]\n\tauto = 0\n"
+            )
+        (self.folder / ".git" / "info").mkdir(exist_ok=True)
+        (self.folder / ".git" / "info" / "exclude").write_text("\n".join(_EXCLUDED) + "\n")
+        return self.commit(files, message)
+
+    def commit(
+        self,
+        paths: Iterable[str],
+        message: str,
+        trailers: Mapping[str, Any] | None = None,
+        body: str = "",
+    ) -> str:
+        """Commits `paths` (relative; a folder means everything in it) and returns the commit's hash.
+
+        An outcome that changes no file is a commit too: the log tells it.
+        """
+        existing = [path for path in paths if (self.folder / path).exists()]
+        if existing:
+            self._git("add", "-f", "--", *existing)
+        parts = [message.strip()]
+        if body.strip():
+            parts.append(body.strip())
+        if trailers:
+            parts.append("\n".join(f"{key}: {value}" for key, value in trailers.items()))
+        self._git("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-m", "\n\n".join(parts))
+        return self.head()
+
+    def head(self) -> str:
+        return self._git("rev-parse", "HEAD").strip()
+
+    def restore(self, commit: str, files: Iterable[str]) -> None:
+        """Puts `files` back as they were at `commit`; one that did not exist then is removed."""
+        there = set(self._git("ls-tree", "-r", "--name-only", commit).splitlines())
+        known = [name for name in files if name in there]
+        if known:
+            self._git("checkout", "-q", commit, "--", *known)
+        for name in files:
+            if name not in there:
+                (self.folder / name).unlink(missing_ok=True)
+
+    def rewind(self, commit: str, files: Iterable[str]) -> None:
+        """After a crash: drops what was committed or written but never journalled. Results on disk stay.
+
+        Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
+        """
+        for stale in (self.folder / ".git").glob("*.lock"):
+            stale.unlink()
+        self._git("reset", "-q", commit)
+        self.restore(commit, files)
+
+
+def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, str]]:
+    """The files under `out_dir` that go into git, and the sha256 of those that do not (larger than 1 MiB).
+
+    Paths are relative to `folder`. Symbolic links are neither: what they point to is not the run's.
+    """
+    tracked: list[str] = []
+    hashed: dict[str, str] = {}
+    for path in sorted(out_dir.rglob("*")):
+        if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts or ".home" in path.parts:
+            continue
+        name = str(path.relative_to(folder))
+        if path.stat().st_size <= LARGEST_TRACKED:
+            tracked.append(name)
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        hashed[name] = digest.hexdigest()
+    return tracked, hashed

@@ -1,0 +1,118 @@
+"""The journal: append-only JSON lines, fsynced; the only source of truth of a session."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.events import EVENT_TYPES, Event
+from experiment.errors import AiSciError
+
+
+class JournalError(AiSciError):
+    """The journal cannot be read or written; what is already in it is kept. The session can be resumed."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: `at` is seconds since the epoch."""
+
+    at: float
+    event: Event
+
+
+def encode(entry: Entry) -> bytes:
+    """One line with its newline. ASCII only, so a torn line can never be a torn character."""
+    record: dict[str, Any] = {"at": round(entry.at, 3), "event": entry.event.kind}
+    for field in dataclasses.fields(entry.event):
+        record[field.name] = getattr(entry.event, field.name)
+    return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Entry:
+    """The inverse of `encode`. Raises ValueError on anything else."""
+    try:
+        record = json.loads(line)
+        at = float(record.pop("at"))
+        event_type = EVENT_TYPES[record.pop("event")]
+        known = {field.name for field in dataclasses.fields(event_type)}
+        # A newer version may have added fields; what we know is still true.
+        event = event_type(**{key: value for key, value in record.items() if key in known})
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a journal record: {error}") from error
+    return Entry(at, event)
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """All whole records. A torn last line (a crash in the middle of a write) is left out.
+
+    Raises JournalError when a line before the last one cannot be read.
+    """
+    return _parse(path)[0]
+
+
+def _parse(path: Path) -> tuple[list[Entry], int]:
+    """The entries, and how many bytes of the file they take."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error.strerror}") from error
+    entries: list[Entry] = []
+    whole = 0
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was never finished
+        try:
+            entries.append(decode(line))
+        except ValueError as error:
+            if number == len(lines) - 1 and not lines[-1]:
+                break  # the last line, newline included, but its pages did not all reach the disk
+            raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
+        whole += len(line) + 1
+    return entries, whole
+
+
+class Journal:
+    """An open journal. `append` returns once the record is on the disk."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """Opens or creates `path`, and cuts a torn tail off so that the next record starts on a line of its own."""
+        self.path = path
+        self._clock = clock
+        try:
+            self._file = open(path, "ab", buffering=0)  # noqa: SIM115  closed by close()
+        except OSError as error:
+            raise JournalError(f"cannot write {path}: {error.strerror}") from error
+        self.entries, whole = _parse(path)
+        if self._file.tell() > whole:
+            self._file.truncate(whole)
+            os.fsync(self._file.fileno())
+
+    @property
+    def events(self) -> list[Event]:
+        return [entry.event for entry in self.entries]
+
+    def append(self, event: Event) -> Entry:
+        """Writes and fsyncs one record. Raises JournalError when the disk refuses it."""
+        entry = Entry(self._clock(), event)
+        try:
+            unwritten = encode(entry)
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalError(
+                f"cannot write {self.path}: {error.strerror}. Free some space, then `ai-sci resume` goes on."
+            ) from error
+        self.entries.append(entry)
+        return entry
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,193 @@
+"""One session on disk: its folder, lock, journal, git log, and what is computed from them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.conversation import Message
+from agent.events import Event, SessionStarted
+from agent.gitlog import GitLog
+from agent.journal import Journal, JournalError
+from agent.logbook import rebuild_log, write_log
+from agent.model import Model
+from agent.screen import Screen
+from agent.state import Phase, State, advance, fold
+from agent.workspace import NOTES, PLOT, code_hash, code_files, read_texts
+from experiment.errors import ConfigError
+from experiment.quantities import format_duration
+from experiment.template import Template
+
+JOURNAL = "journal.jsonl"
+
+
+class Session:
+    """An open session, driven by this process alone. Close it to free its lock."""
+
+    def __init__(self, folder: Path, editable: Iterable[str], screen: Screen) -> None:
+        """Opens the session in `folder`. Raises ConfigError when another process drives it."""
+        self.folder = folder
+        self.screen = screen
+        self.all_editable = list(editable)
+        self._lock = _take_lock(folder)
+        self.journal = Journal(folder / JOURNAL)
+        self.state: State = fold(self.journal.entries)
+        rebuild_log(folder, self.journal.entries)
+        self.git = GitLog(folder)
+
+    def reopen_journal(self) -> None:
+        """Reads the journal again, a torn tail cut off."""
+        self.journal.close()
+        self.journal = Journal(self.folder / JOURNAL)
+        self.state = fold(self.journal.entries)
+
+    def close(self) -> None:
+        self.journal.close()
+        os.close(self._lock)
+
+    @property
+    def started(self) -> SessionStarted:
+        if self.state.started is None:
+            raise JournalError(f"{self.folder / JOURNAL} does not begin with a session: it cannot be continued.")
+        return self.state.started
+
+    def record(self, event: Event) -> None:
+        """Journals `event`; only when it is on the disk does the state move on and does anybody see it."""
+        previous = self.journal.entries[-1].at if self.journal.entries else None
+        entry = self.journal.append(event)
+        advance(self.state, entry, previous)
+        write_log(self.folder, entry)
+        self.screen.event(event, self.state)
+
+    def show(self, doing: str, limit: float | None = None) -> None:
+        self.screen.doing(doing, limit)
+
+    def output(self, text: str) -> None:
+        self.screen.output(text)
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    @property
+    def code_files(self) -> list[str]:
+        return code_files(self.all_editable)
+
+    @property
+    def editable(self) -> list[str]:
+        """What a reply may edit now: the code is closed once the experiments are over."""
+        if self.state.phase in (Phase.plots, Phase.notes):
+            return [name for name in self.all_editable if name in (NOTES, PLOT)]
+        return self.all_editable
+
+    def editable_texts(self) -> dict[str, str]:
+        return read_texts(self.folder, self.editable)
+
+    def code_hash(self, changed: Mapping[str, str] | None = None) -> str:
+        return code_hash(self.folder, self.all_editable, changed)
+
+    def restore(self, files: list[str]) -> None:
+        """Puts `files` back as they are in the last accepted state."""
+        self.git.restore(self.state.base_commit, files)
+
+    def commit(
+        self, paths: Iterable[str], message: str, trailers: Mapping[str, Any] | None = None, body: str = ""
+    ) -> str:
+        return self.git.commit(paths, message, trailers, body)
+
+    def rewind(self) -> None:
+        """After an interruption: what was written but never journalled goes, so that the step is done again."""
+        self.git.rewind(self.state.head, self.all_editable)
+
+    # -- budgets ------------------------------------------------------------------------------------------------
+
+    def time_is_up(self) -> str | None:
+        limit = self.started.max_time
+        if limit is None or self.state.active_seconds < limit:
+            return None
+        return f"{format_duration(limit)} of --max-time are used up"
+
+    def budget_reached(self, model: Model, messages: list[Message]) -> str | None:
+        """Why the next call must not be made, its worst case reserved; None when it may."""
+        if reason := self.time_is_up():
+            return reason
+        limit = self.state.max_cost
+        if limit is None:
+            return None
+        worst = model.worst_case_cost(messages)
+        if self.state.spent.cost + worst <= limit:
+            return None
+        return (
+            f"--max-cost {limit:.2f} USD would be passed: {self.state.spent.cost:.4f} spent, "
+            f"the next call may cost {worst:.4f}. Resume with a higher --max-cost."
+        )
+
+
+def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
+    """A new session folder: the template's code, settings.json, first commit and first journal line.
+
+    It is made under another name and renamed when whole, so nothing half-made is ever found. `started` are the fields
+    of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot be written.
+    """
+    if folder.exists():
+        raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
+    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    try:
+        partial.mkdir(parents=True)
+        _copy_template(template, partial)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ConfigError(f"cannot write {error.filename or folder}: {error.strerror}. Choose another --runs-dir.") from error
+    try:
+        files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
+        title = started["idea"].get("Title") or started["idea"]["Name"]
+        commit = GitLog(partial).create(files, f"template {template.name}: {title}")
+        journal = Journal(partial / JOURNAL)
+        journal.append(SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable)))
+        journal.close()
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _copy_template(template: Template, folder: Path) -> None:
+    for file in template.files():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template.folder / file, folder / file)
+    if template.brings_baseline:
+        shutil.copytree(template.folder / "run_0", folder / "run_0")
+    if template.settings:
+        (folder / "settings.json").write_text(json.dumps(template.settings, indent=2) + "\n")
+
+
+def is_driven(folder: Path) -> bool:
+    """Whether some process works on the session at this moment."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _take_lock(folder: Path) -> int:
+    """An flock on the session, freed by the kernel when this process ends, however it ends."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write in {folder}: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
+    return lock

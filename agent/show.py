@@ -1,0 +1,124 @@
+"""`ai-sci show`: where a session stands, for people and (as JSON, a contract) for scripts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from agent.journal import read_journal
+from agent.logbook import metrics_line
+from agent.session import JOURNAL, is_driven
+from agent.state import RunRecord, State, Status, fold
+from agent.workspace import NOTES
+from experiment.errors import ConfigError
+
+
+def read_state(folder: Path) -> State:
+    """The state of a session that may be running at this moment. Raises ConfigError when there is none."""
+    if not (folder / JOURNAL).is_file():
+        raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")
+    state = fold(read_journal(folder / JOURNAL))
+    if state.started is None:
+        raise ConfigError(f"{folder / JOURNAL} does not begin with a session.")
+    if state.status is Status.running and not is_driven(folder):
+        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+    return state
+
+
+def as_json(folder: Path, state: State) -> dict[str, Any]:
+    """The object that DESIGN fixes for `show --json`."""
+    started = state.started
+    assert started is not None
+    sandbox, baseline = state.sandbox, state.baseline
+    return {
+        "session": str(folder),
+        "idea": started.idea["Name"],
+        "template": started.template,
+        "status": state.status.value,
+        "reason": state.ended.reason if state.ended else None,
+        "model": state.model,
+        "started": _clock(state.started_at),
+        "ended": _clock(state.ended_at) if state.ended_at is not None else None,
+        "sandbox": {
+            "tier": sandbox.tier if sandbox else None,
+            "backend": sandbox.backend if sandbox else None,
+            "controls": sandbox.controls if sandbox else {},
+        },
+        "baseline": {
+            "metrics": baseline.metrics if baseline else {},
+            "verdict": baseline.verdict if baseline else None,
+            "reasons": baseline.reasons if baseline else [],
+            "source": baseline.source if baseline else None,
+        },
+        "runs": [_run(record) for _, record in sorted(state.runs.items())],
+        "llm": {
+            "calls": state.spent.calls,
+            "prompt_tokens": state.spent.prompt_tokens,
+            "completion_tokens": state.spent.completion_tokens,
+            "cached_tokens": state.spent.cached_tokens,
+            "cost_usd": round(state.spent.cost, 6),
+            "unpriced_calls": state.spent.unpriced_calls,
+        },
+        "edits": {"applied": state.edits_applied, "refused": state.edits_refused},
+        "commits": state.commits,
+        "plots": [f"plots/{name}" for name in state.plots],
+        "notes": NOTES if (folder / NOTES).is_file() else None,
+    }
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    closed = record.closed
+    attempts = [
+        {
+            "attempt": one.attempt,
+            "kind": one.attempt_kind,
+            "verdict": one.verdict,
+            "seconds": one.seconds,
+            "reason": one.reason,
+        }
+        for one in record.attempts
+    ]
+    return {
+        "run": record.run,
+        "status": closed.status if closed else "running",
+        "metrics": closed.metrics if closed else {},
+        "commit": closed.commit if closed else None,
+        "attempts": attempts,
+    }
+
+
+def as_text(folder: Path, state: State) -> str:
+    """A page for a terminal."""
+    started, baseline = state.started, state.baseline
+    assert started is not None
+    lines = [
+        f"{folder}",
+        f"  {started.idea.get('Title') or started.idea['Name']}",
+        f"  status    {state.status}{f': {state.ended.reason}' if state.ended else ''}",
+        f"  template  {started.template}   model {state.model}",
+        f"  sandbox   {f'{state.sandbox.tier} ({state.sandbox.backend})' if state.sandbox else 'not started yet'}",
+    ]
+    if baseline is not None:
+        lines.append(f"  run 0     baseline ({baseline.source}) {baseline.verdict}: {metrics_line(baseline.metrics)}")
+        lines += [f"            {reason}" for reason in baseline.reasons]
+    for number, record in sorted(state.runs.items()):
+        closed = record.closed
+        tries = ", ".join(f"{one.attempt_kind} {one.verdict}" for one in record.attempts)
+        detail = metrics_line(closed.metrics) if closed and closed.metrics else ""
+        lines.append(f"  run {number}     {closed.status if closed else 'running'} [{tries}] {detail}".rstrip())
+    spent = state.spent
+    lines.append(
+        f"  spent     {spent.calls} calls, {spent.prompt_tokens} tokens sent, {spent.completion_tokens} received, "
+        f"${spent.cost:.4f}" + (f" ({spent.unpriced_calls} calls of unknown price)" if spent.unpriced_calls else "")
+    )
+    lines.append(f"  edits     {state.edits_applied} blocks applied, {state.edits_refused} replies refused")
+    if state.plots:
+        lines.append(f"  plots     {', '.join(state.plots)}")
+    if state.status.resumable:
+        lines.append(f"  go on with: ai-sci resume {folder}")
+    return "\n".join(lines)
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

@@ -1,0 +1,216 @@
+"""From a command's options to a session that is being driven, and from its end to an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from agent import __version__
+from agent.events import Resumed, SandboxFound, SessionEnded, SessionStarted
+from agent.loop import Loop
+from agent.model import Model, open_model
+from agent.screen import Screen
+from agent.session import Session, create_folder
+from agent.show import read_state
+from agent.state import Status
+from experiment.errors import ConfigError
+from experiment.ideas import Idea, find_idea
+from experiment.limits import Limits
+from experiment.sandbox import find_sandbox
+from experiment.setup import Setup, make_setup
+from experiment.template import Template, load_template
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `ai-sci run` was asked; None means the template's value or the usual one."""
+
+    idea: str
+    template: str = "sae"
+    ideas_file: Path | None = None
+    model: str | None = None
+    api_base: str | None = None
+    max_runs: int | None = None
+    runs_dir: Path = Path("runs")
+    session: str | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
+    timeout: float | None = None  # seconds
+    memory: int | None = None  # bytes
+    disk: int | None = None  # bytes
+    max_cost: float | None = None  # USD
+    max_time: float | None = None  # seconds
+    python: Path | None = None
+    sandbox: str = "auto"
+    allow_unsandboxed: bool = False
+
+
+def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    template = load_template(options.template, options.overrides)
+    idea = find_idea(template, options.idea, options.ideas_file)
+    folder = _session_folder(options, idea)
+    name, model = _choose_model(options, template, idea, screen)
+    if options.max_cost is not None:
+        model.require_price()
+    sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
+    limits = _limits(template, options)
+    setup = make_setup(template, limits, options.python, sandbox, screen.note)
+    create_folder(
+        folder,
+        template,
+        {
+            "session": folder.name,
+            "idea": dict(idea.raw),
+            "template": options.template if template.folder.name == options.template else str(template.folder),
+            "overrides": options.overrides,
+            "model": name,
+            "api_base": options.api_base,
+            "max_runs": options.max_runs or template.max_runs,
+            "max_failures": template.max_failures,
+            "limits": dataclasses.asdict(limits),
+            "python": str(options.python) if options.python else None,
+            "sandbox_choice": options.sandbox,
+            "allow_unsandboxed": options.allow_unsandboxed,
+            "max_cost": options.max_cost,
+            "max_time": options.max_time,
+            "version": __version__,
+        },
+    )
+    return folder, _drive(folder, setup, model, screen)
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    model: str | None = None
+    api_base: str | None = None
+    max_cost: float | None = None
+    max_runs: int | None = None
+
+
+def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
+    """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
+    folder = folder.resolve()
+    state = read_state(folder)
+    started = state.started
+    assert started is not None  # read_state refuses a journal without it
+    if not state.status.resumable:
+        screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
+        return folder, state.status
+    model_name = options.model or state.model
+    api_base = options.api_base or (state.api_base if model_name == state.model else None)
+    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
+    model = open_model(model_name, api_base=api_base)
+    if max_cost is not None:
+        model.require_price()
+    template = _template_of(folder, started)
+    sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
+    limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
+    setup = make_setup(template, limits, Path(started.python) if started.python else None, sandbox, screen.note)
+    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost)
+    return folder, _drive(folder, setup, model, screen, resumed)
+
+
+def _template_of(folder: Path, started: SessionStarted) -> Template:
+    """The template as it was when the session began: its copy in the session, with the settings of that day."""
+    import json
+
+    copy = load_template(str(folder), started.overrides)
+    settings = json.loads((folder / "settings.json").read_text()) if copy.settings else {}
+    return dataclasses.replace(copy, name=Path(started.template).name, settings=settings)
+
+
+def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None) -> Status:
+    session = Session(folder, setup.template.editable, screen)
+    sandbox = setup.sandbox
+    try:
+        with _signals_interrupt():
+            try:
+                if resumed is not None:
+                    session.rewind()
+                    session.record(resumed)
+                session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
+                return Loop(session, setup, model).run()
+            except KeyboardInterrupt:
+                # The interrupt may have come in the middle of an append: read again what reached the disk.
+                session.reopen_journal()
+                if session.state.status is Status.running:
+                    session.record(SessionEnded(Status.interrupted.value, "stopped by a signal"))
+                return session.state.status
+    finally:
+        session.close()
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for name in names:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    previous = {name: signal.signal(name, interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+
+
+def _session_folder(options: RunOptions, idea: Idea) -> Path:
+    """Where the session will be. Raises ConfigError when it is taken or cannot be written."""
+    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', idea.name)}"
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ConfigError(f'"{name}" is not a name for a session: use letters, digits, "_" and "-".')
+    runs_dir = options.runs_dir.expanduser().resolve()
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        probe = runs_dir / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"cannot write in {runs_dir}: {error.strerror}. Choose another --runs-dir.") from error
+    folder = runs_dir / name
+    if folder.exists():
+        raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
+    return folder
+
+
+def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: Screen) -> tuple[str, Model]:
+    """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
+    name = options.model or os.environ.get("AI_SCI_MODEL")
+    if name:
+        return name, open_model(name, api_base=options.api_base)
+    scripted = template.folder / "scripted" / idea.name
+    if not scripted.is_dir():
+        raise ConfigError(
+            f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
+            "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
+        )
+    screen.note(
+        f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
+        "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
+    )
+    name = f"scripted:{scripted.resolve()}"
+    return name, open_model(name, api_base=None)
+
+
+def _limits(template: Template, options: RunOptions) -> Limits:
+    asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
+    return dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
+
+
+def exit_code(folder: Path, status: Status) -> int:
+    """0 at least one run was accepted; 1 none; 3 it stopped early and can be resumed."""
+    if status.resumable:
+        return 3
+    return 0 if read_state(folder).accepted else 1

@@ -1,0 +1,236 @@
+"""Where a session stands: a fold over its journal, and nothing that is not in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from agent.events import (
+    AttemptFinished,
+    AttemptStarted,
+    BaselineMeasured,
+    CallFailed,
+    CompletionDoubted,
+    EditApplied,
+    Event,
+    PlotsFinished,
+    Replied,
+    ReplyRejected,
+    Resumed,
+    RunClosed,
+    SandboxFound,
+    SessionEnded,
+    SessionStarted,
+    Told,
+)
+from agent.journal import Entry
+
+
+class Phase(str, Enum):
+    baseline = "baseline"
+    runs = "runs"
+    plots = "plots"
+    notes = "notes"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Status(str, Enum):
+    running = "running"
+    completed = "completed"
+    no_run_accepted = "no_run_accepted"
+    gave_up = "gave_up"
+    budget_exhausted = "budget_exhausted"
+    model_unavailable = "model_unavailable"
+    invalid_baseline = "invalid_baseline"
+    interrupted = "interrupted"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def resumable(self) -> bool:
+        return self in (Status.running, Status.budget_exhausted, Status.model_unavailable, Status.interrupted)
+
+
+# The prompt that opens a phase.
+_PHASE_OF_PROMPT = {"task": Phase.runs, "plots": Phase.plots, "notes": Phase.notes}
+
+
+@dataclass
+class RunRecord:
+    run: int
+    attempts: list[AttemptFinished] = field(default_factory=list)
+    closed: RunClosed | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.closed is not None and self.closed.status == "ok"
+
+
+@dataclass
+class Spent:
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float = 0.0  # USD, of the calls whose price is known
+    unpriced_calls: int = 0
+
+
+@dataclass
+class State:
+    started: SessionStarted | None = None
+    started_at: float = 0.0
+    ended_at: float | None = None
+    active_seconds: float = 0.0  # without the time between an end and a resume
+    model: str = ""
+    api_base: str | None = None
+    max_runs: int = 0
+    max_cost: float | None = None
+    sandbox: SandboxFound | None = None
+    baseline: BaselineMeasured | None = None
+    runs: dict[int, RunRecord] = field(default_factory=dict)
+    phase: Phase = Phase.baseline
+    status: Status = Status.running
+    ended: SessionEnded | None = None
+
+    last: Event | None = None  # the event that decides the next step
+    replies: int = 0
+    failures: int = 0  # in a row, of the run (or the plots, or the notes) being worked on
+    barren_runs: int = 0  # runs in a row that were closed without a single attempt
+    completion_doubted: bool = False
+    reasons: list[str] = field(default_factory=list)  # why the last reply was rejected
+    lint: str = ""  # the last linter's report
+    plots_outcome: PlotsFinished | None = None
+    code_hash: str = ""  # of the code as it stands
+    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "run 2, attempt 1"
+    base_commit: str = ""  # what the next run builds on: the last accepted code
+    head: str = ""  # the last commit that the journal knows of
+    spent: Spent = field(default_factory=Spent)
+    edits_applied: int = 0
+    edits_refused: int = 0
+    commits: int = 0
+    plots: list[str] = field(default_factory=list)
+    plot_attempts: int = 0
+
+    @property
+    def run(self) -> int:
+        """The run being worked on: one more than those closed."""
+        return sum(1 for record in self.runs.values() if record.closed) + 1
+
+    @property
+    def attempt(self) -> int:
+        """The number of the next attempt of the current run."""
+        record = self.runs.get(self.run)
+        last = record.attempts[-1].attempt if record and record.attempts else 0
+        return last + 1
+
+    @property
+    def accepted(self) -> list[RunRecord]:
+        return [record for record in self.runs.values() if record.accepted]
+
+    @property
+    def last_attempt(self) -> AttemptFinished:
+        return self.runs[self.run].attempts[-1]
+
+
+def fold(entries: Iterable[Entry]) -> State:
+    state = State()
+    previous_at: float | None = None
+    for entry in entries:
+        advance(state, entry, previous_at)
+        previous_at = entry.at
+    return state
+
+
+def advance(state: State, entry: Entry, previous_at: float | None) -> None:
+    """Takes one more entry into `state`."""
+    event = entry.event
+    if previous_at is not None and not isinstance(event, Resumed):
+        state.active_seconds += max(0.0, entry.at - previous_at)
+    match event:
+        case CallFailed():
+            return
+        case SandboxFound():
+            state.sandbox = event
+            return
+        case Resumed():
+            state.status, state.ended, state.ended_at = Status.running, None, None
+            state.model, state.api_base = event.model, event.api_base
+            state.max_runs, state.max_cost = event.max_runs, event.max_cost
+            return
+        case SessionEnded():
+            state.status, state.ended, state.ended_at = Status(event.status), event, entry.at
+            return
+    _count(state, event)
+    match event:
+        case SessionStarted():
+            state.started, state.started_at = event, entry.at
+            state.model, state.api_base = event.model, event.api_base
+            state.max_runs, state.max_cost = event.max_runs, event.max_cost
+            state.code_hash = event.code_hash
+            state.executed[event.code_hash] = "the baseline"
+            state.base_commit = event.commit
+        case BaselineMeasured():
+            state.baseline = event
+            state.base_commit = event.commit or state.base_commit
+        case Told(prompt=prompt) if prompt in _PHASE_OF_PROMPT:
+            state.phase, state.failures = _PHASE_OF_PROMPT[prompt], 0
+        case CompletionDoubted():
+            state.completion_doubted = True
+        case ReplyRejected():
+            state.reasons = event.reasons
+        case EditApplied():
+            state.code_hash, state.lint = event.code_hash, event.lint or ""
+        case AttemptStarted():
+            state.runs.setdefault(event.run, RunRecord(event.run))
+        case AttemptFinished():
+            state.runs[event.run].attempts.append(event)
+            if event.verdict != "lost":
+                state.executed[event.code_hash] = f"run {event.run}, attempt {event.attempt}"
+        case RunClosed():
+            _close(state, event)
+        case PlotsFinished():
+            state.plot_attempts += 1
+            state.plots, state.plots_outcome = event.files, event
+    state.last = event
+
+
+def _close(state: State, event: RunClosed) -> None:
+    record = state.runs.setdefault(event.run, RunRecord(event.run))
+    state.barren_runs = 0 if record.attempts else state.barren_runs + 1
+    record.closed = event
+    state.failures = 0
+    state.base_commit = event.base_commit
+    state.code_hash = event.code_hash
+
+
+def _count(state: State, event: Event) -> None:
+    """The counters: spend, edits, commits, failures in a row."""
+    commit = getattr(event, "commit", None)
+    if commit and not isinstance(event, AttemptStarted):
+        state.commits += 1
+        state.head = commit
+    match event:
+        case Replied():
+            state.replies += 1
+            spent = state.spent
+            spent.calls += 1
+            spent.prompt_tokens += event.prompt_tokens
+            spent.completion_tokens += event.completion_tokens
+            spent.cached_tokens += event.cached_tokens
+            spent.cost += event.cost or 0.0
+            spent.unpriced_calls += event.cost is None
+        case EditApplied():
+            state.edits_applied += event.blocks
+            state.failures += event.lint is not None
+        case ReplyRejected():
+            state.edits_refused += event.verdict == "edit_refused"
+            state.failures += 1
+        case AttemptFinished(verdict=verdict) if verdict not in ("ok", "lost"):
+            state.failures += 1
+        case PlotsFinished(verdict=verdict) if verdict != "ok":
+            state.failures += 1

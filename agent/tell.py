@@ -1,0 +1,171 @@
+"""What the model is told, and how an outcome reads in the git log: texts made from the state and the prompt files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent.events import AttemptFinished, BaselineMeasured, Replied, RunClosed, Told
+from agent.prompts import render
+from agent.session import Session
+from agent.state import State
+from agent.workspace import NOTES, PLOT, code_files, read_texts
+from experiment.quantities import format_duration
+from experiment.template import Template
+
+
+def task(session: Session, template: Template) -> Told:
+    """The first message: everything that holds for the whole session, so that later requests repeat it unchanged."""
+    state, started = session.state, session.started
+    assert state.baseline is not None
+    text = render(
+        "task",
+        task_description=template.task_description,
+        title=started.idea.get("Title") or started.idea["Name"],
+        experiment=as_text(started.idea.get("Experiment", "")),
+        max_runs=state.max_runs,
+        max_failures=started.max_failures,
+        editable=session.editable,
+        settings=json.dumps(template.settings) if template.settings else "",
+        checks=[str(check) for check in template.checks],
+        smoke=template.smoke is not None,
+        time_limit=format_duration(started.limits["time"] or 0),
+        edit_format=render("edit_format"),
+        baseline_note=" (as the template brought it, not measured here)" if state.baseline.source == "template" else "",
+        baseline=json.dumps(_rounded(state.baseline.metrics)),
+        files=_texts(session),
+    )
+    return Told("task", text)
+
+
+def result(session: Session, closed: RunClosed) -> Told:
+    """A run is over, accepted or not, and what comes next."""
+    state = session.state
+    if closed.status == "ok":
+        assert state.baseline is not None
+        return Told(
+            "result",
+            render(
+                "result",
+                run=closed.run,
+                table=_table(closed.metrics, state.baseline.metrics),
+                next_run=closed.run + 1,
+                max_runs=state.max_runs,
+            ),
+        )
+    base = [record.run for record in state.accepted]
+    return Told(
+        "run_closed",
+        render(
+            "run_closed",
+            run=closed.run,
+            failures=session.started.max_failures,
+            status=closed.status,
+            base=f"run {base[-1]}, the last accepted one" if base else "the baseline",
+            files=_texts(session),
+            next_run=closed.run + 1,
+            max_runs=state.max_runs,
+        ),
+    )
+
+
+def failure(session: Session, verdict: str) -> Told:
+    """Why the last reply led to nothing, and what to do about it."""
+    state = session.state
+    last = state.last
+    match verdict:
+        case "edit_refused":
+            return Told("refused", render("refused", reasons=state.reasons))
+        case "no_edit":
+            return Told("no_edit", render("no_edit", reasons=state.reasons, phase=str(state.phase), run=state.run))
+        case "lint_failed":
+            return Told("lint", render("lint", report=state.lint))
+    if last is state.plots_outcome and state.plots_outcome is not None:
+        return Told("plots_failed", render("plots_failed", verdict=verdict, digest=state.plots_outcome.digest))
+    attempt = state.last_attempt
+    return Told(
+        "failed",
+        render(
+            "failed",
+            run=attempt.run,
+            smoke=attempt.attempt_kind == "smoke",
+            verdict=verdict,
+            digest=attempt.digest,
+            left=session.started.max_failures - state.failures,
+        ),
+    )
+
+
+def why_completed() -> Told:
+    return Told("why_completed", render("why_completed"))
+
+
+def why_no_edit(reply: Replied, blocks: int) -> str:
+    """A sentence for the journal and the model."""
+    if blocks:
+        return "Your edit leaves every file as it was."
+    if reply.text.strip():
+        return "Your reply holds no edit."
+    if reply.finish_reason == "length":
+        return "Your reply was empty: the output limit was reached before any text. Think less and answer shorter."
+    return "Your reply was empty."
+
+
+def plots(session: Session) -> Told:
+    runs = ["run_0: the baseline"]
+    runs += [f"run_{record.run}: {json.dumps(_rounded(record.closed.metrics))}" for record in session.state.accepted if record.closed]
+    names = [name for name in (PLOT, NOTES) if name in session.all_editable]
+    text = (session.folder / PLOT).read_text(encoding="utf-8", errors="replace")
+    return Told("plots", render("plots", runs=runs, editable=names, plot=text))
+
+
+def notes(session: Session) -> Told:
+    text = read_texts(session.folder, [NOTES]).get(NOTES, "")
+    return Told("notes", render("notes", plots=session.state.plots, notes=text))
+
+
+def trailers(state: State, finished: AttemptFinished) -> dict[str, Any]:
+    """Git trailers of an outcome. `Cost` is what the session has spent so far, in USD."""
+    return {
+        "Run": finished.run,
+        "Attempt": finished.attempt,
+        "Verdict": finished.verdict,
+        "Cost": f"{state.spent.cost:.6f}",
+    }
+
+
+def metric_trailer(template: Template, metrics: dict[str, float]) -> dict[str, Any]:
+    if template.metric not in metrics:
+        return {}
+    return {"Metric": f"{template.metric}={metrics[template.metric]:.6g}"}
+
+
+def headline(template: Template, metrics: dict[str, float], baseline: BaselineMeasured | None) -> str:
+    """The metric that decides, beside the baseline's, for the first line of a commit."""
+    if template.metric not in metrics:
+        return ""
+    text = f", {template.metric} {metrics[template.metric]:.4g}"
+    if baseline is not None and template.metric in baseline.metrics:
+        text += f" (baseline {baseline.metrics[template.metric]:.4g})"
+    return text
+
+
+def as_text(value: Any) -> str:
+    """An idea's `Experiment` is a string in most files, a list or an object in some."""
+    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _texts(session: Session) -> dict[str, str]:
+    return read_texts(session.folder, code_files(session.editable))
+
+
+def _rounded(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in metrics.items()}
+
+
+def _table(metrics: dict[str, float], baseline: dict[str, float]) -> str:
+    lines = []
+    for name, value in metrics.items():
+        before = f" ({baseline[name]:.5g})" if name in baseline else ""
+        lines.append(f"{name}: {value:.5g}{before}")
+    return "\n".join(lines)

@@ -1,0 +1,34 @@
+"""The files that a model may edit, as they stand in a session folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+NOTES = "notes.txt"
+PLOT = "plot.py"
+
+
+def code_files(editable: Sequence[str]) -> list[str]:
+    """Those of the editable files that an experiment executes."""
+    return [name for name in editable if name not in (NOTES, PLOT)]
+
+
+def read_texts(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """The text of those files that exist, line ends as they are; what is not UTF-8 survives a round trip."""
+    texts = {}
+    for name in names:
+        path = folder / name
+        if path.is_file() and not path.is_symlink():
+            texts[name] = path.read_bytes().decode("utf-8", "surrogateescape")
+    return texts
+
+
+def code_hash(folder: Path, editable: Sequence[str], changed: Mapping[str, str] | None = None) -> str:
+    """sha256 over the code files as they stand, with the `changed` texts in their place."""
+    texts = {**read_texts(folder, code_files(editable)), **(changed or {})}
+    digest = hashlib.sha256()
+    for name in sorted(code_files(editable)):
+        digest.update(f"{name}\0{texts.get(name, '')}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
