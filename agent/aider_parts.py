@@ -1,9 +1,9 @@
 """Gets aider's readers of replies without aider's application.
 
-`import aider.coders` brings in the whole of it: 0.6 s of CPU, analytics clients, a prompt toolkit, and three environment
-variables that label other people's requests as aider's. The four functions used here need none of that. So their modules
-are loaded in a package of our own making, whose `Coder` is an empty class, and taken off `sys.modules` again: a real
-`import aider.coders` elsewhere is not disturbed. That takes 0.08 s, on the first reply with an edit.
+`import aider.coders` brings in the whole of it: 0.6 s of CPU, analytics clients, a prompt toolkit, and three
+environment variables that label other people's requests as aider's. The functions used here need none of that. So
+their modules are loaded in a package of our own making, whose `Coder` is an empty class, and taken off `sys.modules`
+again: a real `import aider.coders` elsewhere is not disturbed. That takes 0.08 s, on the first reply with an edit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +21,7 @@ PACKAGE = "aider.coders"
 loading = threading.Lock()
 
 
-@lru_cache(maxsize=None)
+@cache
 def coder_module(name: str) -> ModuleType:
     """The module `aider.coders.<name>`."""
     with loading:
@@ -39,7 +39,8 @@ def coder_module(name: str) -> ModuleType:
 
 
 def take_out() -> dict[str, ModuleType]:
-    return {name: sys.modules.pop(name) for name in list(sys.modules) if name == PACKAGE or name.startswith(PACKAGE + ".")}
+    names = [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def aider_folder() -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.cache import cache_root
-from experiment.environment import is_ready
+from experiment.environment import is_built, planned_environment
 from experiment.errors import AiSciError
 from experiment.quantities import format_size
 from experiment.sandbox import find_sandbox
@@ -80,9 +80,10 @@ def _template(name: str) -> Iterator[Finding]:
 
 
 def _environment(template: Template) -> Finding:
-    if not template.requirements and not template.requirements_no_deps:
+    environment = planned_environment(template)
+    if environment is None:
         return Finding("ok", "experiment environment: the first python3 on the PATH")
-    if is_ready(template):
+    if is_built(environment):
         return Finding("ok", f"experiment environment of {template.name} is built")
     return Finding("note", f"experiment environment of {template.name} is not built yet: the first run builds it")
 

@@ -1,4 +1,4 @@
-"""Tells which file a block or a fence of a reply is about. Names are taken exactly; nothing is guessed from likeness."""
+"""Tells which file a block or a fence of a reply is about. Names are exact; nothing is guessed from likeness."""
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ def scan_reply(text: str) -> Scan:
             continue
         if ALMOST_HEAD.match(marker):
             scan.problems.append(
-                f"Line {index + 1} of the reply reads `{marker[:60]}`: a block starts with `<<<<<<< SEARCH` and nothing else."
+                f"Line {index + 1} of the reply reads `{marker[:60]}`: a block starts with `<<<<<<< SEARCH` alone."
             )
         elif ALMOST_END.match(marker):
-            scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) where none was started.")
+            scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
             fence = opened(index, line)
             if fence:
@@ -127,7 +127,7 @@ def find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
     if exact:
         places = ", ".join(str(index + 1) for index in exact)
         scan.problems.append(
-            f"{where} holds `=======` {len(exact)} times (lines {places}), so it cannot be told where its SEARCH part ends. "
+            f"{where} has `=======` {len(exact)} times (lines {places}), so where its SEARCH part ends cannot be told. "
             "Leave such lines of the file out of the block, or send the whole file."
         )
         return None

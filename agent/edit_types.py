@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class EditRefused(Exception):
-    """A reply whose edits are not applied, none of them. Each reason is a sentence, some with lines of code below it."""
+    """A reply none of whose edits are applied. Each reason is a sentence, some with lines of the file below it."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("\n".join(reasons))

@@ -6,6 +6,8 @@ Killing the process between any two events loses nothing: the next step is compu
 
 from __future__ import annotations
 
+import time
+
 from agent import tell
 from agent.conversation import wire_messages
 from agent.edits import EditRefused, all_completed, plan_edits, write_files
@@ -124,6 +126,7 @@ class Loop:
             self.end(Status.budget_exhausted, reason)
             return
         session.show("waiting for the model")
+        asked = time.monotonic()
         try:
             reply = self.model.complete(
                 messages, turn=state.replies, on_delta=session.screen.delta, on_failure=self.note_failure
@@ -141,7 +144,7 @@ class Loop:
                 completion_tokens=reply.usage.completion_tokens,
                 cached_tokens=reply.usage.cached_tokens,
                 cost=reply.cost,
-                seconds=reply.seconds,
+                seconds=round(time.monotonic() - asked, 3),
             )
         )
 
@@ -155,12 +158,9 @@ class Loop:
         session, state = self.session, self.state
         files = session.editable_texts()
         try:
-            plan = plan_edits(reply.text, files, session.editable)
+            plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
         except EditRefused as refused:
-            reasons = list(refused.reasons)
-            if reply.finish_reason == "length":
-                reasons.append("The reply was cut off at the model's output limit: send fewer or shorter blocks.")
-            session.record(ReplyRejected("edit_refused", reasons))
+            session.record(ReplyRejected("edit_refused", list(refused.reasons)))
             return
         if not plan.new_files:
             self.take_without_edit(reply, plan.blocks)

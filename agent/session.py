@@ -117,7 +117,7 @@ class Session:
         limit = self.state.max_cost
         if limit is None:
             return None
-        worst = model.worst_case_cost(messages)
+        worst = model.worst_case_cost(messages) or 0.0  # a price was there when the session started
         if self.state.spent.cost + worst <= limit:
             return None
         return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -58,8 +57,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     idea = find_idea(template, options.idea, options.ideas_file)
     folder = _session_folder(options, idea)
     name, model = _choose_model(options, template, idea, screen)
-    if options.max_cost is not None:
-        model.require_price()
+    _require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     limits = _limits(template, options)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
@@ -68,7 +66,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
         template,
         {
             "session": folder.name,
-            "idea": dict(idea.raw),
+            "idea": {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment},
             "template": options.template if template.folder.name == options.template else str(template.folder),
             "overrides": options.overrides,
             "model": name,
@@ -108,8 +106,7 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     model = open_model(model_name, api_base=api_base)
-    if max_cost is not None:
-        model.require_price()
+    _require_price(model, max_cost)
     template = _template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
@@ -168,7 +165,7 @@ def _signals_interrupt() -> Iterator[None]:
 
 def _session_folder(options: RunOptions, idea: Idea) -> Path:
     """Where the session will be. Raises ConfigError when it is taken or cannot be written."""
-    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', idea.name)}"
+    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f'"{name}" is not a name for a session: use letters, digits, "_" and "-".')
     runs_dir = options.runs_dir.expanduser().resolve()
@@ -202,6 +199,14 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     )
     name = f"scripted:{scripted.resolve()}"
     return name, open_model(name, api_base=None)
+
+
+def _require_price(model: Model, max_cost: float | None) -> None:
+    if max_cost is not None and model.worst_case_cost([]) is None:
+        raise ConfigError(
+            f"litellm knows no price for {model.name}, so --max-cost could not be kept: leave it out, and bound the "
+            "session with --max-time and --max-runs."
+        )
 
 
 def _limits(template: Template, options: RunOptions) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from agent.events import AttemptFinished, BaselineMeasured, Replied, RunClosed, Told
@@ -20,9 +21,9 @@ def task(session: Session, template: Template) -> Told:
     assert state.baseline is not None
     text = render(
         "task",
-        task_description=template.task_description,
-        title=started.idea.get("Title") or started.idea["Name"],
-        experiment=as_text(started.idea.get("Experiment", "")),
+        task_description=_task_description(session.folder),
+        title=started.idea["Title"],
+        experiment=started.idea["Experiment"],
         max_runs=state.max_runs,
         max_failures=started.max_failures,
         editable=session.editable,
@@ -150,9 +151,13 @@ def headline(template: Template, metrics: dict[str, float], baseline: BaselineMe
     return text
 
 
-def as_text(value: Any) -> str:
-    """An idea's `Experiment` is a string in most files, a list or an object in some."""
-    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
+def _task_description(folder: Path) -> str:
+    """What an AI-Scientist template's `prompt.json` says of the task; nothing where there is none."""
+    try:
+        prompt = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(prompt.get("task_description", "")).strip() if isinstance(prompt, dict) else ""
 
 
 def _texts(session: Session) -> dict[str, str]:

@@ -1,0 +1,278 @@
+"""From whatever a failed call raised to a named failure: its kind, one line of words, and whether to try again.
+
+The HTTP status decides, never litellm's class: 402, 403 and 413 arrive as plain APIError, a refused connection as
+InternalServerError 500, and llama.cpp's words for a full context window are not recognised as such.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from agent.reply import CallFailure
+
+_RETRIED = {408, 409, 425, 429}  # and everything from 500 on
+_KINDS = {
+    401: "auth",
+    402: "payment",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    425: "conflict",
+    429: "rate_limited",
+}
+_PHRASES = {
+    "auth": "the key was refused",
+    "payment": "the account cannot pay",
+    "not_found": "not found",
+    "timeout": "timed out",
+    "conflict": "conflict",
+    "too_large": "the request is too large",
+    "rate_limited": "too many requests",
+    "server_error": "the server failed",
+    "bad_request": "the request was refused",
+    "context_window": "the conversation is longer than the model's context window",
+}
+
+# The words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
+_CONTEXT_WINDOW = re.compile(
+    r"context[_ ]length[_ ]exceeded"
+    r"|maximum context length|maximum prompt length|maximum allowed input length"
+    r"|model'?s context length|the context length of"
+    r"|exceed(s|ed|ing)?[_ ](the )?(available |model'?s |maximum )?context([_ ](size|window|length|limit))?"
+    r"|(longer|larger|greater) than the (model'?s |maximum )?context"
+    r"|prompt is too long|input is too long|input tokens exceed|input length exceeds"
+    r"|input token count .{0,40}exceeds"
+    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be"
+    r"|reduce the length of the (messages|input|prompt)"
+    r"|context (window|size) (is )?(exceeded|overflow)|context overflow",
+    re.IGNORECASE,
+)
+# Out of credit, said with another status than 402. Gemini says "exceeded your current quota" of a limit per minute
+# too, so those words alone do not count.
+_NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insufficient balance", re.IGNORECASE)
+
+
+@dataclass
+class Seen:
+    """What was seen of HTTP during one try, however litellm reports it."""
+
+    requests: int = 0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+class CallFailed(Exception):
+    """One try failed. `wait` is what the server asked for in seconds, None when it asked for nothing; `unreadable`
+    says that HTTP was fine and the answer made no sense, which may be the fault of the reader."""
+
+    def __init__(
+        self, failure: CallFailure, *, retry: bool, wait: float | None = None, unreadable: bool = False
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.retry = retry
+        self.wait = wait
+        self.unreadable = unreadable
+
+
+def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = False) -> CallFailed:
+    """A failure without an HTTP status."""
+    return CallFailed(CallFailure(None, kind, message), retry=retry, unreadable=unreadable)
+
+
+def explain(error: BaseException, seen: Seen) -> CallFailed:
+    """Name what a try raised."""
+    chain = list(_chain(error))
+    words = one_line(seen.body or _body(chain))
+    status = seen.status if seen.status and seen.status >= 400 else _http_status(chain)
+    on_the_wire = status is not None
+    if status is None:
+        broken = _broken_connection(chain)
+        if broken is not None:
+            return broken
+        status = _claimed_status(chain)
+    fatal = _fatal_words(status, words, chain)
+    if fatal is not None:
+        return CallFailed(CallFailure(status, fatal, _line(status, fatal, words)), retry=False)
+    if status is None:
+        return failed("internal", f"{type(error).__name__}: {words}", retry=False)
+    if status >= 500 and not on_the_wire:
+        if _error_event(chain) is not None:
+            return failed("stream_error", f"the reply broke off with an error: {words}")
+        # HTTP was fine; 500 is litellm's word for what it could not read.
+        return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
+    kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
+    retry = status in _RETRIED or status >= 500
+    return CallFailed(
+        CallFailure(status, kind, _line(status, kind, words)), retry=retry, wait=_retry_after(_headers(chain, seen))
+    )
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """The words in an error body: JSON dug out, HTML and litellm's prefixes removed, white space folded, keys hidden."""
+    text = _dug_out(text)
+    if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
+        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    text = re.split(r"\s*Traceback \(most recent call last\)|\s*Handle with `litellm", text)[0]
+    text = re.sub(r"^(\s*(litellm\.)?\w*(Error|Exception):\s*|\s*\w+Exception - )+", "", text)
+    text = " ".join(text.split())
+    for name, value in os.environ.items():
+        if name.endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
+            text = text.replace(value, "***")
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _line(status: int | None, kind: str, words: str) -> str:
+    phrase = _PHRASES[kind]
+    head = phrase if status is None else f"HTTP {status} ({phrase})"
+    return f"{head}: {words}" if words else head
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from, outermost first."""
+    current: BaseException | None = error
+    known: set[int] = set()
+    while current is not None and id(current) not in known:
+        known.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _http_status(chain: list[BaseException]) -> int | None:
+    """The status on the wire: of the innermost error that holds a real response."""
+    for error in reversed(chain):
+        if type(error).__module__.startswith("litellm.exceptions"):
+            continue  # litellm makes up responses
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int) and status >= 400 and type(error).__module__.startswith(("httpx", "openai")):
+            return status
+    return None
+
+
+def _claimed_status(chain: list[BaseException]) -> int | None:
+    """What the error event of a stream says, else what litellm says."""
+    event = _error_event(chain)
+    code = str(event.get("code")) if event is not None else ""
+    if code.isdigit() and 400 <= int(code) <= 599:
+        return int(code)
+    for error in chain:
+        status = str(getattr(error, "status_code", None))
+        if status.isdigit() and int(status) >= 400:
+            return int(status)
+    return 500 if any(type(error).__module__.startswith(("openai", "litellm")) for error in chain) else None
+
+
+def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:
+    """The body of an error that came in the middle of a stream; it has no response with a status."""
+    bodies = (getattr(error, "body", None) for error in reversed(chain))
+    return next((body for body in bodies if isinstance(body, Mapping) and body), None)
+
+
+def _broken_connection(chain: list[BaseException]) -> CallFailed | None:
+    import httpx
+
+    for error in reversed(chain):
+        words = one_line(str(error)) or type(error).__name__
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
+            return failed("connection", f"no connection to the server: {words}")
+        if isinstance(error, httpx.TimeoutException):
+            return failed("timeout", f"the server stopped answering ({type(error).__name__})")
+        if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in words:
+            return failed("cut", f"the server hung up: {words}")
+        if isinstance(error, (httpx.TransportError, httpx.StreamError, ConnectionError)):
+            return failed("cut", f"the connection broke: {words}")
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+            return failed("not_a_reply", f"what the server sent cannot be read: {words}", unreadable=True)
+    # litellm's own handler drops the cause of a timeout.
+    if any(type(error).__name__ in ("Timeout", "APITimeoutError") for error in chain):
+        return failed("timeout", "the server stopped answering")
+    return None
+
+
+def _fatal_words(status: int | None, words: str, chain: list[BaseException]) -> str | None:
+    if status in (401, 403, 404):
+        return None
+    if _NO_CREDIT.search(words):
+        return "payment"
+    if status == 429:
+        return None
+    named = any(type(error).__name__ == "ContextWindowExceededError" for error in chain)
+    return "context_window" if named or _CONTEXT_WINDOW.search(words) else None
+
+
+def _body(chain: list[BaseException]) -> str:
+    """The fullest words in the chain: an error event's body, a response's text, else the outermost message."""
+    event = _error_event(chain)
+    if event is not None:
+        return json.dumps(dict(event), default=str)
+    texts = (getattr(error, "text", None) for error in reversed(chain))
+    found = next((text for text in texts if isinstance(text, str) and text), None)
+    return found or str(chain[0]) or type(chain[0]).__name__
+
+
+def _dug_out(text: str) -> str:
+    """The message in a JSON error body of any provider; the text itself when it is no such thing."""
+    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
+    if start < 0:
+        return text
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[start:])
+    except ValueError:
+        return text
+    message = _message_in(value)
+    return message if message else text
+
+
+def _message_in(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return _message_in(value[0])
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        return ""
+    for key in ("error", "message", "detail", "msg"):
+        found = _message_in(value.get(key))
+        if found:
+            code = value.get("code")
+            told = isinstance(code, str) and not code.endswith("_error") and code not in found and key == "message"
+            return f"{found} [{code}]" if told else found
+    return ""
+
+
+def _headers(chain: list[BaseException], seen: Seen) -> Mapping[str, str]:
+    if seen.headers:
+        return seen.headers
+    for error in reversed(chain):
+        for headers in (getattr(getattr(error, "response", None), "headers", None), getattr(error, "headers", None)):
+            if headers:
+                return headers
+    return getattr(chain[0], "litellm_response_headers", None) or {}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `Retry-After` (seconds or an HTTP date) or OpenAI's `retry-after-ms`."""
+    lower = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(lower.get(name, "")) * scale
+        except ValueError:
+            continue
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    try:
+        when = parsedate_to_datetime(lower.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=timezone.utc)
+    return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())

@@ -1,0 +1,33 @@
+"""Lints edited files with aider's linter, at a fiftieth of its cost when they are clean.
+
+The report is the one that aider shows a model: errors that would end a run (syntax, undefined names, ...), then the
+code around them with `█` at the lines meant. aider starts flake8 as a process for every file, 0.18 s of CPU each, and
+looks for errors with tree-sitter also where the compiler finds none. Here flake8's checker runs in this process
+(lint_flake8.py), and aider's part is loaded when there is something to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def lint_report(folder: Path, files: Iterable[str]) -> str | None:
+    """The report on those of the files that are Python; None when they are clean. `files`: names inside `folder`."""
+    reports = [report for name in files if name.endswith(".py") and (report := lint_file(folder, name))]
+    return "\n".join(reports) or None
+
+
+def lint_file(folder: Path, name: str) -> str | None:
+    from agent.lint_flake8 import compiles, fatal_errors
+
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        return None
+    code = path.read_text(encoding="utf-8", errors="replace")
+    if compiles(code, name) and not fatal_errors(code, name):
+        return None
+
+    from agent.lint_aider import InProcessLinter
+
+    return InProcessLinter(root=str(folder)).lint(str(path))

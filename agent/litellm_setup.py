@@ -1,0 +1,95 @@
+"""Imports litellm on first use (1–2 s) and keeps it silent, local and at one HTTP request a try."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from agent.call_errors import Seen
+
+_current = threading.local()
+_lock = threading.Lock()
+
+
+class SecondRequest(BaseException):
+    """litellm was about to send another request within one try.
+
+    Its OpenAI handler does so when the error says that roles must alternate; it would insert blank messages.
+    Not an `Exception`, so that nothing on the way retries or rewraps it.
+    """
+
+
+def load() -> Any:
+    """litellm, set up. Costs nothing after the first call."""
+    with _lock:
+        if "litellm" in sys.modules and getattr(sys.modules["litellm"], "_ai_sci_ready", False):
+            return sys.modules["litellm"]
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no fetch of prices at import
+        os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # no .env file read from a parent folder
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        import litellm
+
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # the import sets its own level
+        litellm.suppress_debug_info = True  # 'Give Feedback / Get Help', 'Provider List'
+        litellm.set_verbose = False
+        litellm.telemetry = False
+        litellm.drop_params = False
+        litellm.modify_params = False  # it would insert messages of its own
+        litellm.disable_hf_tokenizer_download = True
+        litellm.disable_streaming_logging = True  # a thread pool task for every chunk
+        # A model may well write the same line a hundred times; litellm calls that a server error and we would pay again.
+        litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
+        setattr(litellm, "_ai_sci_ready", True)
+        return litellm
+
+
+def watch_http(litellm: Any) -> None:
+    """Have the providers that go through OpenAI's client report what they send and get; needed once for live models."""
+    with _lock:
+        if litellm.client_session is not None:
+            return
+        import httpx
+        from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
+
+        litellm.client_session = httpx.Client(
+            verify=get_ssl_configuration(),
+            follow_redirects=True,
+            event_hooks={"request": [_before_request], "response": [_after_response]},
+        )
+
+
+@contextlib.contextmanager
+def one_try() -> Iterator[Seen]:
+    """What HTTP does in this thread until the end of the block."""
+    _current.seen = Seen()
+    try:
+        yield _current.seen
+    finally:
+        _current.seen = None
+
+
+def _before_request(_: Any) -> None:
+    seen: Seen | None = getattr(_current, "seen", None)
+    if seen is None:
+        return
+    redirected = seen.status is not None and 300 <= seen.status < 400
+    if seen.requests and not redirected:
+        raise SecondRequest
+    seen.requests += 1
+
+
+def _after_response(response: Any) -> None:
+    seen: Seen | None = getattr(_current, "seen", None)
+    if seen is None:
+        return
+    seen.status = response.status_code
+    if response.status_code >= 400:
+        seen.headers = dict(response.headers)
+        seen.body = response.read().decode("utf-8", "replace")

@@ -1,0 +1,246 @@
+"""The model adapter: what `--model` means, and one call to it, with exactly one HTTP request a try."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.call_errors import CallFailed
+from agent.pricing import cost_of, count_tokens, usage_from, worst_case
+from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
+from agent.retrying import RetryPolicy, until_answered
+from agent.scripted import Script, load_script, play
+from experiment.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.conversation import Message
+    from agent.model_names import Target
+    from agent.one_try import Heard, Timeouts
+
+__all__ = ["CallFailure", "Model", "ModelUnavailable", "Reply", "RetryPolicy", "Usage", "open_model"]
+
+OnDelta = Callable[[str], None]
+OnFailure = Callable[[CallFailure], None]
+
+# Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.
+_ANTHROPIC_MAX_TOKENS = 32_000
+_ANTHROPIC_UNKNOWN_MODEL = 8_192
+_NO_STREAM_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_NO_STREAM = re.compile(r"\bstream(ing)?\b.{0,40}\b(not|un)\s?(supported|allowed|available)", re.IGNORECASE)
+
+
+class Model(Protocol):
+    """Anything that answers a conversation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens, None when unknown."""
+        ...
+
+    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+        """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
+
+        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
+        what was streamed before it is void. Raises ModelUnavailable when there is no reply to be had.
+        """
+        ...
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
+        ...
+
+
+def open_model(
+    name: str | None,
+    *,
+    api_base: str | None = None,
+    template_scripted: Path | None = None,
+    retry: RetryPolicy | None = None,
+    timeouts: Timeouts | None = None,
+    max_tokens: int | None = None,
+) -> Model:
+    """The model that `--model` names, else `$AI_SCI_MODEL`, else the template's scripted session.
+
+    Raises ConfigError, before anything is paid, for a name that litellm does not know, a missing key (it says which
+    variable), a malformed URL or a folder without replies. litellm is imported here only for a live model.
+    """
+    retry = retry or RetryPolicy()
+    name = name or os.environ.get("AI_SCI_MODEL") or None
+    if name is None:
+        if template_scripted is None:
+            raise ConfigError("no model: say --model NAME or set AI_SCI_MODEL; this idea has no scripted session")
+        return ScriptedModel(f"scripted:{template_scripted}", load_script(template_scripted), retry, timeouts)
+    if name.startswith("scripted:"):
+        folder = Path(name.removeprefix("scripted:")).expanduser()
+        return ScriptedModel(name, load_script(folder), retry, timeouts)
+    from agent.litellm_setup import load, watch_http
+    from agent.model_names import resolve
+
+    litellm = load()
+    target = resolve(litellm, name, api_base)
+    watch_http(litellm)
+    return LiveModel(target, retry, timeouts, max_tokens)
+
+
+class ScriptedModel:
+    """Plays fixed replies on the path of a live model: litellm, streaming, retries, usage. It costs nothing."""
+
+    context_window = None
+
+    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts | None) -> None:
+        self.name = name
+        self._script = script
+        self._retry = retry
+        self._timeouts = timeouts
+
+    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+        if turn >= len(self._script.replies):
+            failure = CallFailure(None, "script_ended", self._script.used_up())
+            on_failure(failure)
+            raise ModelUnavailable(failure.message, failure)
+        from agent.litellm_setup import load
+
+        litellm = load()
+        arguments = {**_common(_wire(messages)), **_streaming(usage=True), "model": play(litellm, self._script), "turn": turn}
+        try:
+            heard = until_answered(
+                lambda: _try(litellm, arguments, self._timeouts, on_delta), self._retry, on_failure, lambda: True
+            )
+        except CallFailed as error:
+            raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
+        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage_from(heard.usage) or Usage(), 0.0)
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return 0.0
+
+
+class LiveModel:
+    """A model behind litellm. It remembers nothing of the conversation, only what its server cannot do."""
+
+    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts | None, max_tokens: int | None) -> None:
+        self.name = target.name
+        self.context_window = target.facts.context_window
+        self._target = target
+        self._retry = retry
+        self._timeouts = timeouts
+        if max_tokens is None and target.provider == "anthropic":
+            max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
+        self._max_tokens = max_tokens
+        self._reached = False  # has the server ever answered?
+        self._streams = True  # until a server turns out to stream nothing
+        self._stream_usage = True  # until it refuses to give usage in a stream
+        self._whole_next = False  # a stream could not be read: the whole reply has another way in
+
+    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+        wire = _wire(messages)
+        self._whole_next = False
+        try:
+            return until_answered(lambda: self._ask(wire, on_delta), self._retry, on_failure, lambda: self._reached)
+        except CallFailed as error:
+            failure = error.failure
+            raise ModelUnavailable(f"{self.name}: {failure.message}{self._advice(failure)}", failure) from error
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return worst_case(self._target.facts, sum(len(message.content) for message in messages), self._max_tokens)
+
+    def _ask(self, wire: list[dict[str, Any]], on_delta: OnDelta) -> Reply:
+        from agent.litellm_setup import load
+
+        litellm = load()
+        streaming = self._streams and not self._whole_next
+        try:
+            heard = _try(litellm, self._arguments(wire, streaming), self._timeouts, on_delta)
+        except CallFailed as error:
+            self._learn(error, streaming)
+            raise
+        self._reached = True
+        return self._reply(litellm, wire, heard)
+
+    def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
+        target = self._target
+        arguments = {**_common(wire), "model": target.name}
+        if target.api_base is not None:
+            arguments["api_base"] = target.api_base
+        if target.api_key is not None:
+            arguments["api_key"] = target.api_key
+        if self._max_tokens is not None:
+            arguments["max_tokens"] = self._max_tokens
+        if target.provider == "anthropic":
+            arguments["messages"] = _with_cache_marks(wire)
+        return {**arguments, **_streaming(usage=self._stream_usage)} if streaming else arguments
+
+    def _learn(self, error: CallFailed, streaming: bool) -> None:
+        """Note what the server cannot do, and let such a failure be tried again at once in another way."""
+        failure = error.failure
+        self._reached = self._reached or failure.kind != "connection"
+        if not streaming:
+            return
+        if failure.kind == "bad_request" and self._stream_usage and _NO_STREAM_USAGE.search(failure.message):
+            self._stream_usage, error.retry, error.wait = False, True, 0.0
+        elif failure.kind == "bad_request" and _NO_STREAM.search(failure.message):
+            self._streams, error.retry, error.wait = False, True, 0.0
+        elif error.unreadable:
+            self._whole_next = True
+
+    def _reply(self, litellm: Any, wire: list[dict[str, Any]], heard: Heard) -> Reply:
+        target = self._target
+        usage, raw = usage_from(heard.usage), heard.usage
+        if usage is None:
+            usage = count_tokens(litellm, target.name, wire, heard.reasoning + heard.text)
+            raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+        cost = cost_of(litellm, target.facts, target.provider, raw)
+        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage, cost)
+
+    def _advice(self, failure: CallFailure) -> str:
+        from agent.litellm_setup import load
+        from agent.model_names import key_names, nearest
+
+        if failure.kind == "auth":
+            names = key_names(load(), self.name) or [f"{self._target.provider.upper()}_API_KEY"]
+            return f"; check {' or '.join(names)}"
+        if failure.kind == "connection" and self._target.api_base:
+            return f"; is a server running at {self._target.api_base}?"
+        if failure.kind == "connection":
+            return "; is the network up?"
+        if failure.kind == "not_found" and self._target.api_base is None:
+            close = [name for name in nearest(load(), self.name) if name != self.name]
+            return f"; nearest names: {', '.join(close)}" if close else ""
+        return ""
+
+
+def _try(litellm: Any, arguments: dict[str, Any], timeouts: Timeouts | None, on_delta: OnDelta) -> Heard:
+    from agent.one_try import Timeouts, try_once
+
+    return try_once(litellm, arguments, timeouts or Timeouts(), on_delta)
+
+
+def _wire(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Nothing but these two keys ever leaves: reasoning sent back is refused by some providers."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _common(wire: list[dict[str, Any]]) -> dict[str, Any]:
+    # litellm's and the provider library's own retries are off: the loop here is the only one.
+    return {"messages": wire, "max_retries": 0, "num_retries": 0}
+
+
+def _streaming(*, usage: bool) -> dict[str, Any]:
+    return {"stream": True, "stream_options": {"include_usage": True}} if usage else {"stream": True}
+
+
+def _with_cache_marks(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Anthropic caches a prefix only up to a mark: one after the instructions, which outlive a rebuilt conversation,
+    and one at the end, where the next request goes on."""
+    marked = [next(i for i, message in enumerate(wire) if message["role"] == "user"), len(wire) - 1]
+    return [
+        {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}
+        if index in marked
+        else message
+        for index, message in enumerate(wire)
+    ]

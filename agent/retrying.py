@@ -1,0 +1,100 @@
+"""The one retry loop: a failed try is told, waited out and repeated while its status says that this can help."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.call_errors import CallFailed
+from agent.reply import CallFailure
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Waits in seconds, doubled from try to try, with jitter; what a server asks for with Retry-After goes before.
+
+    `first_contact` is the number of tries while no server has answered at all yet: a wrong port or no network should
+    not take minutes to say so.
+    """
+
+    tries: int = 8
+    first_wait: float = 2.0
+    max_wait: float = 60.0
+    max_retry_after: float = 300.0
+    total: float = 3600.0
+    first_contact: int = 3
+
+    def scaled(self, factor: float) -> RetryPolicy:
+        """The same policy with other waits, for tests; Retry-After is left as the server says."""
+        return replace(self, first_wait=self.first_wait * factor, max_wait=self.max_wait * factor)
+
+    def allowed(self, error: CallFailed, reached: bool) -> int:
+        """How many tries a call has when it fails like this."""
+        unreached = error.failure.kind == "connection" and not reached
+        return min(self.tries, self.first_contact) if unreached else self.tries
+
+    def wait(self, error: CallFailed, failures: int) -> float:
+        """Seconds after so many failures; jitter keeps a batch of sessions from knocking all at once."""
+        if error.wait is not None:
+            return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
+        return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
+
+
+def until_answered(
+    attempt: Callable[[], T],
+    policy: RetryPolicy,
+    on_failure: Callable[[CallFailure], None],
+    reached: Callable[[], bool],
+) -> T:
+    """What `attempt` returns; raises the last CallFailed. `on_failure` gets every failed try with the wait ahead.
+
+    `reached` says whether a server has ever answered. Whatever else `attempt` raises passes at once.
+    """
+    import tenacity
+
+    def last(state: RetryCallState) -> bool:
+        error = _error(state)
+        return state.attempt_number >= policy.allowed(error, reached())
+
+    def tell(state: RetryCallState) -> None:
+        error = _error(state)
+        seconds = state.upcoming_sleep
+        allowed = policy.allowed(error, reached())
+        on_failure(_told(error.failure, f"try {state.attempt_number + 1} of {allowed} {_short(seconds)}", seconds))
+
+    try:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallFailed) and error.retry),
+            stop=tenacity.stop_any(last, tenacity.stop_before_delay(policy.total)),
+            wait=lambda state: policy.wait(_error(state), state.attempt_number),
+            before_sleep=tell,
+            reraise=True,
+        )(attempt)
+    except CallFailed as error:
+        if error.retry:
+            error.failure = _told(error.failure, "no further try", None)
+        on_failure(error.failure)
+        raise
+
+
+def _error(state: RetryCallState) -> CallFailed:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, CallFailed)  # nothing else is tried again
+    return error
+
+
+def _told(failure: CallFailure, what_next: str, seconds: float | None) -> CallFailure:
+    return replace(failure, message=f"{failure.message}; {what_next}", retry_in=seconds)
+
+
+def _short(seconds: float) -> str:
+    if seconds < 0.05:
+        return "at once"
+    return f"in {seconds:.0f} s" if seconds >= 10 else f"in {seconds:.1f} s"

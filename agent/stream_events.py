@@ -1,0 +1,56 @@
+"""Reads along in a stream: litellm's line-reading providers (DeepSeek, Anthropic and others) lose what this finds.
+
+They skip an event that is not JSON, which leaves a hole in the reply; they end the stream at any line that holds
+`[DONE]`, though it be in the model's own text; they drop the usage that DeepSeek sends, and with it what its cache
+saved; and an error event becomes a `KeyError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+class ErrorEvent(Exception):
+    """The server reported an error in the middle of a stream. `body` is the error as it came."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(json.dumps(body))
+        self.body = body
+
+
+class Along:
+    """Put between litellm and the lines of one stream."""
+
+    def __init__(self) -> None:
+        self.usage: dict[str, Any] | None = None  # the last one that came, in OpenAI's words
+
+    def follow(self, stream: Any) -> None:
+        """Nothing for the providers that go through OpenAI's client, which reads strictly by itself."""
+        from litellm.llms.anthropic.chat.handler import ModelResponseIterator
+        from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
+
+        events = getattr(stream, "completion_stream", None)
+        if isinstance(events, (BaseModelResponseIterator, ModelResponseIterator)):
+            events.response_iterator = self._lines(events.response_iterator)
+
+    def _lines(self, lines: Iterable[Any]) -> Iterator[Any]:
+        for line in lines:
+            text = line.decode("utf-8") if isinstance(line, bytes) else line
+            data = text[len("data:") :].strip() if text.startswith("data:") else ""
+            if not data or data == "[DONE]":
+                yield line
+                continue
+            self._look_at(json.loads(data))
+            yield text.replace("[DONE]", "[\\u0044ONE]")  # the same JSON string, without the word
+
+    def _look_at(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            return
+        error = event.get("error")
+        if error:
+            raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
+        usage = event.get("usage")
+        if isinstance(usage, dict) and "prompt_tokens" in usage:
+            self.usage = usage

@@ -1,0 +1,1 @@
+"""The execution side: template, environment, sandbox, attempts, results and checks. Never imports `agent`."""

@@ -1,0 +1,324 @@
+"""Runs one process tree to its end: gate, limits, output, verdict. Nothing of it is alive afterwards."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from experiment import process_tree
+from experiment.cleaning import last_error_line
+from experiment.errors import EnvironmentFailed
+from experiment.limits import Limits
+from experiment.output import Output
+from experiment.process_tree import ProcessIdentity, identify
+from experiment.quantities import format_size
+from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
+from experiment.verdict import Verdict
+from experiment.watchdog import Breach, Watchdog, disk_breach, memory_limit
+
+# The shell waits for a line, so that the limits and the journal are in place before the program starts.
+_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
+_READ = 256 * 1024
+_PIPE = 1024 * 1024
+_QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, not 50,000 times
+_LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
+_DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
+_MEMORY_SLACK = 256 * 1024**2
+_OUT_OF_MEMORY = re.compile(
+    r"^(?:[\w.]+\.)?(?:MemoryError|_ArrayMemoryError|OutOfMemoryError)\b|CUDA out of memory|std::bad_alloc"
+    r"|can't allocate memory|Cannot allocate memory|killed by signal: Killed"
+)
+_OUT_OF_DISK = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """What to run, and within what. `log_cap` is in bytes; `time_setting` is how a person changes the time limit."""
+
+    argv: Sequence[str]
+    cwd: Path
+    writable: Sequence[Path]
+    readable: Sequence[Path]
+    env: Mapping[str, str]
+    limits: Limits
+    log: Path
+    sandbox: Sandbox
+    log_cap: int = 10 * 1024 * 1024
+    hidden: Sequence[Path] = ()
+    time_setting: str = "limits.time or --timeout"
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """`exit_code` is 128 + N after signal N; `peak_memory` is in bytes, 0 for an attempt too short to be looked at."""
+
+    verdict: Verdict
+    reason: str
+    exit_code: int
+    seconds: float
+    peak_memory: int
+    tail: str
+
+
+def run_process(
+    spec: ProcessSpec,
+    on_output: Callable[[str], None],
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+) -> ProcessResult:
+    """Runs `spec.argv` in its sandbox and waits for its main process; children that are left are killed.
+
+    `on_start` is called before the program's first instruction, `on_output` with pieces of its output. The verdict is
+    ok, crashed, timed_out, out_of_memory, out_of_disk or too_many_processes. Raises EnvironmentFailed when the program
+    is not there, and kills the tree before it lets any exception pass, KeyboardInterrupt too.
+    """
+    program = Path(spec.argv[0])
+    if not os.access(program, os.X_OK):
+        raise EnvironmentFailed(f"{program} is gone or cannot be executed: the experiment's environment is damaged")
+    launch = spec.sandbox.wrap(spec.argv, spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden)
+    try:
+        return _Attempt(spec, launch, on_output, on_start).run()
+    finally:
+        if launch.scratch is not None:
+            shutil.rmtree(launch.scratch, ignore_errors=True)
+
+
+class _Attempt:
+    """The state of one `run_process`."""
+
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        launch: Launch,
+        on_output: Callable[[str], None],
+        on_start: Callable[[ProcessIdentity], None] | None,
+    ) -> None:
+        self.spec, self.launch, self.on_start = spec, launch, on_start
+        self.folders = [*spec.writable, *([launch.scratch] if launch.scratch else [])]
+        self.output = Output(spec.log, spec.log_cap, on_output)
+        self.oom_kills = _oom_kills()
+
+    def run(self) -> ProcessResult:
+        try:
+            self.process = subprocess.Popen(
+                [*_GATE, *self.launch.argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self.launch.env,
+                bufsize=0,
+                start_new_session=True,
+            )
+            return self._supervise(self.process)
+        finally:
+            self.output.close()
+
+    def _supervise(self, process: subprocess.Popen[bytes]) -> ProcessResult:
+        assert process.stdin is not None and process.stdout is not None
+        pipe = process.stdout.fileno()
+        watchdog = Watchdog(
+            process.pid, self.spec.limits, self.folders, self.launch.private_tmpfs, self._end, self.spec.time_setting
+        )
+        try:
+            self._prepare(pipe)
+            if self.on_start is not None:
+                self.on_start(identify(process.pid))
+            started = time.monotonic()
+            watchdog.start()
+            self._open_gate(process.stdin)
+            self._pump(pipe)
+            seconds = time.monotonic() - started
+            watchdog.stop()
+            self._kill()  # what the main process left behind
+            self._drain(pipe)
+        finally:
+            watchdog.stop()
+            self._kill()
+            process.stdout.close()
+            process.wait()
+            if self.launch.tag is not None and process.returncode < 0:  # somebody killed the reaper
+                process_tree.kill_tagged(TAG_VARIABLE, self.launch.tag)
+        self.output.close()
+        return self._result(process.returncode, seconds, watchdog)
+
+    @staticmethod
+    def _open_gate(stdin: IO[bytes]) -> None:
+        try:
+            stdin.write(b"go\n")
+            stdin.close()
+        except BrokenPipeError:  # killed at the gate; its exit says so
+            pass
+
+    def _prepare(self, pipe: int) -> None:
+        """Limits that the kernel keeps for each process; they pass to everything that the gate becomes."""
+        pid, limits = self.process.pid, self.spec.limits
+        _set_limit(pid, resource.RLIMIT_CORE, 0)
+        _set_limit(pid, resource.RLIMIT_FSIZE, limits.disk)
+        if limits.memory is not None and not _has_gpu():
+            # Gives a clean MemoryError to the one process that asks for everything at once. It counts what is asked
+            # for and not yet used too, so it leaves some room. CUDA asks for far more than it uses.
+            _set_limit(pid, resource.RLIMIT_DATA, limits.memory + limits.memory // 4 + _MEMORY_SLACK)
+        try:
+            Path(f"/proc/{pid}/oom_score_adj").write_text("500")  # rather the experiment than the harness
+        except OSError:
+            pass
+        try:
+            fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+        except OSError:  # the user's allowance for large pipes is used up
+            pass
+
+    # --- output -------------------------------------------------------------------------------------------------------
+
+    def _pump(self, pipe: int) -> None:
+        """Reads the output until the main process ends, and no longer, whoever still holds the pipe."""
+        exit_fd = _pidfd(self.process.pid)
+        both, only_exit = select.poll(), select.poll()
+        both.register(pipe, select.POLLIN)
+        if exit_fd is not None:
+            both.register(exit_fd, select.POLLIN)
+            only_exit.register(exit_fd, select.POLLIN)
+        pipe_is_open = True
+        try:
+            while not (only_exit.poll(0) if exit_fd is not None else self._has_ended()):
+                patience = _QUIET_MS if exit_fd is None or self.output.waiting else None
+                ready = (both if pipe_is_open else only_exit).poll(patience)
+                if not any(fd == pipe for fd, _ in ready):
+                    self.output.show()
+                    continue
+                data = os.read(pipe, _READ)
+                pipe_is_open = bool(data)
+                self._feed(data)
+                if pipe_is_open and len(data) < _READ // 4:
+                    only_exit.poll(_QUIET_MS)
+        finally:
+            if exit_fd is not None:
+                os.close(exit_fd)
+
+    def _has_ended(self) -> bool:
+        """Looks without collecting the process, so that its pid cannot go to another one yet."""
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _drain(self, pipe: int) -> None:
+        """What was written before the end and not read yet."""
+        deadline = time.monotonic() + _DRAIN
+        waiting = select.poll()
+        waiting.register(pipe, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0 and waiting.poll(left * 1000):
+            data = os.read(pipe, _READ)
+            if not data:
+                break
+            self._feed(data)
+        self.output.show(now=True)
+
+    def _feed(self, data: bytes) -> None:
+        self.output.feed(data)
+        if self.output.failed is not None:
+            self._kill()
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _end(self, breach: Breach) -> None:
+        """Called by the watchdog, from its thread."""
+        if breach.verdict is Verdict.timed_out:
+            self._ask_where_it_was()
+        self._kill()
+
+    def _ask_where_it_was(self) -> None:
+        """SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and ends."""
+        pids = process_tree.tree(self.process.pid, most=4)
+        depth = 2 if self.launch.pid_namespace else 1
+        if len(pids) <= depth:
+            return
+        try:
+            os.kill(pids[depth], signal.SIGABRT)
+        except OSError:
+            return
+        deadline = time.monotonic() + _LAST_WORDS
+        while time.monotonic() < deadline and pids[depth] in process_tree.tree(self.process.pid, most=16):
+            time.sleep(0.01)
+
+    def _kill(self) -> None:
+        if self.process.returncode is None:
+            process_tree.kill_tree(self.process.pid, self.launch.pid_namespace)
+
+    def _result(self, returncode: int, seconds: float, watchdog: Watchdog) -> ProcessResult:
+        tail = self.output.tail()
+        code = returncode if returncode >= 0 else 128 - returncode
+        breach = watchdog.breach or disk_breach(self.folders, self.spec.limits) or self._full_log()
+        if breach is None:
+            breach = self._judge(code, seconds, watchdog.peak_memory, tail)
+        return ProcessResult(breach.verdict, breach.reason, code, seconds, watchdog.peak_memory, tail)
+
+    def _full_log(self) -> Breach | None:
+        if self.output.failed is None:
+            return None
+        reason = f"ended because {self.spec.log} cannot be written: {self.output.failed.strerror}"
+        return Breach(Verdict.out_of_disk, reason)
+
+    def _judge(self, code: int, seconds: float, peak: int, tail: str) -> Breach:
+        """The verdict on a process that ended by itself."""
+        if code == 0:
+            return Breach(Verdict.ok, f"ended normally after {seconds:.1f} s")
+        limits = self.spec.limits
+        error = last_error_line(tail)
+        if code == 128 + signal.SIGKILL:
+            near = peak > 0.8 * limits.memory_ceiling
+            if near or _oom_kills() > self.oom_kills:
+                what = f"killed from outside by SIGKILL at {format_size(peak)} of memory, most likely by the kernel"
+                return Breach(Verdict.out_of_memory, f"{what} for lack of memory; {memory_limit(limits)}")
+            what = f"killed from outside by SIGKILL after {seconds:.1f} s, by another program or by hand"
+            return Breach(Verdict.crashed, f"{what} (its memory was last {format_size(peak)})")
+        if _OUT_OF_MEMORY.search(error):
+            return Breach(Verdict.out_of_memory, f"ran out of memory: {error}; {memory_limit(limits)}")
+        if code == 128 + signal.SIGXFSZ or _OUT_OF_DISK.search(error):
+            limit = f"the limit is {format_size(limits.disk)} (limits.disk or --disk), less in /tmp and /dev/shm"
+            return Breach(Verdict.out_of_disk, f"ran out of disk: {error or 'a file grew too large'}; {limit}")
+        how = f"ended with exit code {code}"
+        if code > 128 and code - 128 in signal.valid_signals():
+            how = f"ended by {_signal_name(code - 128)}"
+        return Breach(Verdict.crashed, f"{how}: {error}" if error else f"{how} and no output")
+
+
+def _set_limit(pid: int, kind: int, value: int) -> None:
+    """Never above the limit that is set already."""
+    hard = resource.prlimit(pid, kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.prlimit(pid, kind, (value, value))
+
+
+def _has_gpu() -> bool:
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")
+
+
+def _pidfd(pid: int) -> int | None:
+    """A file descriptor that becomes readable when the process ends; None where the kernel has none (before 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for lack of memory since boot."""
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            return int(file.read().partition(b"\noom_kill ")[2].split(None, 1)[0])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the two that have names
+        return f"signal {number}"

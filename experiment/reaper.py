@@ -1,0 +1,89 @@
+"""A process that outlives no experiment: runs one command and ends everything that it leaves behind.
+
+Only for attempts without a sandbox, where no pid namespace does this. A script of its own, so that it keeps working
+when the harness is killed. Usage: reaper.py HARNESS_PID CWD COMMAND…; exits like the command, with 128 + N for signal N.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main(harness: int, cwd: str, command: list[str]) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a daemon that it forks becomes our child
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # the harness was killed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(sweep(128 + signal.SIGTERM)))
+    if os.getppid() != harness:  # it was killed before the line above took effect
+        return 128 + signal.SIGTERM
+    experiment = os.fork()
+    if experiment == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            os.setsid()
+            os.chdir(cwd)
+            os.execvpe(command[0], command, os.environ)
+        except OSError as error:
+            os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode(errors="replace"))
+            os._exit(127)
+    while True:
+        pid, status = os.wait()
+        if pid == experiment:
+            code = os.waitstatus_to_exitcode(status)
+            return sweep(code if code >= 0 else 128 - code)
+
+
+def sweep(code: int) -> int:
+    """Kills every descendant, those that are born meanwhile too, for at most five seconds; returns `code`."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        alive = descendants(os.getpid())
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        if not reap() and not alive:
+            break
+        time.sleep(0.001)
+    return code
+
+
+def reap() -> bool:
+    """Collects dead children; says whether any child is left."""
+    try:
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return True
+    except ChildProcessError:
+        return False
+
+
+def descendants(root: int) -> list[int]:
+    found = [root]
+    for pid in found:
+        found += children(pid)
+    return found[1:]
+
+
+def children(pid: int) -> list[int]:
+    kids: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                kids += [int(kid) for kid in file.read().split()]
+    except OSError:
+        pass
+    return kids
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))

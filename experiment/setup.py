@@ -1,0 +1,51 @@
+"""Everything that an attempt needs, made ready once per session: environment, data, sandbox, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiment.baseline import BaselineOutcome, measure_baseline
+from experiment.environment import Environment, ensure_environment
+from experiment.limits import Limits
+from experiment.prepare import ensure_prepared
+from experiment.runner import AttemptPlan, PlotPlan
+from experiment.sandbox import Sandbox
+from experiment.template import Template
+
+PLOT_TIME = 600.0  # seconds: drawing is no experiment
+
+
+@dataclass(frozen=True)
+class Setup:
+    template: Template
+    environment: Environment
+    data: Path | None
+    sandbox: Sandbox
+    limits: Limits
+
+    def time_limit(self, kind: str) -> float:
+        """Seconds that an attempt of this kind ("smoke", "full" or "plots") may take."""
+        if kind == "plots":
+            return PLOT_TIME
+        if kind == "smoke" and self.template.smoke:
+            return min(self.template.smoke.time, self.limits.time)
+        return self.limits.time
+
+    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan: ...
+
+    def plot_plan(self, session: Path, number: int) -> PlotPlan: ...
+
+    def measure_baseline(self, session: Path, on_output: Callable[[str], None]) -> BaselineOutcome: ...
+
+
+def make_setup(
+    template: Template, limits: Limits, python: Path | None, sandbox: Sandbox, tell: Callable[[str], None]
+) -> Setup:
+    """Builds or finds the experiment environment and the prepared data, telling about progress line by line.
+
+    Raises ConfigError and EnvironmentFailed; what was half-built is removed or rebuilt the next time.
+    """
+    environment = ensure_environment(template, python, tell)
+    return Setup(template, environment, ensure_prepared(template, environment, tell), sandbox, limits)

@@ -1,0 +1,294 @@
+"""Loads a template: a folder with `experiment.py`, and `template.toml` where it has one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from experiment.checks import Check
+from experiment.errors import ConfigError
+from experiment.limits import Limits
+from experiment.located import TomlFile, read_json, read_toml
+from experiment.quantities import parse_duration, parse_size
+from experiment.settings import Setting, read_settings
+from experiment.tables import Table, nearest
+
+DEFAULT_EDITABLE = ("experiment.py", "plot.py", "notes.txt")
+BASELINE = Path("run_0", "final_info.json")
+
+# What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
+_LEFT_OUT = {"__pycache__", "scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json"}
+_RUN = re.compile(r"run_\d+")
+
+
+@dataclass(frozen=True)
+class PrepareStep:
+    """The trusted step that fetches models and data once. It runs again when `files` or `settings` change.
+
+    `files` are patterns below the template folder (default: its modules that are not editable, and the files that the
+    command names); `settings` names the settings that it depends on, None means all.
+    """
+
+    command: tuple[str, ...]
+    timeout: float
+    files: tuple[str, ...]
+    settings: tuple[str, ...] | None = None
+
+    def uses(self, path: Path) -> bool:
+        """Whether a change of this file, relative to the template folder, means to run the step again."""
+        return any(str(path) == pattern or fnmatch(str(path), pattern) for pattern in self.files)
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """The same command on a tiny budget before each full attempt; `time` is its limit in seconds."""
+
+    time: float
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template as one session sees it; `requirements*` are absolute paths, `settings` are final.
+
+    `system` and `task_description` are the texts of `prompt.json`, empty where there are none.
+    """
+
+    name: str
+    folder: Path
+    editable: tuple[str, ...] = DEFAULT_EDITABLE
+    metric: str | None = None
+    higher_is_better: bool = True
+    requirements: tuple[Path, ...] = ()
+    requirements_no_deps: tuple[Path, ...] = ()
+    prepare: PrepareStep | None = None
+    limits: Limits = field(default_factory=Limits)
+    smoke: Smoke | None = None
+    checks: tuple[Check, ...] = ()
+    grade: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Setting] = field(default_factory=dict)
+    max_runs: int = 5
+    max_failures: int = 4
+    brings_baseline: bool = False
+    system: str = ""
+    task_description: str = ""
+
+    def files(self) -> list[Path]:
+        """The files that a session gets a copy of, relative to `folder` and sorted; hidden ones are left out."""
+        return _files_in(self.folder)
+
+
+def bundled_templates() -> Path:
+    """The folder of the templates that come with ai-sci: `templates/` in the repository, `_templates` in a wheel."""
+    here = Path(__file__).resolve().parent
+    inside = here / "_templates"
+    return inside if inside.is_dir() else here.parent / "templates"
+
+
+def template_names() -> list[str]:
+    """The names that `--template` takes besides a folder."""
+    return sorted(path.parent.name for path in bundled_templates().glob("*/experiment.py"))
+
+
+def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Template:
+    """The template of that name, or in that folder, with `--set` overrides; raises ConfigError."""
+    folder = _find(name_or_path)
+    if not (folder / "experiment.py").is_file():
+        raise ConfigError(f"{folder} has no experiment.py{_templates_inside(folder)}")
+    path = folder / "template.toml"
+    file = read_toml(path) if path.exists() else TomlFile(path, "", {})
+    top = Table(file)
+    experiment = _experiment(top, folder)
+    template = Template(
+        name=folder.name,
+        folder=folder,
+        settings=read_settings(top, overrides or {}),
+        limits=_limits(top),
+        smoke=_smoke(top),
+        prepare=_prepare(top, folder, experiment["editable"]),
+        checks=_checks(top),
+        grade=_grade(top),
+        **_environment(top, folder),
+        **experiment,
+        **_prompt(folder / "prompt.json"),
+    )
+    top.finish()
+    return template
+
+
+def _find(name_or_path: str) -> Path:
+    """The template's absolute folder. A plain name means a bundled template first, then a folder here."""
+    bundled = bundled_templates() / name_or_path
+    if name_or_path in template_names():
+        return bundled
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir() and name_or_path:
+        return folder.resolve()
+    if folder.is_file():
+        raise ConfigError(f'template "{name_or_path}" is a file: name the folder that holds experiment.py')
+    known = template_names()
+    if folder.parent.is_dir():
+        known += [str(path.parent) for path in folder.parent.glob("*/experiment.py")]
+    raise ConfigError(f'there is no template "{name_or_path}"{nearest(name_or_path, known)}')
+
+
+def _templates_inside(folder: Path) -> str:
+    inside = sorted(str(path.parent) for path in folder.glob("*/experiment.py"))
+    return f": did you mean {' or '.join(inside[:5])}?" if inside else ": a template is a folder with that file in it"
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        here = Path(place).relative_to(folder)
+        folders[:] = [name for name in folders if not _left_out(here / name)]
+        found += [here / name for name in names if not _left_out(here / name)]
+    return sorted(path for path in found if (folder / path).is_file())
+
+
+def _left_out(path: Path) -> bool:
+    """Results and the harness's own files are only left out at the top; hidden files, caches everywhere."""
+    name = path.name
+    if name.startswith(".") or name == "__pycache__" or name.endswith(".pyc"):
+        return True
+    return len(path.parts) == 1 and (name in _LEFT_OUT or _RUN.fullmatch(name) is not None)
+
+
+def _copied(path: Path) -> bool:
+    return not any(_left_out(part) for part in (path, *path.parents) if part.parts)
+
+
+def _experiment(top: Table, folder: Path) -> dict[str, Any]:
+    top.expect("experiment")
+    table = Table(top.file, "experiment")
+    editable = table.texts("editable", DEFAULT_EDITABLE)
+    for name in editable:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or not _copied(Path(path)):
+            table.refuse("editable", f'"{name}" cannot be editable: name files of the template, relative to its folder')
+        if name == "template.toml":
+            table.refuse("editable", "template.toml cannot be editable: it holds the checks and the limits")
+    if not editable:
+        table.refuse("editable", "editable must name at least one file")
+    brought = (folder / BASELINE).is_file()
+    baseline = table.choice("baseline", "template" if brought else "measure", ("template", "measure"))
+    if baseline == "template" and not brought:
+        table.refuse("baseline", f'baseline = "template", but there is no {BASELINE} in {folder}')
+    values = {
+        "editable": tuple(str(PurePosixPath(name)) for name in editable),
+        "metric": table.text("metric", None),
+        "higher_is_better": table.choice("direction", "higher", ("higher", "lower")) == "higher",
+        "max_runs": table.count("max_runs", 5),
+        "max_failures": table.count("max_failures", 4),
+        "brings_baseline": baseline == "template",
+    }
+    table.finish()
+    return values
+
+
+def _prompt(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    value, _ = read_json(path)
+    if not isinstance(value, dict):
+        raise ConfigError(f'{path}:1: must hold {{"system": …, "task_description": …}}')
+    texts = {key: value.get(key, "") for key in ("system", "task_description")}
+    for key, text in texts.items():
+        if not isinstance(text, str):
+            raise ConfigError(f'{path}:1: "{key}" must be a text')
+    return texts
+
+
+def _environment(top: Table, folder: Path) -> dict[str, Any]:
+    top.expect("environment")
+    table = Table(top.file, "environment")
+    default = ("requirements.txt",) if (folder / "requirements.txt").is_file() else ()
+    values = {}
+    for key, names in (("requirements", default), ("requirements_no_deps", ())):
+        names = table.texts(key, names)
+        for name in names:
+            if not (folder / name).is_file():
+                table.refuse(key, f'there is no requirement file "{name}" in {folder}')
+        values[key] = tuple(folder / name for name in names)
+    table.finish()
+    return values
+
+
+def _prepare(top: Table, folder: Path, editable: tuple[str, ...]) -> PrepareStep | None:
+    top.expect("prepare")
+    table = Table(top.file, "prepare")
+    if not table.present:
+        return None
+    command = table.texts("command", ())
+    if not command:
+        table.refuse("command", '[prepare] needs a command, such as ["python", "prepare.py"]')
+    settings = table.texts("settings", None)
+    declared = top.file.values.get("settings", {})
+    for name in settings or ():
+        if name not in declared and name != "preset":
+            table.refuse("settings", f'"{name}" is not in [settings]{nearest(name, declared)}')
+    # The step may import its neighbours; what a model edits is never one of them.
+    modules = sorted({path.name for path in folder.glob("*.py")} - {*editable, "experiment.py", "plot.py"})
+    words = [word for word in command if (folder / word).is_file() and word not in modules]
+    step = PrepareStep(
+        command=command,
+        timeout=table.quantity("time", 2 * 3600.0, parse_duration),
+        files=table.texts("files", (*modules, *words)),
+        settings=settings,
+    )
+    files = _files_in(folder)
+    for pattern in step.files:
+        if not any(replace(step, files=(pattern,)).uses(path) for path in files):
+            table.refuse("files", f'no file in {folder} matches "{pattern}"')
+    table.finish()
+    return step
+
+
+def _limits(top: Table) -> Limits:
+    top.expect("limits")
+    table = Table(top.file, "limits")
+    usual = Limits()
+    limits = Limits(
+        time=table.quantity("time", usual.time, parse_duration),
+        memory=table.quantity("memory", usual.memory, parse_size),
+        disk=table.quantity("disk", usual.disk, parse_size),
+        inodes=table.count("inodes", usual.inodes),
+        processes=table.count("processes", usual.processes),
+    )
+    table.finish()
+    return limits
+
+
+def _smoke(top: Table) -> Smoke | None:
+    top.expect("smoke")
+    table = Table(top.file, "smoke")
+    if not table.present:
+        return None
+    smoke = Smoke(time=table.quantity("time", 60.0, parse_duration))
+    table.finish()
+    return smoke
+
+
+def _checks(top: Table) -> tuple[Check, ...]:
+    top.expect("checks")
+    table = Table(top.file, "checks")
+    rules = table.texts("rules", ())
+    table.finish()
+    checks = []
+    for rule in rules:
+        try:
+            checks.append(Check.parse(rule))
+        except ConfigError as error:
+            table.refuse("rules", str(error))
+    return tuple(checks)
+
+
+def _grade(top: Table) -> dict[str, Any]:
+    """Kept as it is: the trusted evaluation is not run by this version, which records self-reported numbers."""
+    top.expect("grade")
+    table = Table(top.file, "grade")
+    return dict(table.values)

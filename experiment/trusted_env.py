@@ -1,0 +1,24 @@
+"""The environment variables that trusted steps (pip, prepare) get: ours, without the keys to paid models."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+# What a download may need. Proxies and certificates carry none of the words above, or are named here.
+_ALLOWED = re.compile(
+    r"HF_TOKEN|HF_HOME|HUGGING_FACE_HUB_TOKEN|PIP_\w+|\w*_PROXY|SSL_CERT_\w+|\w+_CA_BUNDLE", re.IGNORECASE
+)
+# These would make pip or python use another installation than the one we mean.
+_MISLEADING = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
+
+
+def trusted_environment(**more: str) -> dict[str, str]:
+    """A copy of `os.environ` without anything that looks like a key (HF_TOKEN stays), plus `more`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _MISLEADING and (_ALLOWED.fullmatch(name) or not _SECRET.search(name))
+    }
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
