@@ -6,14 +6,15 @@ InternalServerError 500, and llama.cpp's words for a full context window are not
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agent.reply import CallFailure
@@ -70,6 +71,14 @@ class Seen:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    connection: Any = None  # httpcore's stream, once the answer has begun
+
+    def hang_up(self) -> None:
+        """Wake a thread that is reading from the connection, and have the server stop generating."""
+        connected = self.connection.get_extra_info("socket") if self.connection is not None else None
+        if connected is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                connected.shutdown(socket.SHUT_RDWR)
 
 
 class CallFailed(Exception):
@@ -120,7 +129,7 @@ def explain(error: BaseException, seen: Seen) -> CallFailed:
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """The words in an error body: JSON dug out, HTML and litellm's prefixes removed, white space folded, keys hidden."""
+    """The words in an error body: dug out of JSON or HTML, without litellm's prefixes, on one line, keys hidden."""
     text = _dug_out(text)
     if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
         text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
@@ -228,10 +237,9 @@ def _dug_out(text: str) -> str:
         return text
     try:
         value, _ = json.JSONDecoder().raw_decode(text[start:])
-    except ValueError:
+        return _message_in(value) or text
+    except (ValueError, RecursionError):
         return text
-    message = _message_in(value)
-    return message if message else text
 
 
 def _message_in(value: Any) -> str:
@@ -269,6 +277,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             continue
         return max(0.0, seconds) if math.isfinite(seconds) else None
+    from email.utils import parsedate_to_datetime
+
     try:
         when = parsedate_to_datetime(lower.get("retry-after", ""))
     except (TypeError, ValueError):

@@ -48,7 +48,9 @@ def run(
     max_cost: MaxCost = None,
     max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")] = None,
     python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
-    sandbox: Annotated[str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")] = "auto",
+    sandbox: Annotated[
+        str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
+    ] = "auto",
     allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
 ) -> None:
     """Work on one idea: baseline, edits, experiments, plots, notes."""

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.cache import cache_root
-from experiment.environment import is_built, planned_environment
+from experiment.environment import is_ready
 from experiment.errors import AiSciError
 from experiment.quantities import format_size
 from experiment.sandbox import find_sandbox
 from experiment.template import Template, load_template, template_names
 
 # The usual providers; litellm knows many more, and `ai-sci run` names the variable that a model needs.
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "DEEPSEEK_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY", "OPENROUTER_API_KEY")
+KEYS = (
+    "ANTHROPIC_API_KEY",
+    "OPENAI_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "GEMINI_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENROUTER_API_KEY",
+)
 ROOM_FOR_ENVIRONMENT = 6 << 30  # bytes: the sae environment and its data, with room to build
 
 
@@ -42,7 +49,9 @@ def examine(template_name: str) -> list[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    yield Finding("ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs")
+    yield Finding(
+        "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    )
     if shutil.which("git"):
         yield Finding("ok", "git")
     else:
@@ -80,10 +89,9 @@ def _template(name: str) -> Iterator[Finding]:
 
 
 def _environment(template: Template) -> Finding:
-    environment = planned_environment(template)
-    if environment is None:
+    if not template.requirements and not template.requirements_no_deps:
         return Finding("ok", "experiment environment: the first python3 on the PATH")
-    if is_built(environment):
+    if is_ready(template):
         return Finding("ok", f"experiment environment of {template.name} is built")
     return Finding("note", f"experiment environment of {template.name} is not built yet: the first run builds it")
 

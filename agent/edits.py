@@ -27,7 +27,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class EditPlan:
-    """`new_files`: the texts that differ from what they were, none when nothing changes. `blocks`: edits in the reply."""
+    """`new_files`: the texts that differ from what they were, if any. `blocks`: how many edits the reply holds."""
 
     new_files: dict[str, str]
     blocks: int
@@ -93,6 +93,8 @@ def applied(edit: Edit, path: str, text: str | None) -> str:
     if not edit.search.strip():
         if text is None or not text.strip():
             return with_ends_of(edit.replace, text)
+        if edit.kind == "hunk":
+            raise NoPlace(f"it only adds lines, with none around them that tell where in {path} they belong.")
         raise NoPlace(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
     if text is None:
         raise NoPlace(f"{path} does not exist yet, so that its SEARCH part has to be empty.")

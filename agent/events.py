@@ -16,7 +16,8 @@ class SessionStarted:
     kind: ClassVar[str] = "session_started"
     session: str
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
-    template: str  # name, or absolute path when it is not a bundled one
+    template: str  # absolute path of the folder it was copied from
+    files: list[str]  # what was copied
     overrides: dict[str, str]  # --set KEY=VALUE
     model: str
     api_base: str | None
@@ -132,7 +133,7 @@ class AttemptStarted:
     code_hash: str
     commit: str
     pid: int
-    process_started: float
+    process_started: int  # clock ticks since boot
     boot_id: str
 
 

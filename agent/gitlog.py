@@ -13,7 +13,15 @@ from experiment.errors import AiSciError
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
 
 # Projections, working copies and the lock: nothing that the history needs.
-_EXCLUDED = ["journal.jsonl", "lock", "log.md", "attempts/*/out/", "attempts/*/work/", "attempts/*/code/", "__pycache__/"]
+_EXCLUDED = [
+    "journal.jsonl",
+    "lock",
+    "log.md",
+    "attempts/*/out/",
+    "attempts/*/work/",
+    "attempts/*/code/",
+    "__pycache__/",
+]
 
 
 class GitFailed(AiSciError):
@@ -43,7 +51,9 @@ class GitLog:
             raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
         except GitCommandError as error:
             detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
-            raise GitFailed(f"git {args[0]} failed in {self.folder}: {detail.splitlines()[0] if detail else error.status}")
+            raise GitFailed(
+                f"git {args[0]} failed in {self.folder}: {detail.splitlines()[0] if detail else error.status}"
+            )
 
     def create(self, files: Iterable[str], message: str) -> str:
         """A new repository with one commit of `files`. Returns the commit."""

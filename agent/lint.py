@@ -1,4 +1,4 @@
-"""Lints edited files with aider's linter, at a fiftieth of its cost when they are clean.
+"""Lints edited files with aider's linter, at a twentieth of its cost when they are clean.
 
 The report is the one that aider shows a model: errors that would end a run (syntax, undefined names, ...), then the
 code around them with `█` at the lines meant. aider starts flake8 as a process for every file, 0.18 s of CPU each, and

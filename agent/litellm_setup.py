@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -33,20 +34,18 @@ def load() -> Any:
         os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # no .env file read from a parent folder
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        import litellm
-
+        litellm: Any = importlib.import_module("litellm")
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the import sets its own level
         litellm.suppress_debug_info = True  # 'Give Feedback / Get Help', 'Provider List'
-        litellm.set_verbose = False
         litellm.telemetry = False
         litellm.drop_params = False
         litellm.modify_params = False  # it would insert messages of its own
         litellm.disable_hf_tokenizer_download = True
         litellm.disable_streaming_logging = True  # a thread pool task for every chunk
-        # A model may well write the same line a hundred times; litellm calls that a server error and we would pay again.
+        # A model may write the same line a hundred times; litellm calls that a server error: we would pay again.
         litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
-        setattr(litellm, "_ai_sci_ready", True)
+        litellm._ai_sci_ready = True
         return litellm
 
 
@@ -66,11 +65,11 @@ def watch_http(litellm: Any) -> None:
 
 
 @contextlib.contextmanager
-def one_try() -> Iterator[Seen]:
-    """What HTTP does in this thread until the end of the block."""
-    _current.seen = Seen()
+def one_try(seen: Seen) -> Iterator[None]:
+    """Writes what HTTP does in this thread until the end of the block into `seen`."""
+    _current.seen = seen
     try:
-        yield _current.seen
+        yield
     finally:
         _current.seen = None
 
@@ -90,6 +89,7 @@ def _after_response(response: Any) -> None:
     if seen is None:
         return
     seen.status = response.status_code
+    seen.connection = response.extensions.get("network_stream")
     if response.status_code >= 400:
         seen.headers = dict(response.headers)
         seen.body = response.read().decode("utf-8", "replace")

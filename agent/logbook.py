@@ -30,7 +30,9 @@ def story(event: Event) -> str | None:
     """One line of Markdown, or None for what only machines want to know."""
     match event:
         case SessionStarted(idea=idea, template=template, model=model, max_runs=max_runs):
-            return f"# {idea.get('Title') or idea['Name']}\n\ntemplate {template}, model {model}, up to {max_runs} runs\n"
+            return (
+                f"# {idea.get('Title') or idea['Name']}\n\ntemplate {template}, model {model}, up to {max_runs} runs\n"
+            )
         case Resumed(model=model):
             return f"resumed with {model}"
         case SandboxFound(tier=tier, backend=backend):
@@ -106,4 +108,6 @@ def first_line(text: str, most: int = 110) -> str:
 
 def first_problem(report: str) -> str:
     """The first line of a linter's report that names a place."""
-    return next((line.strip() for line in report.splitlines() if ".py:" in line and "Running" not in line), first_line(report))
+    return next(
+        (line.strip() for line in report.splitlines() if ".py:" in line and "Running" not in line), first_line(report)
+    )

@@ -34,8 +34,8 @@ from agent.model import CallFailure, Model, ModelUnavailable
 from agent.session import Session
 from agent.state import Phase, Status
 from agent.workspace import NOTES, PLOT
-from experiment.attempt import ProcessIdentity
-from experiment.runner import PlotPlan, run_attempt, run_plots
+from experiment.process_tree import ProcessIdentity, end_leftover
+from experiment.runner import run_attempt, run_plots
 from experiment.setup import Setup
 
 
@@ -81,7 +81,7 @@ class Loop:
             case CompletionAccepted():
                 self.finish_experiments()
             case AttemptStarted() as started:
-                self.session.record(_lost(started))
+                self.lose(started)
             case AttemptFinished() as finished:
                 self.after_attempt(finished)
             case OutcomeCommitted():
@@ -107,9 +107,13 @@ class Loop:
         if outcome.metrics:
             tracked, _ = split_artefacts(self.session.folder, self.session.folder / "run_0")
             commit = self.session.commit(
-                tracked,
+                [*tracked, "attempts/run_0.1/output.log"],
                 f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
-                {"Run": 0, "Verdict": outcome.verdict.value, **tell.metric_trailer(self.setup.template, outcome.metrics)},
+                {
+                    "Run": 0,
+                    "Verdict": outcome.verdict.value,
+                    **tell.metric_trailer(self.setup.template, outcome.metrics),
+                },
                 body="\n".join(outcome.reasons),
             )
         self.session.record(
@@ -167,10 +171,16 @@ class Loop:
             return
         code_hash = session.code_hash(plan.new_files)
         if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
-            same = f"The edit would make the code the same as that of {state.executed[code_hash]}, which is known already."
+            same = (
+                f"The edit would make the code the same as that of {state.executed[code_hash]}, which is known already."
+            )
             session.record(ReplyRejected("no_edit", [same]))
             return
-        write_files(session.folder, plan.new_files)
+        try:
+            write_files(session.folder, plan.new_files)
+        except EditRefused as refused:  # a link where a file should be: only seen when it is written
+            session.record(ReplyRejected("edit_refused", list(refused.reasons)))
+            return
         names = sorted(plan.new_files)
         blocks = f"{plan.blocks} block{'s' if plan.blocks != 1 else ''}"
         subject = f"run {state.run}" if state.phase is Phase.runs else str(state.phase)
@@ -193,10 +203,12 @@ class Loop:
         elif self.state.phase is Phase.plots:
             self.draw_plots()
         elif self.state.phase is Phase.notes:
-            self.end(Status.completed, f"{len(self.state.accepted)} runs accepted")
+            self.end(Status.completed, tell.accepted(self.state))
         elif edit.code_hash in self.state.executed:
             names = ", ".join(edit.files)
-            self.session.record(ReplyRejected("no_edit", [f"Your edit to {names} left the experiment's code unchanged."]))
+            self.session.record(
+                ReplyRejected("no_edit", [f"Your edit to {names} left the experiment's code unchanged."])
+            )
         else:
             self.attempt("smoke" if self.setup.template.smoke else "full")
 
@@ -234,6 +246,24 @@ class Loop:
             )
         )
 
+    def lose(self, started: AttemptStarted) -> None:
+        """The harness died while this attempt ran, and nobody saw how it ended: what is left of it is ended too."""
+        end_leftover(ProcessIdentity(started.pid, started.process_started, started.boot_id))
+        reason = "ai-sci stopped while this attempt ran; it is repeated in a fresh folder"
+        self.session.record(
+            AttemptFinished(
+                run=started.run,
+                attempt=started.attempt,
+                attempt_kind=started.attempt_kind,
+                verdict="lost",
+                reason=reason,
+                digest="",
+                seconds=0.0,
+                metrics={},
+                code_hash=started.code_hash,
+            )
+        )
+
     def after_attempt(self, finished: AttemptFinished) -> None:
         if finished.verdict == "lost":
             self.attempt(finished.attempt_kind)
@@ -263,9 +293,7 @@ class Loop:
             {**tell.trailers(self.state, finished), **tell.metric_trailer(template, finished.metrics)},
             body="\n".join(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items()),
         )
-        session.record(
-            RunClosed(finished.run, "ok", finished.metrics, commit, commit, self.state.code_hash, artefacts)
-        )
+        session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, self.state.code_hash, artefacts))
 
     # -- failures -----------------------------------------------------------------------------------------------
 
@@ -281,7 +309,7 @@ class Loop:
             session.record(tell.notes(session))
         else:
             session.restore([NOTES])
-            self.end(Status.completed, f"{len(state.accepted)} runs accepted, without notes: {verdict}")
+            self.end(Status.completed, f"{tell.accepted(state)}, without notes: {verdict}")
 
     def close_run(self, verdict: str) -> None:
         """What failed is not what the next run builds on: the code goes back to the last accepted state."""
@@ -314,12 +342,9 @@ class Loop:
     def draw_plots(self) -> None:
         session, state = self.session, self.state
         session.show("drawing the plots", limit=self.setup.time_limit("plots"))
-        outcome = run_plots(
-            PlotPlan(session.folder, state.plot_attempts + 1, self.setup.template, self.setup.environment, self.setup.sandbox),
-            on_output=session.output,
-        )
+        outcome = run_plots(self.setup.plot_plan(session.folder, state.plot_attempts + 1), on_output=session.output)
         commit = session.commit(
-            [f"plots/{name}" for name in outcome.files],
+            [*(f"plots/{name}" for name in outcome.files), str(outcome.log.relative_to(session.folder))],
             f"plots: {', '.join(outcome.files) or outcome.verdict.value}",
             {"Verdict": outcome.verdict.value},
             body=outcome.reason,
@@ -327,19 +352,3 @@ class Loop:
         session.record(
             PlotsFinished(outcome.verdict.value, outcome.reason, outcome.digest, list(outcome.files), commit)
         )
-
-
-def _lost(started: AttemptStarted) -> AttemptFinished:
-    """The process that ran this attempt is gone, and nobody saw how it ended."""
-    return AttemptFinished(
-        run=started.run,
-        attempt=started.attempt,
-        attempt_kind=started.attempt_kind,
-        verdict="lost",
-        reason="ai-sci stopped while this attempt ran; it is repeated in a fresh folder",
-        digest="",
-        seconds=0.0,
-        metrics={},
-        code_hash=started.code_hash,
-    )
-

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.call_errors import CallFailed
+from agent.one_try import Heard, Timeouts, try_once
 from agent.pricing import cost_of, count_tokens, usage_from, worst_case
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from agent.retrying import RetryPolicy, until_answered
@@ -18,7 +19,6 @@ from experiment.errors import ConfigError
 if TYPE_CHECKING:
     from agent.conversation import Message
     from agent.model_names import Target
-    from agent.one_try import Heard, Timeouts
 
 __all__ = ["CallFailure", "Model", "ModelUnavailable", "Reply", "RetryPolicy", "Usage", "open_model"]
 
@@ -70,7 +70,8 @@ def open_model(
     Raises ConfigError, before anything is paid, for a name that litellm does not know, a missing key (it says which
     variable), a malformed URL or a folder without replies. litellm is imported here only for a live model.
     """
-    retry = retry or RetryPolicy()
+    retry = retry or RetryPolicy.from_environment()
+    timeouts = timeouts or Timeouts.from_environment()
     name = name or os.environ.get("AI_SCI_MODEL") or None
     if name is None:
         if template_scripted is None:
@@ -93,7 +94,7 @@ class ScriptedModel:
 
     context_window = None
 
-    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts | None) -> None:
+    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts) -> None:
         self.name = name
         self._script = script
         self._retry = retry
@@ -107,10 +108,15 @@ class ScriptedModel:
         from agent.litellm_setup import load
 
         litellm = load()
-        arguments = {**_common(_wire(messages)), **_streaming(usage=True), "model": play(litellm, self._script), "turn": turn}
+        arguments = {
+            **_common(_wire(messages)),
+            **_streaming(usage=True),
+            "model": play(litellm, self._script),
+            "turn": turn,
+        }
         try:
             heard = until_answered(
-                lambda: _try(litellm, arguments, self._timeouts, on_delta), self._retry, on_failure, lambda: True
+                lambda: try_once(litellm, arguments, self._timeouts, on_delta), self._retry, on_failure, lambda: True
             )
         except CallFailed as error:
             raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
@@ -123,7 +129,7 @@ class ScriptedModel:
 class LiveModel:
     """A model behind litellm. It remembers nothing of the conversation, only what its server cannot do."""
 
-    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts | None, max_tokens: int | None) -> None:
+    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts, max_tokens: int | None) -> None:
         self.name = target.name
         self.context_window = target.facts.context_window
         self._target = target
@@ -136,6 +142,7 @@ class LiveModel:
         self._streams = True  # until a server turns out to stream nothing
         self._stream_usage = True  # until it refuses to give usage in a stream
         self._whole_next = False  # a stream could not be read: the whole reply has another way in
+        self._whole_helped = 0  # in how many calls it did
 
     def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
         wire = _wire(messages)
@@ -155,11 +162,14 @@ class LiveModel:
         litellm = load()
         streaming = self._streams and not self._whole_next
         try:
-            heard = _try(litellm, self._arguments(wire, streaming), self._timeouts, on_delta)
+            heard = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta)
         except CallFailed as error:
             self._learn(error, streaming)
             raise
         self._reached = True
+        self._whole_helped += self._whole_next and not streaming
+        if self._whole_helped >= 2:
+            self._streams = False  # this server ignores `stream`; asking so again would pay for every reply twice
         return self._reply(litellm, wire, heard)
 
     def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
@@ -214,20 +224,15 @@ class LiveModel:
         return ""
 
 
-def _try(litellm: Any, arguments: dict[str, Any], timeouts: Timeouts | None, on_delta: OnDelta) -> Heard:
-    from agent.one_try import Timeouts, try_once
-
-    return try_once(litellm, arguments, timeouts or Timeouts(), on_delta)
-
-
 def _wire(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Nothing but these two keys ever leaves: reasoning sent back is refused by some providers."""
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def _common(wire: list[dict[str, Any]]) -> dict[str, Any]:
-    # litellm's and the provider library's own retries are off: the loop here is the only one.
-    return {"messages": wire, "max_retries": 0, "num_retries": 0}
+    # litellm's and the provider library's own retries are off: the loop here is the only one. The messages are a copy,
+    # for litellm adds to the list when it thinks that it can repair them.
+    return {"messages": [dict(message) for message in wire], "max_retries": 0, "num_retries": 0}
 
 
 def _streaming(*, usage: bool) -> dict[str, Any]:
@@ -237,7 +242,7 @@ def _streaming(*, usage: bool) -> dict[str, Any]:
 def _with_cache_marks(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Anthropic caches a prefix only up to a mark: one after the instructions, which outlive a rebuilt conversation,
     and one at the end, where the next request goes on."""
-    marked = [next(i for i, message in enumerate(wire) if message["role"] == "user"), len(wire) - 1]
+    marked = [next((i for i, message in enumerate(wire) if message["role"] == "user"), 0), len(wire) - 1]
     return [
         {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}
         if index in marked

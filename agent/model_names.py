@@ -74,7 +74,11 @@ def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
         return f"litellm does not know the model {name!r}; nearest names: {', '.join(close)}"
     provider = name.split("/")[0]
     providers = difflib.get_close_matches(provider, [str(p.value) for p in litellm.provider_list], n=3, cutoff=0.6)
-    hint = f"nearest providers: {', '.join(providers)}" if providers else "write provider/model, as in deepseek/deepseek-chat"
+    hint = (
+        f"nearest providers: {', '.join(providers)}"
+        if providers
+        else "write provider/model, as in deepseek/deepseek-chat"
+    )
     return f"litellm does not know the model {name!r}; {hint}"
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent.call_errors import CallFailed, Seen, explain, failed
 from agent.litellm_setup import one_try
 from agent.reasoning import ThinkSplitter, split_unopened
+from agent.retrying import seconds_in
 from agent.stream_events import Along
-
-
-NOTHING_IN_IT = "the server answered, but with no reply in it"
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,12 @@ class Timeouts:
     first_token: float = 600.0
     between_tokens: float = 120.0
     reply: float = 3600.0
+
+    @classmethod
+    def from_environment(cls) -> Timeouts:
+        """The defaults; `AI_SCI_STALL_TIMEOUT` is how many seconds a server may say nothing."""
+        stall = seconds_in("AI_SCI_STALL_TIMEOUT")
+        return cls() if stall is None else cls(first_token=stall, between_tokens=stall)
 
 
 @dataclass(frozen=True)
@@ -60,23 +64,56 @@ class _Broken:
     seen: Seen
 
 
-def try_once(
-    litellm: Any, arguments: Mapping[str, Any], timeouts: Timeouts, on_delta: Callable[[str], None]
-) -> Heard:
+def try_once(litellm: Any, arguments: Mapping[str, Any], timeouts: Timeouts, on_delta: Callable[[str], None]) -> Heard:
     """The reply to one request; raises CallFailed."""
     inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
-    target = _send(litellm, dict(arguments), timeouts, inbox, given_up)
-    threading.Thread(target=target, name="model call", daemon=True).start()
+    seen = Seen()
+    send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, seen)
+    thread = threading.Thread(target=send, name="model call", daemon=True)
+    thread.start()
     try:
         return _listen(inbox, timeouts, on_delta)
-    finally:
+    except BaseException as error:
         given_up.set()
+        seen.hang_up()
+        if not isinstance(error, CallFailed):
+            # Ctrl-C: the process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
+            thread.join(0.5)
+        raise
 
 
 def _listen(inbox: queue.SimpleQueue, timeouts: Timeouts, on_delta: Callable[[str], None]) -> Heard:
     splitter = ThinkSplitter()
     reasoning: list[str] = []
+    half = ""  # of a surrogate pair that comes in two events
+    end: _End | None = None
+    for item in _items(inbox, timeouts):
+        if isinstance(item, _End):
+            end = item
+            continue
+        reasoning.append(item.reasoning)
+        content = half + item.text
+        half = content[-1:] if "\ud800" <= content[-1:] <= "\udbff" else ""
+        text = splitter.feed(_encodable(content[: len(content) - len(half)]))
+        if text:
+            on_delta(text)
+    rest = splitter.feed(_encodable(half)) + splitter.finish()
+    if rest:
+        on_delta(rest)
+    text, thoughts = splitter.text, _encodable("".join(reasoning)) + splitter.reasoning
+    if not thoughts:
+        thoughts, text = split_unopened(text)
+    if end is None or end.finish_reason is None:
+        if not text and not thoughts:
+            raise failed("not_a_reply", "the server answered, but with no reply in it", unreadable=True)
+        message = f"the stream ended in the middle of the reply, after {len(text)} characters"
+        raise failed("cut", message, unreadable=True)
+    return Heard(text if text.strip() else "", thoughts.strip(), end.finish_reason, end.usage)
+
+
+def _items(inbox: queue.SimpleQueue, timeouts: Timeouts) -> Iterator[_Piece | _End]:
+    """What the thread puts into the inbox, up to the end; raises CallFailed when it breaks or takes too long."""
     started = time.monotonic()
     limit, what = timeouts.first_token, "no reply has begun"
     while True:
@@ -84,40 +121,28 @@ def _listen(inbox: queue.SimpleQueue, timeouts: Timeouts, on_delta: Callable[[st
         try:
             item = inbox.get(timeout=max(0.0, min(limit, left)))
         except queue.Empty:
-            if left <= limit:
-                raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s") from None
-            raise failed("timeout", f"{what} for {limit:g} s") from None
+            item = None
+        if left <= 0 or (item is None and left <= limit):
+            raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s")
+        if item is None:
+            raise failed("timeout", f"{what} for {limit:g} s")
         if isinstance(item, _Broken):
-            raise explain(item.error, item.seen) if not isinstance(item.error, CallFailed) else item.error
+            raise item.error if isinstance(item.error, CallFailed) else explain(item.error, item.seen) from item.error
+        yield item
         if isinstance(item, _End):
-            break
-        reasoning.append(item.reasoning)
-        text = splitter.feed(item.text)
-        if text:
-            on_delta(text)
+            return
         limit, what = timeouts.between_tokens, "the stream stalled: nothing came"
-    rest = splitter.finish()
-    if rest:
-        on_delta(rest)
-    text = splitter.text
-    thoughts = "".join(reasoning) + splitter.reasoning
-    if not thoughts:
-        thoughts, text = split_unopened(text)
-    if item.finish_reason is None and (text or thoughts):
-        raise failed("cut", f"the stream ended in the middle of the reply, after {len(text)} characters", unreadable=True)
-    if item.finish_reason is None:
-        raise failed("not_a_reply", NOTHING_IN_IT, unreadable=True)
-    text = _paired(text)
-    return Heard(text if text.strip() else "", _paired(thoughts).strip(), item.finish_reason, item.usage)
 
 
-def _send(
+def _sending(
     litellm: Any,
     arguments: dict[str, Any],
     timeouts: Timeouts,
     inbox: queue.SimpleQueue,
     given_up: threading.Event,
+    seen: Seen,
 ) -> Callable[[], None]:
+    """What the thread does."""
     import httpx
 
     # The socket's own limits only end a thread that was given up, so they come second.
@@ -125,27 +150,24 @@ def _send(
     arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
 
     def run() -> None:
-        with one_try() as seen:
+        with one_try(seen):
             try:
                 response = litellm.completion(**arguments)
                 if response is None:
                     # litellm's answer when its own repair of the messages failed.
                     raise failed("not_a_reply", "litellm returned nothing for this request")
-                end = (
-                    _stream(litellm, response, inbox, given_up)
-                    if arguments.get("stream")
-                    else _whole(response, inbox)
-                )
-            except BaseException as error:  # handed to the caller's thread, where it is named or raised
+                if arguments.get("stream"):
+                    inbox.put(_stream(litellm, response, inbox, given_up))
+                else:
+                    inbox.put(_whole(response, inbox))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, where it is named
                 inbox.put(_Broken(error, seen))
-                return
-        inbox.put(end)
 
     return run
 
 
 def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
-    along = Along()
+    along = Along(given_up)
     along.follow(response)
     finish_reason = usage = None
     for chunk in response:
@@ -174,6 +196,6 @@ def _whole(response: Any, inbox: queue.SimpleQueue) -> _End:
     return _End(choice.finish_reason, getattr(response, "usage", None))
 
 
-def _paired(text: str) -> str:
-    """Surrogate pairs that came in two events made whole; a lone one has no UTF-8 form and becomes U+FFFD."""
+def _encodable(text: str) -> str:
+    """Surrogate pairs made whole; a lone one has no UTF-8 form and becomes U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

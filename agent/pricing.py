@@ -20,14 +20,12 @@ class ModelFacts:
     output_price: float | None = None
 
 
-NOTHING_KNOWN = ModelFacts()
-
-
 def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFacts:
     """The facts of the model that `--model name` means; `bare_name` is the name without the provider."""
     for key in (name, f"{provider}/{bare_name}", bare_name):
-        entry = litellm.model_cost.get(key)
-        if entry is None or entry.get("litellm_provider", "").split("-")[0].split("_")[0] not in name_parts(provider):
+        entry = litellm.model_cost.get(key, {})
+        # A bare name may be another provider's: openai/deepseek-reasoner is somebody's own server.
+        if not str(entry.get("litellm_provider")).startswith(provider):
             continue
         return ModelFacts(
             key,
@@ -36,11 +34,7 @@ def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFact
             _number(entry.get("input_cost_per_token"), float),
             _number(entry.get("output_cost_per_token"), float),
         )
-    return NOTHING_KNOWN
-
-
-def name_parts(provider: str) -> set[str]:
-    return {provider, provider.split("_")[0], provider.split("-")[0]}
+    return ModelFacts()
 
 
 def cost_of(litellm: Any, facts: ModelFacts, provider: str, raw_usage: Any) -> float | None:

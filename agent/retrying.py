@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agent.call_errors import CallFailed
 from agent.reply import CallFailure
+from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -32,8 +35,15 @@ class RetryPolicy:
     first_contact: int = 3
 
     def scaled(self, factor: float) -> RetryPolicy:
-        """The same policy with other waits, for tests; Retry-After is left as the server says."""
+        """The same policy with other waits; what a server asks for is left as it is."""
         return replace(self, first_wait=self.first_wait * factor, max_wait=self.max_wait * factor)
+
+    @classmethod
+    def from_environment(cls) -> RetryPolicy:
+        """The defaults; `AI_SCI_RETRY_WAIT` is the first wait in seconds, and the longest changes with it."""
+        policy = cls()
+        first = seconds_in("AI_SCI_RETRY_WAIT")
+        return policy if first is None else policy.scaled(first / policy.first_wait)
 
     def allowed(self, error: CallFailed, reached: bool) -> int:
         """How many tries a call has when it fails like this."""
@@ -45,6 +55,20 @@ class RetryPolicy:
         if error.wait is not None:
             return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
         return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
+
+
+def seconds_in(variable: str) -> float | None:
+    """The seconds that an environment variable holds; None when it is not set."""
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < math.inf:
+        raise ConfigError(f"{variable}={value} is not a number of seconds")
+    return seconds
 
 
 def until_answered(
@@ -61,7 +85,8 @@ def until_answered(
 
     def last(state: RetryCallState) -> bool:
         error = _error(state)
-        return state.attempt_number >= policy.allowed(error, reached())
+        too_long = (state.seconds_since_start or 0.0) + state.upcoming_sleep > policy.total
+        return too_long or state.attempt_number >= policy.allowed(error, reached())
 
     def tell(state: RetryCallState) -> None:
         error = _error(state)
@@ -72,7 +97,7 @@ def until_answered(
     try:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallFailed) and error.retry),
-            stop=tenacity.stop_any(last, tenacity.stop_before_delay(policy.total)),
+            stop=last,
             wait=lambda state: policy.wait(_error(state), state.attempt_number),
             before_sleep=tell,
             reraise=True,

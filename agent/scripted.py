@@ -63,7 +63,9 @@ def play(litellm: Any, script: Script) -> str:
 
     Which reply comes next is the argument `turn` of `litellm.completion`, so nothing is remembered between calls.
     """
-    handler = next((item["custom_handler"] for item in litellm.custom_provider_map if item["provider"] == PROVIDER), None)
+    handler = next(
+        (item["custom_handler"] for item in litellm.custom_provider_map if item["provider"] == PROVIDER), None
+    )
     if handler is None:
         handler = _provider(litellm)
         litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})

@@ -18,7 +18,7 @@ from agent.logbook import rebuild_log, write_log
 from agent.model import Model
 from agent.screen import Screen
 from agent.state import Phase, State, advance, fold
-from agent.workspace import NOTES, PLOT, code_hash, code_files, read_texts
+from agent.workspace import NOTES, PLOT, code_files, code_hash, read_texts
 from experiment.errors import ConfigError
 from experiment.quantities import format_duration
 from experiment.template import Template
@@ -140,7 +140,9 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> 
         _copy_template(template, partial)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise ConfigError(f"cannot write {error.filename or folder}: {error.strerror}. Choose another --runs-dir.") from error
+        raise ConfigError(
+            f"cannot write {error.filename or folder}: {error.strerror}. Choose another --runs-dir."
+        ) from error
     try:
         files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
         title = started["idea"].get("Title") or started["idea"]["Name"]

@@ -34,7 +34,7 @@ def as_json(folder: Path, state: State) -> dict[str, Any]:
     return {
         "session": str(folder),
         "idea": started.idea["Name"],
-        "template": started.template,
+        "template": Path(started.template).name,
         "status": state.status.value,
         "reason": state.ended.reason if state.ended else None,
         "model": state.model,
@@ -96,7 +96,7 @@ def as_text(folder: Path, state: State) -> str:
         f"{folder}",
         f"  {started.idea.get('Title') or started.idea['Name']}",
         f"  status    {state.status}{f': {state.ended.reason}' if state.ended else ''}",
-        f"  template  {started.template}   model {state.model}",
+        f"  template  {Path(started.template).name}   model {state.model}",
         f"  sandbox   {f'{state.sandbox.tier} ({state.sandbox.backend})' if state.sandbox else 'not started yet'}",
     ]
     if baseline is not None:

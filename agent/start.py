@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import time
@@ -15,17 +16,28 @@ from types import FrameType
 from agent import __version__
 from agent.events import Resumed, SandboxFound, SessionEnded, SessionStarted
 from agent.loop import Loop
-from agent.model import Model, open_model
+from agent.model import Model, RetryPolicy, open_model
 from agent.screen import Screen
-from agent.session import Session, create_folder
+from agent.session import Session, create_folder, is_driven
 from agent.show import read_state
 from agent.state import Status
-from experiment.errors import ConfigError
+from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
+from experiment.quantities import parse_duration
 from experiment.sandbox import find_sandbox
 from experiment.setup import Setup, make_setup
 from experiment.template import Template, load_template
+
+
+class SessionStopped(AiSciError):
+    """The machine refused something (disk full, folder gone); what is journalled is kept."""
+
+    exit_code = 3
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        super().__init__(f"the session stopped: {what}. When that is mended, `ai-sci resume {folder}` goes on.")
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
         {
             "session": folder.name,
             "idea": {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment},
-            "template": options.template if template.folder.name == options.template else str(template.folder),
+            "template": str(template.folder),
+            "files": [str(path) for path in template.files()],
             "overrides": options.overrides,
             "model": name,
             "api_base": options.api_base,
@@ -99,13 +112,15 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     state = read_state(folder)
     started = state.started
     assert started is not None  # read_state refuses a journal without it
+    if is_driven(folder):
+        raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.")
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
     model_name = options.model or state.model
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    model = open_model(model_name, api_base=api_base)
+    model = _open(model_name, api_base)
     _require_price(model, max_cost)
     template = _template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
@@ -117,11 +132,13 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
 
 def _template_of(folder: Path, started: SessionStarted) -> Template:
     """The template as it was when the session began: its copy in the session, with the settings of that day."""
-    import json
-
     copy = load_template(str(folder), started.overrides)
-    settings = json.loads((folder / "settings.json").read_text()) if copy.settings else {}
-    return dataclasses.replace(copy, name=Path(started.template).name, settings=settings)
+    return dataclasses.replace(
+        copy,
+        name=Path(started.template).name,
+        settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
+        copied=tuple(map(Path, started.files)),
+    )
 
 
 def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None) -> Status:
@@ -141,6 +158,8 @@ def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Re
                 if session.state.status is Status.running:
                     session.record(SessionEnded(Status.interrupted.value, "stopped by a signal"))
                 return session.state.status
+            except OSError as error:
+                raise SessionStopped(folder, error) from error
     finally:
         session.close()
 
@@ -186,7 +205,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
-        return name, open_model(name, api_base=options.api_base)
+        return name, _open(name, options.api_base)
     scripted = template.folder / "scripted" / idea.name
     if not scripted.is_dir():
         raise ConfigError(
@@ -198,7 +217,15 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
         "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
     )
     name = f"scripted:{scripted.resolve()}"
-    return name, open_model(name, api_base=None)
+    return name, _open(name, None)
+
+
+def _open(name: str, api_base: str | None) -> Model:
+    """AI_SCI_RETRY_WAIT: seconds before the first retry of a failed call, doubled from try to try (usually 2)."""
+    wait = os.environ.get("AI_SCI_RETRY_WAIT")
+    if wait is None:
+        return open_model(name, api_base=api_base)
+    return open_model(name, api_base=api_base, retry=RetryPolicy(first_wait=parse_duration(wait)))
 
 
 def _require_price(model: Model, max_cost: float | None) -> None:

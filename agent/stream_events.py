@@ -8,6 +8,7 @@ saved; and an error event becomes a `KeyError`.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,8 +24,9 @@ class ErrorEvent(Exception):
 class Along:
     """Put between litellm and the lines of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, given_up: threading.Event) -> None:
         self.usage: dict[str, Any] | None = None  # the last one that came, in OpenAI's words
+        self._given_up = given_up
 
     def follow(self, stream: Any) -> None:
         """Nothing for the providers that go through OpenAI's client, which reads strictly by itself."""
@@ -37,6 +39,8 @@ class Along:
 
     def _lines(self, lines: Iterable[Any]) -> Iterator[Any]:
         for line in lines:
+            if self._given_up.is_set():
+                return
             text = line.decode("utf-8") if isinstance(line, bytes) else line
             data = text[len("data:") :].strip() if text.startswith("data:") else ""
             if not data or data == "[DONE]":
@@ -52,5 +56,5 @@ class Along:
         if error:
             raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
         usage = event.get("usage")
-        if isinstance(usage, dict) and "prompt_tokens" in usage:
+        if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
             self.usage = usage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from agent.events import AttemptFinished, BaselineMeasured, Replied, RunClosed, Told
@@ -21,7 +20,7 @@ def task(session: Session, template: Template) -> Told:
     assert state.baseline is not None
     text = render(
         "task",
-        task_description=_task_description(session.folder),
+        task_description=template.task_description,
         title=started.idea["Title"],
         experiment=started.idea["Experiment"],
         max_runs=state.max_runs,
@@ -114,7 +113,11 @@ def why_no_edit(reply: Replied, blocks: int) -> str:
 
 def plots(session: Session) -> Told:
     runs = ["run_0: the baseline"]
-    runs += [f"run_{record.run}: {json.dumps(_rounded(record.closed.metrics))}" for record in session.state.accepted if record.closed]
+    runs += [
+        f"run_{record.run}: {json.dumps(_rounded(record.closed.metrics))}"
+        for record in session.state.accepted
+        if record.closed
+    ]
     names = [name for name in (PLOT, NOTES) if name in session.all_editable]
     text = (session.folder / PLOT).read_text(encoding="utf-8", errors="replace")
     return Told("plots", render("plots", runs=runs, editable=names, plot=text))
@@ -123,6 +126,11 @@ def plots(session: Session) -> Told:
 def notes(session: Session) -> Told:
     text = read_texts(session.folder, [NOTES]).get(NOTES, "")
     return Told("notes", render("notes", plots=session.state.plots, notes=text))
+
+
+def accepted(state: State) -> str:
+    count = len(state.accepted)
+    return f"{count} run{'s' if count != 1 else ''} accepted"
 
 
 def trailers(state: State, finished: AttemptFinished) -> dict[str, Any]:
@@ -136,28 +144,26 @@ def trailers(state: State, finished: AttemptFinished) -> dict[str, Any]:
 
 
 def metric_trailer(template: Template, metrics: dict[str, float]) -> dict[str, Any]:
-    if template.metric not in metrics:
-        return {}
-    return {"Metric": f"{template.metric}={metrics[template.metric]:.6g}"}
+    name = _deciding(template, metrics)
+    return {"Metric": f"{name}={metrics[name]:.6g}"} if name else {}
 
 
 def headline(template: Template, metrics: dict[str, float], baseline: BaselineMeasured | None) -> str:
     """The metric that decides, beside the baseline's, for the first line of a commit."""
-    if template.metric not in metrics:
+    name = _deciding(template, metrics)
+    if name is None:
         return ""
-    text = f", {template.metric} {metrics[template.metric]:.4g}"
-    if baseline is not None and template.metric in baseline.metrics:
-        text += f" (baseline {baseline.metrics[template.metric]:.4g})"
+    text = f", {name} {metrics[name]:.4g}"
+    if baseline is not None and name in baseline.metrics:
+        text += f" (baseline {baseline.metrics[name]:.4g})"
     return text
 
 
-def _task_description(folder: Path) -> str:
-    """What an AI-Scientist template's `prompt.json` says of the task; nothing where there is none."""
-    try:
-        prompt = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return str(prompt.get("task_description", "")).strip() if isinstance(prompt, dict) else ""
+def _deciding(template: Template, metrics: dict[str, float]) -> str | None:
+    """The template's metric; where it names none (AI-Scientist's templates do not), the first one."""
+    if template.metric is None:
+        return next(iter(metrics), None)
+    return template.metric if template.metric in metrics else None
 
 
 def _texts(session: Session) -> dict[str, str]:

@@ -46,7 +46,8 @@ def diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, proble
             before_after = read_hunk(hunk)
             if before_after is None:
                 problems.append(
-                    f"The hunk at line {line} of the reply cannot be read: its lines start with a space, `+` or `-`."
+                    f"The hunk at line {line} of the reply cannot be read for certain. Its lines have to start with a "
+                    "space, `+` or `-`; a SEARCH/REPLACE block always works."
                 )
             elif before_after[0] != before_after[1]:
                 edits.append(Edit("hunk", path, *before_after, line))
@@ -59,7 +60,7 @@ def sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
     found = []
     if not heads or any(line.strip() and not GIT_HEADER.match(line) for line in body[: heads[0]]):
         found.append((0, "", "", list(body[: heads[0]] if heads else body)))
-    for head, stop in zip(heads, [*heads[1:], len(body)], strict=True):
+    for head, stop in zip(heads, [*heads[1:], len(body)], strict=False):
         found.append((head + 2, body[head][4:], body[head + 1][4:], list(body[head + 2 : stop])))
     return found
 
@@ -103,8 +104,10 @@ def read_hunk(hunk: Sequence[str]) -> tuple[str, str] | None:
     hunk = [line for line in hunk if not line.startswith("\\")]
     if any(line and (line[0] not in " +-" or line.splitlines() != [line]) for line in hunk):
         return None
-    if any(is_header(hunk, index) for index in range(len(hunk))):
-        return None  # aider's reader would take it for the next file
+    if any(
+        line.startswith("+++ ") and (not index or hunk[index - 1].startswith("--- ")) for index, line in enumerate(hunk)
+    ):
+        return None  # aider's reader looks for the next file there
     before = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "+")
     after = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "-")
     if before == after:

@@ -49,7 +49,7 @@ def why_not_whole(path: str, text: str, current: str | None) -> str | None:
         return None
     here, there = len(stripped(text)), len(stripped(current or ""))
     if here < LEAST_SHARE * there:
-        return f"it has {here} lines where the file has {there}"
+        return f"it has {here} lines that are not blank, the file has {there}"
     if path.endswith(".py"):
         return missing_part(text, current or "")
     return None

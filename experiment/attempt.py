@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import resource
 import select
 import shutil
@@ -19,13 +18,13 @@ from typing import IO
 from experiment import process_tree
 from experiment.cleaning import last_error_line
 from experiment.errors import EnvironmentFailed
+from experiment.judging import judge_exit
 from experiment.limits import Limits
 from experiment.output import Output
 from experiment.process_tree import ProcessIdentity, identify
-from experiment.quantities import format_size
 from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
 from experiment.verdict import Verdict
-from experiment.watchdog import Breach, Watchdog, disk_breach, memory_limit
+from experiment.watchdog import Breach, Watchdog, disk_breach
 
 # The shell waits for a line, so that the limits and the journal are in place before the program starts.
 _GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
@@ -35,11 +34,6 @@ _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, 
 _LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
 _DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
 _MEMORY_SLACK = 256 * 1024**2
-_OUT_OF_MEMORY = re.compile(
-    r"^(?:[\w.]+\.)?(?:MemoryError|_ArrayMemoryError|OutOfMemoryError)\b|CUDA out of memory|std::bad_alloc"
-    r"|can't allocate memory|Cannot allocate memory|killed by signal: Killed"
-)
-_OUT_OF_DISK = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -252,41 +246,18 @@ class _Attempt:
             process_tree.kill_tree(self.process.pid, self.launch.pid_namespace)
 
     def _result(self, returncode: int, seconds: float, watchdog: Watchdog) -> ProcessResult:
-        tail = self.output.tail()
+        tail, peak, limits = self.output.tail(), watchdog.peak_memory, self.spec.limits
         code = returncode if returncode >= 0 else 128 - returncode
-        breach = watchdog.breach or disk_breach(self.folders, self.spec.limits) or self._full_log()
-        if breach is None:
-            breach = self._judge(code, seconds, watchdog.peak_memory, tail)
-        return ProcessResult(breach.verdict, breach.reason, code, seconds, watchdog.peak_memory, tail)
+        ruling = watchdog.breach or disk_breach(self.folders, limits) or self._full_log()
+        if ruling is None:
+            ruling = judge_exit(code, seconds, peak, _oom_kills() > self.oom_kills, last_error_line(tail), limits)
+        return ProcessResult(ruling.verdict, ruling.reason, code, seconds, peak, tail)
 
     def _full_log(self) -> Breach | None:
         if self.output.failed is None:
             return None
         reason = f"ended because {self.spec.log} cannot be written: {self.output.failed.strerror}"
         return Breach(Verdict.out_of_disk, reason)
-
-    def _judge(self, code: int, seconds: float, peak: int, tail: str) -> Breach:
-        """The verdict on a process that ended by itself."""
-        if code == 0:
-            return Breach(Verdict.ok, f"ended normally after {seconds:.1f} s")
-        limits = self.spec.limits
-        error = last_error_line(tail)
-        if code == 128 + signal.SIGKILL:
-            near = peak > 0.8 * limits.memory_ceiling
-            if near or _oom_kills() > self.oom_kills:
-                what = f"killed from outside by SIGKILL at {format_size(peak)} of memory, most likely by the kernel"
-                return Breach(Verdict.out_of_memory, f"{what} for lack of memory; {memory_limit(limits)}")
-            what = f"killed from outside by SIGKILL after {seconds:.1f} s, by another program or by hand"
-            return Breach(Verdict.crashed, f"{what} (its memory was last {format_size(peak)})")
-        if _OUT_OF_MEMORY.search(error):
-            return Breach(Verdict.out_of_memory, f"ran out of memory: {error}; {memory_limit(limits)}")
-        if code == 128 + signal.SIGXFSZ or _OUT_OF_DISK.search(error):
-            limit = f"the limit is {format_size(limits.disk)} (limits.disk or --disk), less in /tmp and /dev/shm"
-            return Breach(Verdict.out_of_disk, f"ran out of disk: {error or 'a file grew too large'}; {limit}")
-        how = f"ended with exit code {code}"
-        if code > 128 and code - 128 in signal.valid_signals():
-            how = f"ended by {_signal_name(code - 128)}"
-        return Breach(Verdict.crashed, f"{how}: {error}" if error else f"{how} and no output")
 
 
 def _set_limit(pid: int, kind: int, value: int) -> None:
@@ -315,10 +286,3 @@ def _oom_kills() -> int:
             return int(file.read().partition(b"\noom_kill ")[2].split(None, 1)[0])
     except (OSError, IndexError, ValueError):
         return 0
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal between the two that have names
-        return f"signal {number}"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiment.errors import ConfigError
 from experiment.sandbox import SANDBOXED, Launch
 
 TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts what is used of them as memory
@@ -54,10 +55,15 @@ class Bubblewrap:
         ]
         for device in sorted(device for pattern in _GPU_DEVICES for device in glob.glob(pattern)):
             flags += ["--dev-bind-try", device, device]
+        for path in readable:
+            if os.path.realpath(path) in _homes():
+                raise ConfigError(
+                    f"{path} is needed and is a home folder, which the sandbox hides: pass another --python"
+                )
         empty = _hidden_folders(hidden)
         for _, mount in sorted(_mounts(empty, writable, readable), key=lambda step: step[0]):
             flags += mount
-        for folder in empty:
+        for folder in (*empty, "/dev"):  # they are tmpfs too, and would take half of the memory
             flags += ["--remount-ro", folder]
         flags += ["--dir", HOME, "--chdir", str(cwd.resolve()), "--"]
         return Launch(
@@ -71,10 +77,18 @@ class Bubblewrap:
 
 def _hidden_folders(hidden: Sequence[Path]) -> list[str]:
     """Folders to cover with an empty one: every home, what else holds sockets and temporary files, and `hidden`."""
-    homes = {"/root", "/home", os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir}
-    asked = {str(folder) for folder in hidden}
-    covered = {os.path.realpath(folder) for folder in {"/run", "/var/tmp"} | homes | asked if os.path.isdir(folder)}
-    return sorted(covered - {"/", *_SCRATCH})
+    covered = {os.path.realpath(folder) for folder in ("/run", "/var/tmp", *hidden) if os.path.isdir(folder)}
+    return sorted((covered | _homes()) - {"/", *_SCRATCH})
+
+
+def _homes() -> set[str]:
+    """The home folders of this machine; not `/`, which some containers name as one."""
+    named = {"/root", "/home", os.path.expanduser("~")}
+    try:
+        named.add(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a container that runs under a user id without a name
+        pass
+    return {os.path.realpath(folder) for folder in named if os.path.isdir(folder)} - {"/"}
 
 
 def _mounts(empty: list[str], writable: Sequence[Path], readable: Sequence[Path]) -> Iterator[tuple[tuple, list[str]]]:
@@ -99,7 +113,7 @@ def _depth(path: str) -> int:
 # --- the probe --------------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def probe(binary: Path) -> Bubblewrap | str:
     """The sandbox, if a command ran in it with the real flags; else one line that says what to do."""
     try:

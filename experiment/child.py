@@ -21,13 +21,22 @@ _QUIET = 20.0  # seconds without a line before we say that it is still working
 _PROGRESS = 5.0  # at most one update of a progress bar in so many seconds
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-# SIGKILLed with us, so that a dead harness leaves nobody who writes into a half-built environment.
-_DIE_WITH_PARENT = (
-    "import ctypes,os,sys\n"
-    "ctypes.CDLL(None).prctl(1, 9)\n"
-    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
-    "os.execv(sys.argv[2], sys.argv[2:])"
-)
+# Kills the command's process group when the harness dies, however that happens: nobody may go on writing into a
+# half-built environment. A parent's death reaches only one process, so that one has to stay and tell the others.
+_GUARD = """
+import ctypes, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+child = os.fork()
+if child == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ def run_child(
     an exception (Ctrl-C) passes through here, its whole process group is killed.
     """
     if sys.platform == "linux":
-        argv = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *argv]
+        argv = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *argv]
     started = time.monotonic()
     process = subprocess.Popen(
         argv,

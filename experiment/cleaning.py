@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 LONGEST_LINE = 400  # characters
 _LONGEST_RAW = 2_000  # what the patterns below are run on: a line of 100 MB must cost nothing
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b.?|\x9b[0-?]*[@-~]?")
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b.?|\x9b[0-?]*[@-~]?"
+)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_TEXT = re.compile("\ufffd{4,}")
 # tqdm: `Training:  45%|████▌     | 45/100 [00:01<00:02, 30.1it/s, loss=0.3]` and `45it [00:01, 30.1it/s]`
-_BAR = re.compile(r"^[^|]*?\d{1,3}%\|[^|]*\|[^\[]{0,80}\[[^\]]{0,200}\]?|^.{0,200}?\d[\d.]*[kMGT]?\w{0,8} \[\d+:\d\d[^\]]{0,200}\]")
+_BAR = re.compile(
+    r"^[^|]*?\d{1,3}%\|[^|]*\|[^\[]{0,80}\[[^\]]{0,200}\]?|^.{0,200}?\d[\d.]*[kMGT]?\w{0,8} \[\d+:\d\d[^\]]{0,200}\]"
+)
 _DRAWN_BAR = re.compile(r"[━█▏▎▍▌▋▊▉░▒▓╸]{5,}|\d{1,3}%\s*$")
 _GRAPH = re.compile(r"\|[^|]*\|")
 _GLUED = re.compile(r"(?<=[^\n\r ])(?=Traceback \(most recent call last\):)")
-_EXCEPTION = re.compile(r"(?:\[rank\d+\]: )?(?:Fatal Python error: |(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Group)\b(?:: |$))")
+_EXCEPTION = re.compile(
+    r"(?:\[rank\d+\]: )?(?:Fatal Python error: |(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Group)\b(?:: |$))"
+)
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,14 @@ def _chain(tracebacks: list[Traceback], session_files: Collection[str]) -> str:
 
 
 def _outside(lines: list[str], blocks: list[Traceback]) -> list[str]:
-    """The lines that are in no traceback and do not only join two of them."""
-    inside = {number for block in blocks for number in range(block.start, block.end)}
+    """The lines that are in no traceback and do not only join two of them.
+
+    Of all but the last only the first line of the message counts as part of it: what follows may be other output.
+    """
+    inside: set[int] = set()
+    for block in blocks:
+        beyond = 0 if block is blocks[-1] else max(0, len(block.message) - 1)
+        inside |= set(range(block.start, block.end - beyond))
     links = {block.link for block in blocks if block.link}
     return [line for number, line in enumerate(lines) if number not in inside and line.strip() not in links]
 

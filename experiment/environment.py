@@ -200,15 +200,15 @@ def _probed(python: Path, refused_prefix: str | None = None) -> Environment | No
         return None
     if done.returncode != 0 or prefix == refused_prefix:
         return None
-    roots = _roots([*folders, Path(executable).resolve().parent.parent])
+    roots = _roots(folder for folder in (*folders, Path(executable).resolve().parent.parent) if Path(folder).exists())
     return Environment(Path(executable), "python-" + hash_of(executable, prefix, version), roots)
 
 
 def _roots(folders: Iterable[str | Path]) -> tuple[Path, ...]:
-    """The existing or planned folders among these, without those inside another one, links and their targets both."""
+    """These folders without those inside another one; of a link both itself and its target."""
     paths = {Path(folder).absolute() for folder in folders if str(folder) not in ("", "/")}
     paths |= {path.resolve() for path in paths}
-    paths = {path for path in paths if path.suffix != ".zip" and path != Path("/")}
+    paths.discard(Path("/"))
     return tuple(sorted(path for path in paths if not any(other in path.parents for other in paths)))
 
 

@@ -80,6 +80,7 @@ def _run(
         settings = Path(scratch, "settings.json")
         settings.write_text(json.dumps(template.settings, indent=1) + "\n")
         env = trusted_environment(AI_SCI_DATA=str(data), AI_SCI_SETTINGS=str(settings), PATH=path)
+        env["PYTHONDONTWRITEBYTECODE"] = "1"  # the template folder is not ours to write to
         return run_child([program, *step.command[1:]], template.folder, env, tell, log, lock, step.timeout)
 
 

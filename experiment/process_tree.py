@@ -16,16 +16,16 @@ _PSS = re.compile(rb"^Pss(?:_Shmem)?:\s+(\d+) kB", re.MULTILINE)
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process that cannot be mistaken for a later one with the same pid: `start_time` is in clock ticks since boot."""
+    """A process, not to be mistaken for a later one with its pid: `started` is in clock ticks since boot."""
 
     pid: int
-    start_time: int
+    started: int
     boot_id: str
 
 
 def identify(pid: int) -> ProcessIdentity:
     """Raises ProcessLookupError when there is no such process."""
-    return ProcessIdentity(pid, _start_time(pid), boot_id())
+    return ProcessIdentity(pid, _started(pid), boot_id())
 
 
 def boot_id() -> str:
@@ -48,7 +48,7 @@ def end_leftover(identity: ProcessIdentity) -> bool:
     return True
 
 
-def _start_time(pid: int) -> int:
+def _started(pid: int) -> int:
     try:
         text = _read(f"/proc/{pid}/stat")
     except OSError:

@@ -1,7 +1,8 @@
 """A process that outlives no experiment: runs one command and ends everything that it leaves behind.
 
 Only for attempts without a sandbox, where no pid namespace does this. A script of its own, so that it keeps working
-when the harness is killed. Usage: reaper.py HARNESS_PID CWD COMMAND…; exits like the command, with 128 + N for signal N.
+when the harness is killed. Usage: reaper.py HARNESS_PID CWD COMMAND…
+Exits like the command, with 128 + N after signal N.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def main(harness: int, cwd: str, command: list[str]) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a daemon that it forks becomes our child
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # the harness was killed
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(sweep(128 + signal.SIGTERM)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(give_up(harness)))
     if os.getppid() != harness:  # it was killed before the line above took effect
         return 128 + signal.SIGTERM
     experiment = os.fork()
@@ -38,6 +39,16 @@ def main(harness: int, cwd: str, command: list[str]) -> int:
         if pid == experiment:
             code = os.waitstatus_to_exitcode(status)
             return sweep(code if code >= 0 else 128 - code)
+
+
+def give_up(harness: int) -> int:
+    """Told to end by the harness, or by its death; then nobody else removes the temporary folder either."""
+    code = sweep(128 + signal.SIGTERM)
+    if os.getppid() != harness:
+        import shutil
+
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    return code
 
 
 def sweep(code: int) -> int:

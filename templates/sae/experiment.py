@@ -231,6 +231,7 @@ def run_sae_training(
     learning_rate: float = 2e-3,
     sparsity_penalty: float = 0.1,
     warmup_steps: int = 30,
+    sparsity_warmup_steps: int = 100,
     resample_steps: Optional[int] = 100,
     seed: int = 42,
 ):
@@ -256,6 +257,7 @@ def run_sae_training(
     started = time.time()
     log_every = max(1, total_steps // 20)
     for step, batch in enumerate(data.batches(batch_tokens, num_tokens, seed, device)):
+        trainer.l1_penalty = sparsity_penalty * min((step + 1) / sparsity_warmup_steps, 1.0)
         # bfloat16 matrix products make training on a CPU several times faster; evaluation is in float32
         with torch.autocast(device_type=device, dtype=torch.bfloat16):
             trainer.update(step, batch)

@@ -37,7 +37,9 @@ def test_the_user_s_own_git_configuration_has_no_say(tmp_path, monkeypatch):
     hook.parent.mkdir()
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    (home / ".gitconfig").write_text(f"[core]\n\thooksPath = {hook.parent}\n[commit]\n\tgpgsign = true\n[user]\n\tname=me\n")
+    (home / ".gitconfig").write_text(
+        f"[core]\n\thooksPath = {hook.parent}\n[commit]\n\tgpgsign = true\n[user]\n\tname=me\n"
+    )
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     folder = tmp_path / "session"

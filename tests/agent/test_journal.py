@@ -87,7 +87,9 @@ except JournalError as error:
     sys.exit(str(error))
 """
     path = tmp_path / "journal.jsonl"
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, env={**os.environ})
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, env={**os.environ}
+    )
     assert "Free some space" in done.stderr and "Traceback" not in done.stderr
     assert [entry.event for entry in read_journal(path)] == [Told("task", "kept")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-EXPERIMENT = '''\
+EXPERIMENT = """\
 import argparse
 import json
 import os
@@ -29,9 +29,9 @@ loss = train(STEPS, RATE)
 print(f"loss {loss:.4f}", flush=True)
 with open(os.path.join(out_dir, "final_info.json"), "w") as file:
     json.dump({"toy": {"means": {"loss": loss, "steps": STEPS}}}, file)
-'''
+"""
 
-PLOT = '''\
+PLOT = """\
 import json
 import os
 
@@ -39,7 +39,7 @@ labels = {"run_0": "baseline"}
 losses = {run: json.load(open(os.path.join(run, "final_info.json")))["toy"]["means"]["loss"] for run in labels}
 with open("loss.svg", "w") as file:
     file.write("<svg xmlns='http://www.w3.org/2000/svg'><text y='20'>" + str(losses) + "</text></svg>")
-'''
+"""
 
 IDEA = {"Name": "more_steps", "Title": "More Steps", "Experiment": "Train for more steps and look at the loss."}
 

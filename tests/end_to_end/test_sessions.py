@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import AttemptStarted
+from agent.events import AttemptStarted, Event, Told
 from agent.journal import Entry, encode, read_journal
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment, git_log, shown
 from tests.end_to_end.templates import EXPERIMENT, IDEA, NOTES, PLOTS, block, good_session, make_template, write_script
@@ -40,7 +40,11 @@ def attempts(state: dict) -> list[tuple[int, str, str]]:
 
 
 def told(folder: Path) -> list[str]:
-    return [entry.event.prompt for entry in read_journal(folder / "journal.jsonl") if entry.event.kind == "told"]
+    return [event.prompt for event in events(folder) if isinstance(event, Told)]
+
+
+def events(folder: Path) -> list[Event]:
+    return [entry.event for entry in read_journal(folder / "journal.jsonl")]
 
 
 def test_a_session_from_idea_to_notes(session):
@@ -108,11 +112,7 @@ def test_a_plan_without_an_edit_gets_a_question_and_no_run(session):
 )
 def test_no_attempt_runs_unchanged_code(session, reply):
     done = session([reply, "Run 1: 20 steps.\n\n" + block("STEPS = 10", "STEPS = 20"), "ALL_COMPLETED", PLOTS])
-    hashes = [
-        entry.event.code_hash
-        for entry in read_journal(done.session / "journal.jsonl")
-        if isinstance(entry.event, AttemptStarted)
-    ]
+    hashes = [event.code_hash for event in events(done.session) if isinstance(event, AttemptStarted)]
     assert len(hashes) == 1
     assert attempts(shown(done.session)) == [(1, "full", "ok")]
 
@@ -128,8 +128,16 @@ def test_code_that_was_executed_before_is_not_executed_again(session):
 
 def test_a_run_that_keeps_failing_is_closed_and_its_code_does_not_stay(session):
     replies = [block("STEPS = 10", "STEPS = 11\nraise ValueError('first')")]
-    replies += [block(f"raise ValueError('{a}')", f"raise ValueError('{b}')") for a, b in [("first", "second"), ("second", "third")]]
-    replies += ["Run 2.\n\n" + block("STEPS = 10", "STEPS = 20"), "ALL_COMPLETED", PLOTS, NOTES]
+    replies += [
+        block(f"raise ValueError('{a}')", f"raise ValueError('{b}')")
+        for a, b in [("first", "second"), ("second", "third")]
+    ]
+    replies += [
+        "Run 2.\n\n" + block("STEPS = 10", "STEPS = 20"),
+        "ALL_COMPLETED",
+        PLOTS.replace("run_1", "run_2"),
+        NOTES,
+    ]
     done = session(replies, toml="[experiment]\nmax_failures = 3\n")
     assert done.code == 0, done.err
     state = shown(done.session)
@@ -178,7 +186,11 @@ def test_settings_reach_the_experiment_and_cannot_be_changed_by_it(session):
     try_it = block("RATE = 0.1", "RATE = 0.2\nopen('settings.json', 'w').write('{}')")
     repair = block("\nopen('settings.json', 'w').write('{}')", "")
     done = session(
-        [try_it, repair, "ALL_COMPLETED", PLOTS, NOTES], "--set", "steps=7", toml="[settings]\nsteps = 3\n", experiment_py=code
+        [try_it, repair, "ALL_COMPLETED", PLOTS, NOTES],
+        "--set",
+        "steps=7",
+        toml="[settings]\nsteps = 3\n",
+        experiment_py=code,
     )
     state = shown(done.session)
     assert [one[2] for one in attempts(state)][0] == "crashed"
@@ -190,10 +202,20 @@ def test_an_ai_scientist_template_runs_as_it_is(tmp_path):
     template = make_template(tmp_path / "nano")
     (template / "template.toml").unlink()
     (template / "ideas.json").rename(template / "seed_ideas.json")
-    (template / "prompt.json").write_text(json.dumps({"system": "You are a student.", "task_description": "Toy descent."}))
+    (template / "prompt.json").write_text(
+        json.dumps({"system": "You are a student.", "task_description": "Toy descent."})
+    )
     (template / "run_0").mkdir()
     (template / "run_0" / "final_info.json").write_text(
-        json.dumps({"toy": {"means": {"loss": 0.2885, "steps": 10}, "stderrs": {"loss": 0.0}, "final_info_dict": {"loss": [1]}}})
+        json.dumps(
+            {
+                "toy": {
+                    "means": {"loss": 0.2885, "steps": 10},
+                    "stderrs": {"loss": 0.0},
+                    "final_info_dict": {"loss": [1]},
+                }
+            }
+        )
     )
     before = {path: path.read_bytes() for path in template.rglob("*") if path.is_file()}
     model = write_script(tmp_path / "script", good_session())
@@ -207,7 +229,7 @@ def test_an_ai_scientist_template_runs_as_it_is(tmp_path):
         "source": "template",
     }
     assert attempts(state) == [(1, "full", "ok")]
-    task = read_journal(done.session / "journal.jsonl")[3].event
+    task = next(event for event in events(done.session) if isinstance(event, Told))
     assert "Toy descent." in task.text and IDEA["Experiment"] in task.text
     assert {path: path.read_bytes() for path in template.rglob("*") if path.is_file()} == before
 
@@ -220,7 +242,7 @@ def test_the_session_name_cannot_be_taken_twice(session):
 
 
 SLOW = block("STEPS = 10", "STEPS = 20\nimport time\nprint('begun', flush=True)\ntime.sleep(30)")
-FAST = block("\nimport time\nprint('begun', flush=True)\ntime.sleep(30)", "")
+FAST = block("STEPS = 20\nimport time\nprint('begun', flush=True)\ntime.sleep(30)", "STEPS = 20")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -284,7 +306,12 @@ def test_a_session_that_ended_has_nothing_to_resume(session, tmp_path):
 
 def test_interrupted_between_any_two_events_it_ends_the_same(session, tmp_path):
     """The journal is cut after each of its events in turn; resume ends with the same tree and the same ledger."""
-    replies = ["Hm.", block("STEPS = 10", "STEPS = x"), block("STEPS = x", "STEPS = 1 / 0"), block("STEPS = 1 / 0", "STEPS = 20")]
+    replies = [
+        "Hm.",
+        block("STEPS = 10", "STEPS = x"),
+        block("STEPS = x", "STEPS = 1 / 0"),
+        block("STEPS = 1 / 0", "STEPS = 20"),
+    ]
     whole = session([*replies, "ALL_COMPLETED", PLOTS, NOTES])
     assert whole.code == 0, whole.err
     tree = _tree(whole.session)
@@ -305,7 +332,9 @@ def test_interrupted_between_any_two_events_it_ends_the_same(session, tmp_path):
 
 def _tree(folder: Path) -> list[str]:
     """The final tree without the attempts' logs, whose folder names count lost attempts too."""
-    out = subprocess.run(["git", "ls-tree", "-r", "HEAD"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(
+        ["git", "ls-tree", "-r", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
     return [line for line in out.splitlines() if "\tattempts/" not in line]
 
 

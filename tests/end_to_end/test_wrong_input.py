@@ -59,7 +59,17 @@ def test_a_runs_folder_that_cannot_be_written(tmp_path, template):
     (tmp_path / "file").touch()
     model = write_script(tmp_path / "script", good_session())
     done = ai_sci(
-        *("run", "--template", template, "--idea", "more_steps", "--model", model, "--runs-dir", tmp_path / "file" / "runs"),
+        *(
+            "run",
+            "--template",
+            template,
+            "--idea",
+            "more_steps",
+            "--model",
+            model,
+            "--runs-dir",
+            tmp_path / "file" / "runs",
+        ),
         cwd=tmp_path,
     )
     assert done.code == 2
@@ -106,13 +116,23 @@ def test_no_network_while_building_the_environment(refused, template, tmp_path):
 
 def test_a_max_cost_without_a_price(refused, tmp_path):
     line = refused(
-        *("--idea", "more_steps", "--model", "openai/home-made", "--api-base", "http://127.0.0.1:9/v1", "--max-cost", "1")
+        *(
+            "--idea",
+            "more_steps",
+            "--model",
+            "openai/home-made",
+            "--api-base",
+            "http://127.0.0.1:9/v1",
+            "--max-cost",
+            "1",
+        )
     )
     assert "price" in line
 
 
 @pytest.mark.parametrize(
-    "option, value", [("--timeout", "soon"), ("--memory", "much"), ("--set", "nokey"), ("--max-runs", "0"), ("--sandbox", "cage")]
+    "option, value",
+    [("--timeout", "soon"), ("--memory", "much"), ("--set", "nokey"), ("--max-runs", "0"), ("--sandbox", "cage")],
 )
 def test_options_with_wrong_values(refused, option, value, tmp_path):
     model = write_script(tmp_path / "script", good_session())

@@ -1,7 +1,8 @@
-"""Hand-made template folders and packages for the tests."""
+"""Hand-made template folders and packages for the tests, and a look at processes."""
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 
@@ -26,10 +27,13 @@ def make_wheel(folder: Path, name: str, version: str, text: str) -> Path:
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(f"{name}.py", text)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        for file, content in {
+            f"{name}.py": text,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/RECORD": f"{name}.py,,\n",
+        }.items():
+            wheel.writestr(zipfile.ZipInfo(file), content)  # with a fixed date: the same text is the same wheel
     return path
 
 
@@ -54,3 +58,16 @@ def make_source_package(folder: Path, name: str, build: str) -> Path:
         "    return name\n"
     )
     return folder
+
+
+def gone(pid: int) -> bool:
+    """Whether the process ends within two seconds; one that nobody has waited for yet counts as ended."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False

@@ -23,7 +23,9 @@ texts = st.text(st.characters(exclude_categories=("Cs",)))
 words = texts.filter(lambda text: text.strip() and min(map(ord, text)) >= 32)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["Name", "Title", "Experiment"]) | st.text(), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["Name", "Title", "Experiment"]) | st.text(), inner)
+    ),
     max_leaves=12,
 )
 
@@ -46,7 +48,12 @@ def test_the_ideas_of_all_bundled_templates_load():
 
 def test_other_keys_are_kept(tmp_path):
     first, second = load_ideas(write(tmp_path / "ideas.json", [ONE, TWO]))
-    assert (first.name, first.title, first.experiment, first.raw) == ("adaptive_lr", "Adaptive", "Change the rate.", ONE)
+    assert (first.name, first.title, first.experiment, first.raw) == (
+        "adaptive_lr",
+        "Adaptive",
+        "Change the rate.",
+        ONE,
+    )
     assert second.raw == TWO
 
 
@@ -94,7 +101,7 @@ def test_find_idea_in_other_files(tmp_path):
     [
         ("", 1, "not valid JSON"),
         ('[\n  {"Name": "a",\n   "Title" "b"}\n]', 3, "not valid JSON"),
-        ('[\n  {"Name": "a", "Title": "b", "Experiment": "c"},\n]', 2, "not valid JSON"),
+        ('[\n  {"Name": "a", "Title": "b",\n   "Experiment": "c"}\n', 4, "not valid JSON"),
         ("3", 1, "must hold ideas"),
         ("[]", 1, "holds no idea"),
         ('[\n\n  {"Name": "a", "Experiment": "c"},\n  "b"\n]', 4, "an idea must be an object"),

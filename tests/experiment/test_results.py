@@ -119,7 +119,7 @@ def test_a_byte_order_mark_is_no_harm() -> None:
         ("{}", "holds no number"),
         ('{"d": {"l0": 1}}', "holds no number"),
         ('{"d": {"means": {}}}', "holds no number"),
-        ('{"d": {"means": [1]}}', 'holds a list as "means" of \'d\''),
+        ('{"d": {"means": [1]}}', "holds a list as \"means\" of 'd'"),
         ('{"loss": "0.3"}', "holds no number"),
         ("[" * 100_000, "nests its values too deeply"),
         ('{"a":' * 50_000, "nests its values too deeply"),
@@ -142,8 +142,12 @@ def test_bytes_that_are_no_text() -> None:
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["means", "stderrs", "eval_result_metrics"]) | st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["means", "stderrs", "eval_result_metrics"]) | st.text(max_size=8), inner, max_size=4
+        )
+    ),
     max_leaves=20,
 )
 

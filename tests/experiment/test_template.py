@@ -147,12 +147,14 @@ def test_what_a_session_gets_a_copy_of(tmp_path):
         lib____pycache____x_pyc="",
         latex__template_tex="",
         settings_json="{}",
+        README_md="",
+        lib__README_md="",
     )
     for hidden in (".git/config", ".env", "lib/.secret"):
         (folder / hidden).parent.mkdir(exist_ok=True)
         (folder / hidden).write_text("key")
     (folder / "dangling").symlink_to("nowhere")
-    expected = "experiment.py lib/ideas.json lib/model.py plot.py prompt.json run_helper.py template.toml"
+    expected = "experiment.py lib/README.md lib/ideas.json lib/model.py plot.py prompt.json run_helper.py template.toml"
     assert " ".join(map(str, load_template(str(folder)).files())) == expected
 
 
@@ -218,7 +220,7 @@ def test_a_folder_that_is_no_template(tmp_path):
         ("[smoke]\ntime = 0\n", 2, "is not a duration"),
         ("[checks]\nrules = ['l0 > 0', 'l0 is fine']\n", 2, "l0 is fine"),
         ("[prepare]\ntime = 5\n", 1, "needs a command"),
-        ("[prepare]\ncommand = ['python']\nfiles = ['*.nothing']\n", 3, 'no file in'),
+        ("[prepare]\ncommand = ['python']\nfiles = ['*.nothing']\n", 3, "no file in"),
         ("[prepare]\ncommand = ['python']\nsettings = ['layr']\n[settings]\nlayer = 1\n", 3, 'did you mean "layer"?'),
         ("[settings]\nlayers = [1, 2]\n", 2, "layers must be a text, a number, true or false"),
         ("[settings]\nlr = nan\n", 2, "lr must be a finite number"),

@@ -137,7 +137,7 @@ def _prefixes(request: Recorded) -> list[str]:
 
 
 def _marked_prefixes(request: Recorded) -> list[str]:
-    return [prefix for prefix, (_, marked) in zip(_prefixes(request), _blocks(request)) if marked]
+    return [prefix for prefix, (_, marked) in zip(_prefixes(request), _blocks(request), strict=True) if marked]
 
 
 def _refuse_body(body: dict[str, Any]) -> str | None:

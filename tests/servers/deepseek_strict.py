@@ -27,7 +27,7 @@ class DeepSeekServer(StrictServer):
         if any(isinstance(message, dict) and "reasoning_content" in message for message in body.get("messages", [])):
             return 400, "The reasoning_content field must not be in the input messages"
         roles = [message.get("role") for message in body.get("messages", []) if isinstance(message, dict)]
-        for index, (one, two) in enumerate(zip(roles, roles[1:])):
+        for index, (one, two) in enumerate(zip(roles, roles[1:], strict=False)):
             if one == two:
                 return 400, (
                     "deepseek-reasoner does not support successive user or assistant messages "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.servers.answers import EMPTY, NULL, REASONING_ONLY, WHITESPACE, Answer
-from tests.servers.loopback import Exchange, Fault
+from tests.servers.loopback import Exchange, Fault, to_json
 
 _LONG = Answer("This reply breaks off. " * 40, reasoning="hm. " * 20)
 _KEEP_ALIVE = b": keep-alive\n\n"
@@ -63,6 +63,11 @@ def reasoning_only() -> Fault:
 
 def finish_length(text: str) -> Fault:
     return says(Answer(text, finish_reason="length"), "finish_reason length")
+
+
+def big_reply(characters: int = 2_000_000) -> Fault:
+    line = "loss = reconstruction + penalty  # again\n"
+    return says(Answer(line * (characters // len(line))), "big reply")
 
 
 # Broken streams. A request that does not stream gets the same fault in one body.
@@ -169,7 +174,7 @@ def no_choices() -> Fault:
             exchange.send(200, body)
             return
         exchange.start_stream()
-        exchange.event(b"data: " + _json(body) + b"\n\n")
+        exchange.event(b"data: " + to_json(body) + b"\n\n")
         exchange.end_stream()
 
     return _named("no choices", play)
@@ -202,9 +207,3 @@ def _begin(exchange: Exchange, after: int) -> None:
         if number >= after:
             return
         exchange.event(event)
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    from tests.servers.loopback import to_json
-
-    return to_json(value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,6 +56,7 @@ class LoopbackServer:
         self.answered = 0
         self.lock = threading.Lock()
         self.closing = threading.Event()
+        self.started = time.monotonic()
         server = self
 
         class Handler(_Handler):
@@ -122,8 +125,9 @@ class LoopbackServer:
         return Answer(reply) if isinstance(reply, str) else reply
 
     def pieces(self, text: str) -> Iterator[str]:
-        for start in range(0, len(text), self.piece):
-            yield text[start : start + self.piece]
+        piece = max(self.piece, len(text) // 2000)  # a reply of megabytes comes in larger pieces
+        for start in range(0, len(text), piece):
+            yield text[start : start + piece]
 
 
 @dataclass
@@ -208,6 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.owner
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = Recorded(self.path, {k.lower(): v for k, v in self.headers.items()}, raw, _json_object(raw))
+        request.seconds = time.monotonic() - server.started
         with server.lock:
             server.requests.append(request)
             refused = server.refuse(request)
@@ -231,16 +236,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the client went away; it is recorded all the same
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):  # a connection that a fault has closed
             super().handle()
-        except (OSError, ValueError):
-            pass  # a connection that a fault has closed
 
     def finish(self) -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             super().finish()
-        except (OSError, ValueError):
-            pass
 
     def log_message(self, format: str, *args: object) -> None:
         """Silence: the requests are recorded."""

@@ -45,8 +45,9 @@ class StrictServer(LoopbackServer):
         extra = set(request.body) - _BODY_KEYS
         if extra:
             return 400, f"unknown parameters: {sorted(extra)}"
-        if not isinstance(request.body.get("model"), str) or "/" in request.body["model"].split(":")[0][:7]:
-            return 400, f"bad model name: {request.body.get('model')!r}"
+        model = request.body.get("model")
+        if not isinstance(model, str) or not model or model.startswith("openai/"):
+            return 400, f"bad model name: {model!r}"
         problem = refuse_messages(request.body.get("messages"))
         return (400, problem) if problem else None
 
@@ -61,7 +62,9 @@ class StrictServer(LoopbackServer):
         yield self._event({}, answer.finish_reason)
         options = (request.body or {}).get("stream_options") or {}
         if self.usage and options.get("include_usage"):
-            yield self._data({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage(answer, request)})
+            yield self._data(
+                {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage(answer, request)}
+            )
         yield b"data: [DONE]\n\n"
 
     def whole(self, answer: Answer, request: Recorded) -> Mapping[str, Any]:
@@ -134,7 +137,7 @@ def refuse_order(roles: list[str]) -> str | None:
     offset = len(roles) - len(talk)
     if not talk or talk[0] != "user":
         return "the first message after the system message must be from the user"
-    for index, (one, two) in enumerate(zip(talk, talk[1:]), start=offset):
+    for index, (one, two) in enumerate(zip(talk, talk[1:], strict=False), start=offset):
         if one == two:
             # The words of litellm's own repair are avoided: it would ask again behind the adapter's back.
             return f"messages[{index}] and messages[{index + 1}] are both from the {one}"

@@ -1,0 +1,138 @@
+"""Run 0: the unmodified experiment, measured once per template, settings and machine, or brought by the template."""
+
+from __future__ import annotations
+
+import glob
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiment.cache import cache_folder, hash_of, locked
+from experiment.checks import failed_checks
+from experiment.environment import Environment
+from experiment.limits import Limits
+from experiment.process_tree import ProcessIdentity
+from experiment.results import ResultError, Results, read_results
+from experiment.runner import AttemptPlan, run_attempt
+from experiment.sandbox import Sandbox
+from experiment.template import Template
+from experiment.verdict import Verdict
+
+_LAYOUT = 1  # bump it when baselines that an older version measured must not be used again
+_NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what the experiment does not run
+
+
+@dataclass(frozen=True)
+class BaselineOutcome:
+    """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
+
+    `source` is "template", "measured" or "cached".
+    """
+
+    metrics: dict[str, float]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    source: str
+
+
+def measure_baseline(
+    session: Path,
+    template: Template,
+    environment: Environment,
+    data: Path | None,
+    sandbox: Sandbox,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_output: Callable[[str], None] = lambda text: None,
+    limits: Limits | None = None,
+) -> BaselineOutcome:
+    """Sees to it that the session has a `run_0`, and applies the template's checks to it.
+
+    Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
+    Raises EnvironmentFailed as `run_attempt` does.
+    """
+    run_0 = session / "run_0"
+    if template.brings_baseline:
+        if not run_0.is_dir():
+            _copy(template.folder / "run_0", run_0)
+        return _checked(template, run_0, "template")
+
+    key = baseline_key(template, environment)
+    folder = cache_folder("baselines")
+    kept = folder / key
+
+    def waiting() -> None:
+        on_output("another session is measuring this baseline; waiting for it\n")
+
+    with locked(folder / f"{key}.lock", waiting):
+        if _usable(kept):
+            _copy(kept, run_0)
+            return _checked(template, run_0, "cached")
+        plan = AttemptPlan(
+            session=session,
+            run=0,
+            attempt=1,
+            kind="full",
+            template=replace(template, checks=()),
+            environment=environment,
+            data=data,
+            sandbox=sandbox,
+            limits=limits or template.limits,
+        )
+        outcome = run_attempt(plan, on_start, on_output)
+        if outcome.verdict is not Verdict.ok:
+            reason = f"{outcome.reason} (log: {outcome.log})"
+            return BaselineOutcome({}, outcome.verdict, (reason,), "measured")
+        _copy(run_0, kept)
+    return _checked(template, run_0, "measured")
+
+
+def baseline_key(template: Template, environment: Environment) -> str:
+    """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
+    files = [path for path in template.files() if str(path) not in _NO_MATTER]
+    contents = [[str(path), hash_of((template.folder / path).read_bytes())] for path in files]
+    return hash_of(_LAYOUT, contents, template.settings, environment.key, list(_machine()))
+
+
+def _machine() -> Iterator[str]:
+    yield platform.machine()
+    yield str(len(os.sched_getaffinity(0)))
+    for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information")):
+        for line in Path(path).read_text().splitlines():
+            if line.startswith("Model:"):
+                yield line
+    yield os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        read_results(folder)
+    except ResultError:
+        return False
+    return True
+
+
+def _checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+    try:
+        results: Results = read_results(run_0)
+    except ResultError as error:
+        return BaselineOutcome({}, error.verdict, (f"{run_0.name}: {error.reason}",), source)
+    failed = failed_checks(template.checks, results.metrics)
+    return BaselineOutcome(results.metrics, Verdict.degenerate if failed else Verdict.ok, tuple(failed), source)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all: a copy that was cut short never looks like one that was finished."""
+    partial = target.with_name(target.name + ".partial")
+    for leftover in (partial, target):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(source, partial, symlinks=True, ignore=_special_files)
+    partial.rename(target)
+
+
+def _special_files(folder: str, names: list[str]) -> list[str]:
+    """Pipes, sockets and the like, on which a copy would wait for ever."""
+    paths = [(name, Path(folder, name)) for name in names]
+    return [name for name, path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]

@@ -1,0 +1,44 @@
+"""The environment variables of an experiment: a short list of its own, and nothing that could hold a key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
+_PASSED_ON = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_HOME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "TZ",
+)
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def experiment_env(python: Path, data: Path | None, smoke: bool) -> dict[str, str]:
+    """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
+    env = {
+        "PATH": f"{python.parent}:{_SYSTEM_PATH}",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only
+        "PYTHONFAULTHANDLER": "1",  # so that a crash in C, or the end of its time, comes with a Python stack
+        "MPLBACKEND": "Agg",
+        "HF_HUB_OFFLINE": "1",  # without it every load waits for a network that is not there
+        "HF_DATASETS_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+    env |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if data is not None:
+        env["AI_SCI_DATA"] = str(data)
+    if smoke:
+        env["AI_SCI_SMOKE"] = "1"
+    return env

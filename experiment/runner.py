@@ -1,0 +1,192 @@
+"""One attempt of a run, from a fresh folder to a verdict that comes with its reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from experiment.attempt import ProcessResult, ProcessSpec, run_process
+from experiment.checks import failed_checks
+from experiment.clean_env import experiment_env
+from experiment.digest import failure_digest
+from experiment.environment import Environment
+from experiment.limits import Limits
+from experiment.plots import PlotOutcome as PlotOutcome
+from experiment.plots import PlotPlan as PlotPlan
+from experiment.plots import run_plots as run_plots
+from experiment.process_tree import ProcessIdentity
+from experiment.protection import Protected
+from experiment.results import ResultError, Results, read_results
+from experiment.sandbox import Sandbox
+from experiment.template import Template
+from experiment.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class AttemptPlan:
+    """`kind` is "smoke" or "full". `session` holds the code and gets `run_<run>` and `attempts/run_<run>.<attempt>`.
+
+    `limits` are those of a full attempt; a smoke attempt has the time limit of the template's `[smoke]`.
+    """
+
+    session: Path
+    run: int
+    attempt: int
+    kind: str
+    template: Template
+    environment: Environment
+    data: Path | None
+    sandbox: Sandbox
+    limits: Limits
+
+    @property
+    def folder(self) -> Path:
+        """Where the attempt's code and log are kept, and its output when it was not accepted."""
+        return self.session / "attempts" / f"run_{self.run}.{self.attempt}"
+
+    @property
+    def out_dir(self) -> Path:
+        return self.session / f"run_{self.run}"
+
+    @property
+    def is_smoke(self) -> bool:
+        return self.kind == "smoke"
+
+
+@dataclass(frozen=True)
+class AttemptOutcome:
+    """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now."""
+
+    verdict: Verdict
+    reason: str
+    seconds: float
+    metrics: dict[str, float]
+    digest: str
+    out_dir: Path
+    log: Path
+    exit_code: int
+    peak_memory: int
+    stderrs: dict[str, float] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+def run_attempt(
+    plan: AttemptPlan,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_output: Callable[[str], None] = lambda text: None,
+) -> AttemptOutcome:
+    """Runs `python experiment.py --out_dir=run_i` and says what came of it.
+
+    Afterwards `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
+    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone.
+    """
+    plan = replace(plan, session=plan.session.resolve())
+    _make_room(plan)
+    files = plan.template.files()
+    _snapshot(plan)
+    protected = Protected(plan.session, files, plan.out_dir.name)
+    log = plan.folder / "output.log"
+    done = run_process(_process(plan, log), on_output, on_start)
+
+    changed = protected.changes()
+    if changed:
+        protected.restore()
+    verdict, reason, results = _judge(plan, done, changed)
+    out_dir = plan.out_dir
+    if verdict is not Verdict.ok or plan.is_smoke:
+        out_dir = _set_aside(plan, keep=verdict is not Verdict.out_of_disk)
+    names = [str(path) for path in files]
+    return AttemptOutcome(
+        verdict=verdict,
+        reason=reason,
+        seconds=done.seconds,
+        metrics=results.metrics if results else {},
+        digest="" if verdict is Verdict.ok else failure_digest(verdict, reason, done.tail, names),
+        out_dir=out_dir,
+        log=log,
+        exit_code=done.exit_code,
+        peak_memory=done.peak_memory,
+        stderrs=results.stderrs if results else {},
+        raw=results.raw if results else {},
+    )
+
+
+def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
+    limits, setting = plan.limits, "limits.time or --timeout"
+    if plan.is_smoke and plan.template.smoke is not None:
+        limits, setting = replace(limits, time=min(limits.time, plan.template.smoke.time)), "[smoke] time"
+    readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
+    return ProcessSpec(
+        argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],
+        cwd=plan.session,
+        writable=[plan.out_dir],
+        readable=[path for path in readable if path.exists()],
+        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke),
+        limits=limits,
+        log=log,
+        sandbox=plan.sandbox,
+        hidden=[plan.session.parent],  # the other sessions
+        time_setting=setting,
+    )
+
+
+def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[Verdict, str, Results | None]:
+    if changed:
+        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        return Verdict.tampered, f"the experiment changed {shown}, which only ai-sci may do; it was put back", None
+    if done.verdict is not Verdict.ok:
+        return done.verdict, done.reason, None
+    try:
+        results = read_results(plan.out_dir)
+    except ResultError as error:
+        return error.verdict, error.reason, None
+    failed = [] if plan.is_smoke else failed_checks(plan.template.checks, results.metrics)
+    if failed:
+        return Verdict.degenerate, f"the template's checks do not hold: {'; '.join(failed)}", results
+    return Verdict.ok, done.reason, results
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def _make_room(plan: AttemptPlan) -> None:
+    """Fresh folders: what an attempt that was cut short has left is moved away, never written over."""
+    if plan.folder.exists():
+        plan.folder.rename(free_name(plan.folder.with_name(plan.folder.name + ".lost")))
+    plan.folder.mkdir(parents=True)
+    if os.path.lexists(plan.out_dir):
+        before = plan.folder.with_name(f"run_{plan.run}.{plan.attempt - 1}")
+        plan.out_dir.rename(free_name((before if before.is_dir() else plan.folder) / "out"))
+    plan.out_dir.mkdir()
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or with a number behind it the first that is not there yet."""
+    free, number = path, 1
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}{number}")
+    return free
+
+
+def _snapshot(plan: AttemptPlan) -> None:
+    """The code as it is executed: the session's own files go on changing."""
+    for name in plan.template.editable:
+        source, target = plan.session / name, plan.folder / "code" / name
+        if source.is_file() and not source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+
+
+def _set_aside(plan: AttemptPlan, keep: bool) -> Path:
+    """Moves the output into the attempt's folder; what filled the disk is removed so that the night can go on."""
+    target = free_name(plan.folder / "out")
+    if os.path.lexists(plan.out_dir):
+        plan.out_dir.rename(target)
+    if not keep and not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
+    return target

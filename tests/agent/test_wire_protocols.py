@@ -1,0 +1,405 @@
+"""The adapter against strict servers of three protocols, checked on the raw requests that reached them."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from agent.conversation import Message
+from agent.one_try import Timeouts
+from tests.agent.calls import IMPATIENT, PROTOCOLS, QUICK, TALK, ask, model_at
+from tests.servers import faults
+from tests.servers.answers import Answer
+from tests.servers.loopback import Exchange, LoopbackServer
+from tests.servers.openai_strict import StrictServer
+
+every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+TRIES = 4
+
+RETRIED = [
+    *(pytest.param(faults.status(code), kind, id=str(code)) for code, kind in [
+        (408, "timeout"), (409, "conflict"), (425, "conflict"), (429, "rate_limited"),
+        (500, "server_error"), (502, "server_error"), (503, "server_error"), (529, "server_error"),
+    ]),
+    pytest.param(faults.reset(), "cut", id="reset"),
+    pytest.param(faults.hang_up(), "cut", id="hang up"),
+    pytest.param(faults.cut_stream(), "cut", id="cut"),
+    pytest.param(faults.cut_stream(rudely=True), "cut", id="cut by reset"),
+    pytest.param(faults.stream_error(), "stream_error", id="error event"),
+    pytest.param(faults.html(), "not_a_reply", id="HTML"),
+    pytest.param(faults.invalid_json(), "not_a_reply", id="invalid JSON"),
+    pytest.param(faults.no_choices(), "not_a_reply", id="no choices"),
+    pytest.param(faults.null_body(), "not_a_reply", id="null"),
+    pytest.param(faults.no_body(), "not_a_reply", id="no body"),
+]  # fmt: skip
+STALLS = [
+    pytest.param(faults.stalled_stream(), id="in the middle"),
+    pytest.param(faults.stalled_stream(0), id="before the headers"),
+    pytest.param(faults.stalled_stream(3, keep_alive=0.05), id="with keep-alive"),
+]
+FATAL = [
+    (400, "bad_request"), (401, "auth"), (402, "payment"), (403, "auth"), (404, "not_found"), (413, "too_large"),
+    (422, "bad_request"),
+]  # fmt: skip
+
+
+def serve(protocol: str, *args, **options) -> LoopbackServer:
+    return PROTOCOLS[protocol][0](*args, **options)
+
+
+@every_protocol
+@pytest.mark.parametrize("fault, kind", RETRIED)
+def test_a_passing_failure_is_tried_again_with_one_request_a_try(protocol, fault, kind):
+    with serve(protocol, ["here it is"], [fault, fault]) as server:
+        outcome = ask(model_at(server, protocol), TALK)
+    assert outcome.good.text == "here it is"
+    assert [failure.kind for failure in outcome.failures] == [kind, kind]
+    assert all(failure.retry_in is not None for failure in outcome.failures)
+    assert "try 2 of 4" in outcome.failures[0].message and "try 3 of 4" in outcome.failures[1].message
+    assert len(server.requests) == 3
+    assert server.bad_requests == []
+    assert all(request.messages == server.requests[0].messages for request in server.requests)
+
+
+@every_protocol
+@pytest.mark.parametrize("fault, kind", RETRIED)
+def test_a_lasting_failure_ends_with_its_name_after_as_many_requests_as_tries(protocol, fault, kind):
+    with serve(protocol, ["never given"], [fault] * 9) as server:
+        outcome = ask(model_at(server, protocol))
+    assert outcome.kind == kind
+    assert outcome.line
+    assert len(outcome.failures) == len(server.requests) == TRIES
+    assert outcome.failures[-1].retry_in is None
+
+
+@every_protocol
+@pytest.mark.parametrize("fault", STALLS)
+def test_a_stall_is_given_up_in_time_and_tried_again(protocol, fault):
+    with serve(protocol, ["here it is"], [fault]) as server:
+        started = time.monotonic()
+        outcome = ask(model_at(server, protocol, timeouts=IMPATIENT))
+        assert time.monotonic() - started < 2.5
+    assert outcome.good.text == "here it is"
+    assert [failure.kind for failure in outcome.failures] == ["timeout"]
+    assert "for 1 s" in outcome.failures[0].message
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_stalls_for_ever_ends_the_call():
+    with StrictServer(["never given"], [faults.stalled_stream()] * 9) as server:
+        outcome = ask(model_at(server, timeouts=IMPATIENT, retry=replace(QUICK, tries=2)))
+    assert outcome.kind == "timeout"
+    assert len(server.requests) == 2
+
+
+def test_a_reply_that_trickles_for_ever_is_given_up():
+    with StrictServer(["never given"], [_trickle] * 9, piece=1) as server:
+        patience = Timeouts(first_token=1.0, between_tokens=1.0, reply=0.5)
+        outcome = ask(model_at(server, timeouts=patience, retry=replace(QUICK, tries=2)))
+    assert outcome.kind == "timeout"
+    assert "not complete after 0.5 s" in outcome.line
+
+
+def _trickle(exchange: Exchange) -> None:
+    exchange.start_stream()
+    for event in exchange.server.events(Answer("a" * 500), exchange.request):
+        exchange.event(event)
+        exchange.wait(0.05)
+
+
+@every_protocol
+@pytest.mark.parametrize("code, kind", FATAL)
+def test_a_fatal_status_ends_the_call_after_one_request(protocol, code, kind):
+    with serve(protocol, ["never given"], [faults.status(code, "no, and here is why")]) as server:
+        outcome = ask(model_at(server, protocol))
+    assert (outcome.kind, outcome.error and outcome.error.failure.status) == (kind, code)
+    assert f"HTTP {code}" in outcome.line and "no, and here is why" in outcome.line
+    assert len(server.requests) == len(outcome.failures) == 1
+    assert outcome.failures[0].retry_in is None
+
+
+@every_protocol
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "user and assistant roles should be alternating",
+        "Last message must have role `user`",
+    ],
+)
+def test_litellms_own_repair_of_messages_never_sends_a_second_request(protocol, words):
+    """On these words litellm would add blank messages, ask again and then return None."""
+    with serve(protocol, ["never given"], [faults.status(400, words)] * 3) as server:
+        outcome = ask(model_at(server, protocol), TALK)
+    assert outcome.kind == "bad_request"
+    assert words in outcome.line
+    assert len(server.requests) == 1
+
+
+@every_protocol
+@pytest.mark.parametrize(
+    "fault, reasoned",
+    [
+        (faults.empty(), False),
+        (faults.whitespace(), False),
+        (faults.null_content(), False),
+        (faults.reasoning_only(), True),
+    ],
+    ids=["empty", "whitespace", "null", "reasoning only"],
+)
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_reply_without_text_is_a_reply(protocol, fault, reasoned, streams):
+    with serve(protocol, [], [fault]) as server:
+        model = model_at(server, protocol)
+        model._streams = streams  # type: ignore[attr-defined]
+        outcome = ask(model)
+    assert outcome.good.text == ""
+    assert bool(outcome.good.reasoning) == reasoned
+    assert outcome.failures == []
+    assert len(server.requests) == 1
+
+
+@every_protocol
+def test_a_reply_cut_by_its_length_says_so(protocol):
+    with serve(protocol, [], [faults.finish_length("<<<<<<< SEARCH\nx = 1\n===")]) as server:
+        reply = ask(model_at(server, protocol)).good
+    assert reply.finish_reason == "length"
+    assert reply.text == "<<<<<<< SEARCH\nx = 1\n==="
+
+
+@every_protocol
+def test_a_reply_of_two_megabytes_arrives_whole(protocol):
+    with serve(protocol, [], [faults.big_reply()]) as server:
+        outcome = ask(model_at(server, protocol))
+    assert len(outcome.good.text) > 1_999_900
+    assert "".join(outcome.deltas) == outcome.good.text
+
+
+@every_protocol
+def test_reasoning_stays_apart_and_only_text_is_shown_live(protocol):
+    answer = Answer("The plan is this.\n" * 10, reasoning="First I thought of that.\n" * 10)
+    with serve(protocol, [answer], piece=7) as server:
+        outcome = ask(model_at(server, protocol))
+    assert outcome.good.text == answer.text
+    assert outcome.good.reasoning == answer.reasoning.strip()
+    assert "".join(outcome.deltas) == answer.text
+    assert len(outcome.deltas) > 10
+
+
+AWKWARD = [
+    "[DONE]",
+    "data: [DONE]\n\n",
+    "\u2028",
+    "\x85",
+    "</think>",
+    "<s>",
+    "<|im_end|>",
+    "\r\n",
+    "\t",
+    '"',
+    "\\",
+    "é😀",
+    "\x00",
+]
+
+
+@every_protocol
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=12)), min_size=1).map("".join))
+@example(text="x [DONE] y")
+@example(text="a line\u2028 separator, and a next line\x85 character")
+@example(text="<<<<<<< SEARCH\r\n=======\r\n>>>>>>> REPLACE\r\n")
+def test_any_text_arrives_byte_for_byte(protocol, text):
+    text = f"x{text}x"  # neither white space alone nor the beginning of <think>
+    with serve(protocol, [text, text, text], piece=3) as server:
+        outcome = ask(model_at(server, protocol))
+    assert outcome.good.text == text
+    assert server.bad_requests == []
+
+
+def test_surrogate_pairs_sent_in_two_events_are_one_character():
+    with StrictServer() as server:
+        event = (
+            b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
+        )
+        pieces = [b'{"content":"x\\ud83d"}', b'{"content":"\\ude00y \\udc00"}']
+        halves = [event + piece + b',"finish_reason":null}]}\n\n' for piece in pieces]
+        end = event + b'{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+        def play(exchange: Exchange) -> None:
+            exchange.start_stream()
+            for data in [*halves, end]:
+                exchange.event(data)
+            exchange.end_stream()
+
+        server.faults.append(play)
+        outcome = ask(model_at(server))
+    assert outcome.good.text == "x😀y �"
+    assert "".join(outcome.deltas).encode("utf-8")  # can be shown as it comes
+
+
+@every_protocol
+def test_nothing_but_the_conversation_is_sent(protocol):
+    with serve(protocol, ["one", "two"]) as server:
+        ask(model_at(server, protocol), TALK)
+        ask(model_at(server, protocol), [Message("system", "Be brief."), *TALK])
+    allowed = {"model", "messages", "stream"} | (
+        {"max_tokens", "system"} if protocol == "anthropic" else {"stream_options"}
+    )
+    for request in server.requests:
+        assert set(request.body or {}) <= allowed
+        assert all(set(message) == {"role", "content"} for message in request.messages)
+    assert server.bad_requests == []
+    assert [request.status for request in server.requests] == [200, 200]
+
+
+def test_deepseek_gets_the_very_text_and_its_own_usage_is_kept():
+    """litellm 1.81 drops the usage of a DeepSeek stream; what the cache saved would be lost with it."""
+    long = [Message("user", "x" * 4000), Message("assistant", "yes"), Message("user", "y" * 400)]
+    with serve("deepseek", ["one", Answer("two", reasoning="because")]) as server:
+        model = model_at(server, "deepseek")
+        first, second = ask(model, long[:1]).good, ask(model, long).good
+    assert server.requests[1].messages == [{"role": m.role, "content": m.content} for m in long]
+    assert not first.usage.estimated and not second.usage.estimated
+    assert first.usage.cached_tokens == 0
+    assert second.usage.cached_tokens > 900
+    price = litellm_prices("deepseek/deepseek-reasoner")
+    fresh = second.usage.prompt_tokens - second.usage.cached_tokens
+    assert second.cost == pytest.approx(
+        fresh * price["input_cost_per_token"]
+        + second.usage.cached_tokens * price["cache_read_input_token_cost"]
+        + second.usage.completion_tokens * price["output_cost_per_token"]
+    )
+
+
+def test_anthropic_caches_the_prefix_from_call_to_call():
+    conversation = [Message("user", "The task. " * 500)]
+    with serve("anthropic", [f"reply {i}" for i in range(4)]) as server:
+        model = model_at(server, "anthropic")
+        replies = []
+        for turn in range(4):
+            replies.append(ask(model, conversation, turn).good)
+            conversation += [Message("assistant", replies[-1].text), Message("user", f"Result {turn}. " * 100)]
+    for request in server.requests:
+        marked = [i for i, m in enumerate(request.messages) if any("cache_control" in part for part in m["content"])]
+        assert marked == sorted({0, len(request.messages) - 1})
+    for earlier, later in zip(replies, replies[1:], strict=False):
+        # Everything that was sent before is read from the cache; only the new part is written.
+        assert later.usage.cached_tokens >= earlier.usage.prompt_tokens - 1
+        assert later.usage.prompt_tokens > later.usage.cached_tokens
+    price = litellm_prices("claude-sonnet-4-5")
+    last = replies[-1]
+    written = last.usage.prompt_tokens - last.usage.cached_tokens
+    assert last.cost == pytest.approx(
+        written * price["cache_creation_input_token_cost"]
+        + last.usage.cached_tokens * price["cache_read_input_token_cost"]
+        + last.usage.completion_tokens * price["output_cost_per_token"],
+        rel=0.01,
+    )
+
+
+@pytest.mark.parametrize("given_, sent", [(None, 32_000), (5_000, 5_000)])
+def test_anthropic_always_gets_max_tokens(given_, sent):
+    with serve("anthropic", ["fine"]) as server:
+        ask(model_at(server, "anthropic", max_tokens=given_))
+    assert (server.requests[0].body or {})["max_tokens"] == sent
+
+
+def test_others_get_max_tokens_only_when_it_is_asked_for():
+    with serve("openai", ["fine", "fine"]) as server:
+        ask(model_at(server))
+        ask(model_at(server, max_tokens=700))
+    assert ["max_tokens" in (request.body or {}) for request in server.requests] == [False, True]
+
+
+@every_protocol
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [("user", "one"), ("user", "two")],
+        [("user", "one"), ("assistant", "two")],
+        [("assistant", "one"), ("user", "two")],
+        [("user", "one"), ("assistant", ""), ("user", "two")],
+        [("user", "   ")],
+        [],
+    ],
+    ids=["twice user", "last assistant", "first assistant", "empty", "blank", "none"],
+)
+def test_the_servers_refuse_bad_conversations_on_raw_http(protocol, messages):
+    """Otherwise all tests that count bad requests would mean nothing."""
+    body = {"messages": [{"role": role, "content": content} for role, content in messages]}
+    with serve(protocol, ["never given"]) as server:
+        assert post(server, protocol, body) == 400
+        assert len(server.bad_requests) == 1
+
+
+@every_protocol
+def test_the_servers_refuse_extra_keys_and_take_a_good_request(protocol):
+    good = {"messages": [{"role": "user", "content": "hello"}]}
+    with serve(protocol, ["hello"]) as server:
+        assert post(server, protocol, {"messages": [{**good["messages"][0], "reasoning_content": "hm"}]}) == 400
+        assert post(server, protocol, {**good, "temperature": 0}) == 400
+        assert post(server, protocol, good) == 200
+
+
+def test_a_server_without_usage_has_its_tokens_counted():
+    with StrictServer(["four words of reply"], usage=False) as server:
+        usage = ask(model_at(server)).good.usage
+    assert usage.estimated
+    assert 5 <= usage.prompt_tokens <= 20
+    assert 3 <= usage.completion_tokens <= 6
+
+
+def test_a_server_that_refuses_stream_options_is_asked_without():
+    with StrictServer(["one", "two"], stream_options=False) as server:
+        model = model_at(server)
+        outcomes = [ask(model), ask(model)]
+    assert [outcome.good.text for outcome in outcomes] == ["one", "two"]
+    assert [request.status for request in server.requests] == [400, 200, 200]
+    assert len(outcomes[0].failures) == 1 and outcomes[1].failures == []
+
+
+def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
+    def whole(exchange: Exchange) -> None:
+        exchange.streaming = False
+        exchange.give(Answer("all at once"))
+
+    with StrictServer([], [whole] * 8) as server:
+        model = model_at(server)
+        outcomes = [ask(model) for _ in range(4)]
+    assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 4
+    assert [len(outcome.failures) for outcome in outcomes] == [1, 1, 0, 0]  # two calls to be sure, then no more
+
+
+def test_the_failure_in_a_stream_decides_by_its_own_code():
+    full = faults.stream_error(code=400, message="This model's maximum context length is 4096 tokens")
+    with StrictServer(["never given"], [full]) as server:
+        assert ask(model_at(server)).kind == "context_window"
+
+
+def post(server: LoopbackServer, protocol: str, body: dict) -> int:
+    body = {"model": PROTOCOLS[protocol][1].split("/")[1], **body}
+    path = "/chat/completions"
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer key"}
+    if protocol == "anthropic":
+        body["max_tokens"] = 10
+        path, headers = "/v1/messages", {"x-api-key": "key", "anthropic-version": "2023-06-01"}
+    request = urllib.request.Request(server.url + path, json.dumps(body).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def litellm_prices(key: str) -> dict[str, float]:
+    from agent.litellm_setup import load
+
+    return load().model_cost[key]

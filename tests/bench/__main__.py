@@ -1,0 +1,169 @@
+"""`make bench`: what ai-sci costs beside its experiments, and what it sends, against a driver on aider's `Coder`.
+
+python -m tests.bench                     measures on the template `tiny`
+python -m tests.bench --session FOLDER    also compares the tokens of a session that was run before
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.end_to_end.command import ai_sci, environment
+from tests.end_to_end.templates import block, make_template, write_script
+
+TURNS = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--session", type=Path, action="append", default=[])
+    sessions = parser.parse_args().session
+    print(f"help          {help_seconds():.2f} s wall (bound 0.30)")
+    own, children = overhead()
+    print(
+        f"overhead      {own:.3f} s of its own CPU a turn (bound 0.15), and {children:.3f} s of git, linter and sandbox"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        done = ai_sci("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
+        sys.exit(done.err) if done.code else None
+        for session in [done.session, *sessions]:
+            compare_tokens(session)
+
+
+def help_seconds() -> float:
+    """Median of seven."""
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "agent.cli", "--help"], check=True, stdout=subprocess.DEVNULL, env=environment()
+        )
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def overhead() -> tuple[float, float]:
+    """CPU seconds a turn, of this process and of its children without the experiment, after start-up.
+
+    A scripted session of twelve runs whose experiment does nothing is driven in this process; the difference to one of
+    two runs leaves the start-up out.
+    """
+    few, many = _session_cpu(2), _session_cpu(2 + TURNS)
+    noop = _experiment_cpu()
+    return (many[0] - few[0]) / TURNS, max(0.0, (many[1] - few[1]) / TURNS - noop)
+
+
+NOOP = """\
+import os, sys
+out_dir = sys.argv[1].removeprefix("--out_dir=")
+os.makedirs(out_dir, exist_ok=True)
+VALUE = 0
+with open(out_dir + "/final_info.json", "w") as file:
+    file.write('{"value": %d}' % VALUE)
+"""
+
+
+def _session_cpu(runs: int) -> tuple[float, float]:
+    from agent.screen import PlainScreen
+    from agent.start import RunOptions, run
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_template(folder / "noop", experiment_py=NOOP)
+        (folder / "noop" / "plot.py").unlink()
+        replies = [block(f"VALUE = {n}", f"VALUE = {n + 1}") for n in range(runs)] + [
+            block("", "done", "notes.txt").replace("\n\n=", "\n=")
+        ]
+        options = RunOptions(
+            idea="more_steps",
+            template=str(folder / "noop"),
+            model=write_script(folder / "script", replies),
+            runs_dir=folder / "runs",
+            max_runs=runs,
+        )
+        os.environ["AI_SCI_CACHE"] = str(folder / "cache")
+        before = _cpu(resource.RUSAGE_SELF), _cpu(resource.RUSAGE_CHILDREN)
+        with open(os.devnull, "w") as null:
+            stderr, sys.stderr = sys.stderr, null
+            try:
+                run(options, PlainScreen())
+            finally:
+                sys.stderr = stderr
+        return _cpu(resource.RUSAGE_SELF) - before[0], _cpu(resource.RUSAGE_CHILDREN) - before[1]
+
+
+def _experiment_cpu() -> float:
+    """What the no-op experiment itself takes, started bare."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "experiment.py").write_text(NOOP)
+        before = _cpu(resource.RUSAGE_CHILDREN)
+        for number in range(TURNS):
+            subprocess.run(["python3", "experiment.py", f"--out_dir=run_{number}"], cwd=folder, check=True)
+        return (_cpu(resource.RUSAGE_CHILDREN) - before) / TURNS
+
+
+def _cpu(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def first_idea() -> str:
+    from experiment.ideas import load_ideas
+    from experiment.template import load_template
+
+    return load_ideas(load_template("tiny").folder / "ideas.json")[0].name
+
+
+def compare_tokens(session: Path) -> None:
+    from agent.conversation import wire_messages
+    from agent.events import Replied, Told
+    from agent.journal import read_journal
+    from tests.bench.aider_peer import drive
+    from tests.bench.tokens import count_sent
+
+    events = [entry.event for entry in read_journal(session / "journal.jsonl")]
+    ours = [
+        [{"role": message.role, "content": message.content} for message in wire_messages(events[:index])]
+        for index, event in enumerate(events)
+        if isinstance(event, Replied)
+    ]
+    started = events[0]
+    idea = started.idea  # type: ignore[union-attr]
+    goal = f"Your goal is to implement the following idea: {idea['Title']}.\n{idea['Experiment']}"
+    prompts = [f"{goal}\nPlan your runs, then make the edits for run 1."]
+    waiting: list[str] = []
+    for event in events:
+        if isinstance(event, Told) and event.prompt != "task":
+            waiting.append(event.text.split("\nplot.py\n```")[0])  # aider has the file in the chat anyway
+        if isinstance(event, Replied) and waiting:
+            prompts.append("\n\n".join(waiting))
+            waiting = []
+    replies = [event.text for event in events if isinstance(event, Replied)]
+    names = ["experiment.py", "plot.py", "notes.txt"]
+    files = {name: _first_version(session, name) for name in names}
+    theirs = drive(files, prompts, replies)
+    one, other = count_sent(ours), count_sent(theirs)
+    shares = f"{one.repeated_share:.0%} repeat the request before (bound 85 %), aider {other.repeated_share:.0%}"
+    ratio = f"{one.tokens / other.tokens:.2f} (bound 0.50)"
+    print(f"tokens sent   {idea['Name']}: {one.tokens} in {one.requests} requests, aider {other.tokens}, ratio {ratio}")
+    print(f"              {shares}")
+
+
+def _first_version(session: Path, name: str) -> str:
+    root = subprocess.run(
+        ["git", "rev-list", "--max-parents=0", "HEAD"], cwd=session, capture_output=True, text=True
+    ).stdout.strip()
+    shown = subprocess.run(["git", "show", f"{root}:{name}"], cwd=session, capture_output=True, text=True)
+    return shown.stdout if shown.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Run 0: brought, measured, or measured before; and never accepted when it fails its own checks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiment.attempt import ProcessIdentity
+from experiment.baseline import BaselineOutcome, baseline_key, measure_baseline
+from experiment.checks import Check
+from experiment.environment import Environment
+from experiment.limits import Limits
+from experiment.template import Template, load_template
+from experiment.verdict import Verdict
+from tests.experiment.attempts import PYTHON, ROOTS, sandbox_of
+
+ENVIRONMENT = Environment(PYTHON, "test", ROOTS)
+CODE = """
+import json, sys, time
+out = sys.argv[1].split("=")[1]
+time.sleep(0.3)
+open(out + "/big.bin", "wb").write(b"x" * 1000)
+json.dump({"l0": 0, "time": time.time()}, open(out + "/final_info.json", "w"))
+"""
+
+
+class Bench:
+    """A template and any number of sessions on it, with a cache of their own."""
+
+    def __init__(self, folder: Path, code: str = CODE) -> None:
+        self.folder = folder
+        self.started: list[ProcessIdentity] = []
+        (folder / "template").mkdir()
+        (folder / "template" / "experiment.py").write_text(code)
+        self.sessions = 0
+
+    def template(self, **changes: object) -> Template:
+        return replace(load_template(str(self.folder / "template")), **changes)  # pyright: ignore[reportArgumentType]
+
+    def measure(self, template: Template | None = None, environment: Environment = ENVIRONMENT) -> BaselineOutcome:
+        self.sessions += 1
+        self.session = self.folder / "runs" / str(self.sessions)
+        self.session.mkdir(parents=True)
+        template = template or self.template()
+        for path in template.files():
+            (self.session / path).write_bytes((template.folder / path).read_bytes())
+        return measure_baseline(
+            self.session, template, environment, None, sandbox_of("bwrap"), self.started.append, limits=Limits(time=20)
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "cache"))
+    return Bench(tmp_path)
+
+
+def test_it_is_measured_once(bench: Bench) -> None:
+    first = bench.measure()
+    assert (first.verdict, first.reasons, first.source) == (Verdict.ok, (), "measured")
+    assert (bench.session / "run_0" / "big.bin").is_file()
+    assert (bench.session / "attempts" / "run_0.1" / "output.log").is_file()
+    second = bench.measure()
+    assert second == replace(first, source="cached")
+    assert sorted(os.listdir(bench.session / "run_0")) == ["big.bin", "final_info.json"]
+    assert len(bench.started) == 1
+
+
+def test_what_changes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = bench.template()
+    key = baseline_key(template, ENVIRONMENT)
+    assert key == baseline_key(replace(template, checks=(Check.parse("l0 > 0"),), max_runs=9), ENVIRONMENT)
+    others = {
+        baseline_key(replace(template, settings={"seed": 1}), ENVIRONMENT),
+        baseline_key(template, replace(ENVIRONMENT, key="other")),
+    }
+    (template.folder / "plot.py").write_text("1")
+    (template.folder / "template.toml").write_text("[limits]\ntime = '3s'\n")
+    assert key == baseline_key(bench.template(), ENVIRONMENT)
+    (template.folder / "helper.py").write_text("1")
+    others.add(baseline_key(template, ENVIRONMENT))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    others.add(baseline_key(template, ENVIRONMENT))
+    assert len(others) == 4 and key not in others
+
+
+def test_a_baseline_that_fails_its_checks_is_named_and_a_corrected_check_needs_no_new_run(bench: Bench) -> None:
+    dead = bench.measure(bench.template(checks=(Check.parse("l0 > 0"), Check.parse("steps > 0"))))
+    assert (dead.verdict, dead.source) == (Verdict.degenerate, "measured")
+    assert dead.reasons == ("l0 is 0, must be > 0", "steps is missing, must be > 0")
+    assert dead.metrics["l0"] == 0.0 and (bench.session / "run_0").is_dir()
+    fine = bench.measure(bench.template(checks=(Check.parse("l0 >= 0"),)))
+    assert (fine.verdict, fine.source, len(bench.started)) == (Verdict.ok, "cached", 1)
+
+
+def test_a_crash_is_no_baseline_and_is_not_kept(bench: Bench) -> None:
+    code = bench.folder / "template" / "experiment.py"
+    code.write_text("raise ValueError('no data')")
+    failed = bench.measure()
+    assert (failed.verdict, failed.metrics, failed.source) == (Verdict.crashed, {}, "measured")
+    assert failed.reasons[0].startswith("exit code 1: ValueError: no data (log: ")
+    assert bench.measure().source == "measured" and len(bench.started) == 2
+
+
+def test_one_that_the_template_brings(bench: Bench) -> None:
+    run_0 = bench.folder / "template" / "run_0"
+    run_0.mkdir()
+    (run_0 / "final_info.json").write_text('{"data": {"means": {"l0": 0.0}}}')
+    brought = bench.measure()
+    assert brought == BaselineOutcome({"l0": 0.0}, Verdict.ok, (), "template")
+    assert (bench.session / "run_0" / "final_info.json").is_file()
+    dead = bench.measure(bench.template(checks=(Check.parse("l0 > 0"),)))
+    assert (dead.verdict, dead.reasons) == (Verdict.degenerate, ("l0 is 0, must be > 0",))
+    (run_0 / "final_info.json").write_text('{"l0": NaN}')
+    broken = bench.measure()
+    assert (broken.verdict, broken.metrics) == (Verdict.bad_result, {})
+    assert broken.reasons == ("run_0: final_info.json holds NaN as 'l0'; a metric has to be a finite number",)
+    assert not bench.started
+
+
+def test_a_damaged_cache_is_measured_again(bench: Bench) -> None:
+    bench.measure()
+    [kept] = [path for path in (bench.folder / "cache" / "baselines").iterdir() if path.is_dir()]
+    (kept / "final_info.json").write_text("{")
+    assert (bench.measure().source, len(bench.started)) == ("measured", 2)
+    assert bench.measure().source == "cached"
+
+
+def test_an_interrupted_measurement_is_done_again(bench: Bench) -> None:
+    template = bench.template()
+    bench.measure()
+    leftover = bench.session / "run_0"
+    (leftover / "final_info.json").write_text('{"l0": 99}')
+    for path in (bench.folder / "cache" / "baselines").iterdir():
+        if path.is_dir():
+            path.rename(path.with_name(path.name + ".partial"))
+    again = measure_baseline(bench.session, template, ENVIRONMENT, None, sandbox_of("bwrap"), limits=Limits(time=20))
+    assert (again.source, again.metrics["l0"]) == ("measured", 0.0)
+
+
+def test_two_sessions_that_start_at_once_measure_once(bench: Bench) -> None:
+    template = bench.template()
+    said: list[str] = []
+    outcomes: list[BaselineOutcome] = []
+    sessions = [bench.folder / "runs" / name for name in "abc"]
+    for session in sessions:
+        session.mkdir(parents=True)
+        (session / "experiment.py").write_text(CODE)
+
+    def measure(session: Path) -> None:
+        outcomes.append(
+            measure_baseline(
+                session, template, ENVIRONMENT, None, sandbox_of("bwrap"), bench.started.append, said.append
+            )
+        )
+
+    threads = [threading.Thread(target=measure, args=(session,)) for session in sessions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(outcome.source for outcome in outcomes) == ["cached", "cached", "measured"]
+    assert len({outcome.metrics["time"] for outcome in outcomes}) == 1 and len(bench.started) == 1
+    assert said == ["another session is measuring this baseline; waiting for it\n"] * 2
