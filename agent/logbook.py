@@ -40,8 +40,8 @@ def story(event: Event) -> str | None:
         case BaselineMeasured(verdict=verdict, source=source, metrics=metrics, reasons=reasons):
             detail = "; ".join(reasons) or metrics_line(metrics)
             return f"**run 0** (baseline, {source}): **{verdict}** {detail}"
-        case CallFailed(message=message, retry_in=wait):
-            return f"model call failed: {message}" + (f"; next try in {wait:.0f} s" if wait is not None else "")
+        case CallFailed(message=message):
+            return f"model call failed: {message}"
         case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
             price = f", ${cost:.4f}" if cost is not None else ""
             return f"reply, {sent} tokens sent, {received} received{price}: {first_line(text)}"

@@ -156,7 +156,7 @@ class _Attempt:
     def _prepare(self, pipe: int) -> None:
         """Limits that the kernel keeps for each process; they pass to everything that the gate becomes."""
         pid, limits = self.process.pid, self.spec.limits
-        _set_limit(pid, resource.RLIMIT_CORE, 0)
+        _set_limit(pid, resource.RLIMIT_CORE, 1)  # not 0, with which the kernel still feeds a crash handler's pipe
         _set_limit(pid, resource.RLIMIT_FSIZE, limits.disk)
         if limits.memory is not None and not _has_gpu():
             # Gives a clean MemoryError to the one process that asks for everything at once. It counts what is asked

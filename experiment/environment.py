@@ -102,7 +102,12 @@ def _planned(template: Template) -> Environment:
 
 def _base_python() -> Path:
     """The interpreter under the harness's own venv: experiments share its version, but nothing that is installed."""
-    return Path(getattr(sys, "_base_executable", None) or sys.executable)
+    base = Path(getattr(sys, "_base_executable", None) or sys.executable)
+    if sys.prefix == sys.base_prefix or not base.is_relative_to(sys.prefix):
+        return base
+    # Python 3.10 names the venv's own link there. An environment built on that would break with the harness's venv.
+    named = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    return named if named.exists() else base.resolve()
 
 
 def _build(template: Template, environment: Environment, tell: Tell, lock: int) -> None:

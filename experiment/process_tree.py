@@ -14,6 +14,10 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 _PSS = re.compile(rb"^Pss(?:_Shmem)?:\s+(\d+) kB", re.MULTILINE)
 
 
+# Without CONFIG_PROC_CHILDREN, as in gVisor, everybody's parent has to be looked up.
+_KERNEL_LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
 @dataclass(frozen=True)
 class ProcessIdentity:
     """A process, not to be mistaken for a later one with its pid: `started` is in clock ticks since boot."""
@@ -82,6 +86,13 @@ def tree(root: int, most: int | None = None) -> list[int]:
 
 def _children(pid: int) -> list[int]:
     """Every thread has its own list. Empty for a process that has ended."""
+    if not _KERNEL_LISTS_CHILDREN:
+        import psutil
+
+        try:
+            return [child.pid for child in psutil.Process(pid).children()]
+        except psutil.Error:
+            return []
     try:
         threads = os.listdir(f"/proc/{pid}/task")
         return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]

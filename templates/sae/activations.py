@@ -33,6 +33,9 @@ DEFAULTS: dict[str, Any] = {
     "seed": 42,
 }
 
+# Part of the name of cached activations: change it whenever prepare.py harvests differently.
+RECIPE = "r1"
+
 
 def load_settings(folder: Path | None = None) -> dict[str, Any]:
     """Defaults overlaid with the file AI_SCI_SETTINGS names, else with settings.json in `folder` (default: cwd)."""
@@ -64,7 +67,7 @@ def activations_folder(settings: dict[str, Any], layer: int) -> Path:
     model = settings["model"].replace("/", "--")
     dataset = settings["dataset"].replace("/", "--")
     size = f"{settings['tokens']}+{settings['heldout_tokens']}x{settings['context_length']}"
-    return data_root() / "activations" / f"{model}-layer{layer}-{dataset}-{size}"
+    return data_root() / "activations" / f"{model}-layer{layer}-{dataset}-{size}-{RECIPE}"
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def load_activations(settings: dict[str, Any], layer: int) -> Activations:
         raise SystemExit(f"No activations for these settings in {folder}: run prepare.py with the same settings first.")
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     with safe_open(folder / "activations.safetensors", framework="pt") as tensors:
-        loaded = {name: tensors.get_tensor(name) for name in tensors.keys()}
+        loaded = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (not a dict)
     return Activations(
         train=loaded["train"],
         heldout=loaded["heldout"],

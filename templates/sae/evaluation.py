@@ -20,6 +20,16 @@ from metrics import dead_fraction, explained_variance, feature_stability, tempor
 
 HELDOUT_CHUNK = 16
 TEMPORAL_CONTEXTS = 128
+SHOWN = (
+    "explained_variance",
+    "explained_variance_trimmed",
+    "ce_loss_score",
+    "l0",
+    "dead_feature_fraction",
+    "tcs",
+    "fsm",
+)
+VERSIONS = ("sae-bench", "transformer-lens", "transformers", "torch")
 
 
 class VarianceSums:
@@ -85,17 +95,18 @@ def heldout_pass(sae: nn.Module, data: Activations, contexts: int, device: str) 
     return torch.cat(features), torch.cat(inputs), torch.cat(outputs)
 
 
-def evaluate_heldout(sae: nn.Module, data: Activations, contexts: int, device: str) -> dict[str, float]:
+def evaluate_heldout(sae: nn.Module, data: Activations, contexts: int, device: str, temporal: bool) -> dict[str, float]:
     """Metrics that need no language model."""
     features, x, x_hat = heldout_pass(sae, data, contexts, device)
-    return {
+    metrics = {
         "explained_variance": explained_variance(x, x_hat),
         "explained_variance_trimmed": explained_variance(x, x_hat, without=data.wide_dims),
         "l0": (features != 0).sum(-1).float().mean().item(),
         "dead_feature_fraction": dead_fraction(features),
-        "fsm": feature_stability(features),
-        **temporal_consistency(features),
     }
+    if temporal:
+        metrics |= {**temporal_consistency(features), "fsm": feature_stability(features)}
+    return metrics
 
 
 def finite(value: Any) -> Any:
@@ -125,7 +136,9 @@ def evaluate_core(
     started = time.monotonic()
     hook = f"blocks.{layer}.hook_resid_post"
     d_sae = sae.encode(data.heldout[0].to(device).float() * data.scale).shape[-1]
-    cfg = CustomSAEConfig(settings["model"], data.d_in, d_sae, layer, hook, architecture=type(sae).__name__, dtype="float32")
+    cfg = CustomSAEConfig(
+        settings["model"], data.d_in, d_sae, layer, hook, architecture=type(sae).__name__, dtype="float32"
+    )
     wrapped = ScaledSAE(sae, data, cfg, device).eval()
     model = HookedTransformer.from_pretrained_no_processing(settings["model"], device=device, dtype=torch.float32)
     print(f"core: language model loaded, {time.monotonic() - started:.0f} s", flush=True)
@@ -162,13 +175,20 @@ def evaluate_core(
     )
     special = {model.tokenizer.pad_token_id, model.tokenizer.eos_token_id, model.tokenizer.bos_token_id}
     groups, _ = core.run_evals(wrapped, store, model, config, ignore_tokens=special)
-    result = {"sae_bench_version": metadata.version("sae-bench"), "eval_config": asdict(config), "eval_result_metrics": groups}
+    result = {
+        "sae_bench_version": metadata.version("sae-bench"),
+        "eval_config": asdict(config),
+        "eval_result_metrics": groups,
+    }
     (out_dir / "core_eval.json").write_text(json.dumps(finite(result), indent=1), encoding="utf-8")
     print(f"core: done, {time.monotonic() - started:.0f} s", flush=True)
     flat = {name: value for group in groups.values() for name, value in group.items()}
     # core of sae-bench 0.6.0 takes (mean_i E[x_i^2])^2 from E|x|^2 where sum_i E[x_i]^2 is meant. With activations as
     # large as Gemma's the result is above 1 whatever the SAE does, so what it meant is computed from the same passes.
-    return flat | {"explained_variance": wrapped.seen.explained(), "core_explained_variance": flat["explained_variance"]}
+    return flat | {
+        "explained_variance": wrapped.seen.explained(),
+        "core_explained_variance": flat["explained_variance"],
+    }
 
 
 @torch.no_grad()
@@ -179,7 +199,7 @@ def evaluate(
     sae = sae.eval().float()
     contexts = HELDOUT_CHUNK if smoke else min(TEMPORAL_CONTEXTS, len(data.heldout))
     evals = settings["evals"].split(",")
-    metrics = evaluate_heldout(sae, data, contexts, device)
+    metrics = evaluate_heldout(sae, data, contexts, device, temporal="temporal" in evals)
     if "core" in evals and not smoke:
         metrics |= evaluate_core(sae, data, layer, settings, Path(out_dir), device)
     return metrics
@@ -192,16 +212,20 @@ def write_final_info(results: dict[int, dict[str, float]], settings: dict[str, A
     is the share of layers whose SAE has active features and explains more than the mean does.
     """
     layers = list(results)
+    seconds = {str(layer): results[layer].pop("training_seconds", None) for layer in layers}
     means = {name: sum(results[layer][name] for layer in layers) / len(layers) for name in results[layers[0]]}
     if len(layers) > 1:
         means |= {f"layer_{layer}_{name}": value for layer in layers for name, value in results[layer].items()}
-    means["layers_alive"] = sum(run["l0"] > 0 and run["explained_variance"] > 0 for run in results.values()) / len(layers)
+    alive = [run["l0"] > 0 and run["explained_variance"] > 0 for run in results.values()]
+    means["layers_alive"] = sum(alive) / len(alive)
     provenance = {
         "settings": settings,
         "layers": {str(layer): load_provenance(settings, layer) for layer in layers},
-        "versions": {name: metadata.version(name) for name in ("sae-bench", "transformer-lens", "transformers", "torch")},
+        "training_seconds": seconds,
+        "versions": {name: metadata.version(name) for name in VERSIONS},
     }
     text = json.dumps({"sae": {"means": means, "provenance": provenance}}, indent=1)
     (Path(out_dir) / "final_info.json").write_text(text, encoding="utf-8")
-    for name in ("explained_variance", "explained_variance_trimmed", "l0", "dead_feature_fraction", "tcs", "fsm"):
-        print(f"{name}: {means[name]:.4f}", flush=True)
+    for name in SHOWN:
+        if name in means:
+            print(f"{name}: {means[name]:.4f}", flush=True)

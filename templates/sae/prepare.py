@@ -31,7 +31,17 @@ os.environ["TQDM_DISABLE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 # BSD- and Apache-licensed packages that the experiment environment holds anyway, all of them pinned.
-DOCSTRING_PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "statsmodels", "sympy", "networkx", "torch", "transformers")
+DOCSTRING_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "sklearn",
+    "statsmodels",
+    "sympy",
+    "networkx",
+    "torch",
+    "transformers",
+)
 CONTEXTS_PER_DOCUMENT = 4
 HARVEST_CONTEXTS = 16
 
@@ -71,7 +81,7 @@ def convert_gguf_package(model: str, package: str) -> Path:
     if (snapshot / "model.safetensors").exists():
         return snapshot
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     building = data_root() / "building-model"
     shutil.rmtree(building, ignore_errors=True)
@@ -79,12 +89,12 @@ def convert_gguf_package(model: str, package: str) -> Path:
     say(f"converting {package} {metadata.version(package)} to safetensors, once")
     gguf = import_module(package.replace("-", "_")).assemble(building / "source" / "model.gguf")
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
-    config = AutoConfig.from_pretrained(**source).to_dict()
+    unpacked = GgufConfig(dequantize=True)
+    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32, quantization_config=unpacked)
+    config = loaded.config.to_dict() | {"architectures": [type(loaded).__name__], "dtype": "bfloat16"}
     config.pop("quantization_config", None)
-    clean_config = type(loaded.config).from_dict(config | {"architectures": [type(loaded).__name__], "dtype": "bfloat16"})
     # Saving the loaded model is refused (its quantisation is not serializable): copy the weights into a clean one.
-    clean = type(loaded)(clean_config).to(torch.bfloat16)
+    clean = type(loaded)(type(loaded.config).from_dict(config)).to(torch.bfloat16)
     clean.load_state_dict(loaded.state_dict())
     clean.save_pretrained(building / "snapshot")
     say("converting the tokenizer")
@@ -163,8 +173,8 @@ def cut_contexts(settings: dict[str, Any], tokenizer: Any) -> tuple[list[list[in
 def text_provenance(dataset: str) -> str:
     if dataset != "docstrings":
         return dataset
-    versions = [f"{name} {metadata.version('scikit-learn' if name == 'sklearn' else name)}" for name in DOCSTRING_PACKAGES]
-    return "docstrings of " + ", ".join(versions)
+    distributions = ["scikit-learn" if name == "sklearn" else name for name in DOCSTRING_PACKAGES]
+    return "docstrings of " + ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
 # --- activations ------------------------------------------------------------------------------------------------------
@@ -224,7 +234,8 @@ def harvest_layer(settings: dict[str, Any], layer: int, weights: Path) -> None:
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    tensors = {"train": train, "heldout": heldout, "heldout_tokens": torch.tensor(heldout_ids, dtype=torch.int32), "mean": mean}
+    token_ids = torch.tensor(heldout_ids, dtype=torch.int32)
+    tensors = {"train": train, "heldout": heldout, "heldout_tokens": token_ids, "mean": mean}
     save_file(tensors, building / "activations.safetensors")
     (building / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     replace_folder(building, folder)

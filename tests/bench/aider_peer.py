@@ -45,7 +45,7 @@ def drive(files: dict[str, str], prompts: Sequence[str], replies: Sequence[str],
     models.Model.simple_send_with_retries = lambda self, messages: "A summary of the conversation so far."  # type: ignore[method-assign]
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder) if hasattr(contextlib, "chdir") else _chdir(folder),
+        _chdir(folder),
     ):
         subprocess.run(["git", "init", "-q"], check=True)
         for name, text in files.items():

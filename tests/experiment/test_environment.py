@@ -86,6 +86,8 @@ def test_it_is_built_once_and_holds_what_the_files_ask_for(tmp_path, cache):
     # nothing of the harness is in it
     code = "import importlib.util as u; print(u.find_spec('pytest'), u.find_spec('litellm'))"
     assert output_of(environment.python, code) == "None None"
+    home = (environment.python.parents[1] / "pyvenv.cfg").read_text().partition("home = ")[2].splitlines()[0]
+    assert sys.prefix == sys.base_prefix or not Path(home).is_relative_to(sys.prefix)
     # the sandbox is told where it lives
     prefixes = output_of(environment.python, "import sys; print(sys.prefix); print(sys.base_prefix)").split("\n")
     for prefix in prefixes:
@@ -271,7 +273,7 @@ def fake_python(folder: Path, script: str) -> Path:
 
 def test_without_requirement_files_the_first_python3_that_starts(tmp_path, monkeypatch):
     template = load_template(str(make_template(tmp_path / "t")))
-    base = getattr(sys, "_base_executable", sys.executable)
+    base = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
     broken = fake_python(tmp_path / "broken", "exit 1")
     working = fake_python(tmp_path / "working", f'exec {base} "$@"')  # as the launchers of pyenv and conda do
     own = Path(sys.executable).parent

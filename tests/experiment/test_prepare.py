@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -148,7 +149,7 @@ def test_a_step_that_hangs_is_stopped_with_its_children(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["exec sleep 300", "while :; do echo noise; sleep 0.01; done"], ids=["quiet", "noisy"]
+    "command", ["exec sleep 300", "while :; do echo noise; done"], ids=["quiet", "noisy"]
 )
 def test_a_daemon_that_keeps_the_output_open_holds_nobody_up(tmp_path, command):
     code = (
@@ -164,7 +165,8 @@ def test_a_daemon_that_keeps_the_output_open_holds_nobody_up(tmp_path, command):
         assert time.monotonic() - began < 5
         assert any("last line" in line for line in told)
     finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # the noisy one ends when nobody listens
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_what_the_step_can_see(tmp_path, monkeypatch):

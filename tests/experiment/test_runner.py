@@ -258,11 +258,14 @@ def test_a_hand_made_ai_scientist_template(tmp_path: Path) -> None:
     """Nothing of ours in the folder, and `out_dir` made by the experiment itself, as those templates do."""
     folder = tmp_path / "grokking"
     (folder / "run_0").mkdir(parents=True)
-    (folder / "experiment.py").write_text(
-        HEADER + "import pathlib\npathlib.Path(out).mkdir(parents=True, exist_ok=True)\n"
-        "os.makedirs(out, exist_ok=True)\nwrite({'x_div_y': {'means': {'acc_mean': 0.9}, 'stderrs': {'acc_stderr': 0.0},"
-        " 'final_info_dict': {'acc': [0.9]}}, 'permutation': {'means': {'acc_mean': 0.8}, 'stderrs': {'acc_stderr': 0}}})\n"
-    )
+    code = """
+import pathlib
+pathlib.Path(out).mkdir(parents=True, exist_ok=True)
+os.makedirs(out, exist_ok=True)
+first = {'means': {'acc_mean': 0.9}, 'stderrs': {'acc_stderr': 0.0}, 'final_info_dict': {'acc': [0.9]}}
+write({'x_div_y': first, 'permutation': {'means': {'acc_mean': 0.8}, 'stderrs': {'acc_stderr': 0}}})
+"""
+    (folder / "experiment.py").write_text(HEADER + code)
     (folder / "run_0" / "final_info.json").write_text('{"x_div_y": {"means": {"acc_mean": 0.1}, "stderrs": {}}}')
     template: Template = load_template(str(folder))
     session = tmp_path / "runs" / "one"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from experiment import process_tree
 from experiment.limits import Limits
 from experiment.process_tree import end_leftover, identify, kill_tree, proportional, resident, still_runs, tree
 from experiment.verdict import Verdict
@@ -47,6 +48,13 @@ def test_the_tree_holds_everybody_once(family: subprocess.Popen[str]) -> None:
     pids = tree(family.pid)
     assert pids[0] == family.pid and len(set(pids)) == 7
     assert len(tree(family.pid, most=3)) < 7
+    assert tree(2**22 + 1) == [2**22 + 1]
+
+
+def test_a_kernel_that_does_not_list_children(family: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = sorted(tree(family.pid))
+    monkeypatch.setattr(process_tree, "_KERNEL_LISTS_CHILDREN", False)
+    assert sorted(tree(family.pid)) == expected
     assert tree(2**22 + 1) == [2**22 + 1]
 
 
