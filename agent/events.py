@@ -18,6 +18,7 @@ class SessionStarted:
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
     template: str  # absolute path of the folder it was copied from
     files: list[str]  # what was copied
+    brings_baseline: bool
     overrides: dict[str, str]  # --set KEY=VALUE
     model: str
     api_base: str | None

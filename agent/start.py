@@ -81,6 +81,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "idea": {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment},
             "template": str(template.folder),
             "files": [str(path) for path in template.files()],
+            "brings_baseline": template.brings_baseline,
             "overrides": options.overrides,
             "model": name,
             "api_base": options.api_base,
@@ -138,6 +139,7 @@ def _template_of(folder: Path, started: SessionStarted) -> Template:
         name=Path(started.template).name,
         settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
         copied=tuple(map(Path, started.files)),
+        brings_baseline=started.brings_baseline,
     )
 
 

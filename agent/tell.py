@@ -89,7 +89,6 @@ def failure(session: Session, verdict: str) -> Told:
             "failed",
             run=attempt.run,
             smoke=attempt.attempt_kind == "smoke",
-            verdict=verdict,
             digest=attempt.digest,
             left=session.started.max_failures - state.failures,
         ),
@@ -112,12 +111,7 @@ def why_no_edit(reply: Replied, blocks: int) -> str:
 
 
 def plots(session: Session) -> Told:
-    runs = ["run_0: the baseline"]
-    runs += [
-        f"run_{record.run}: {json.dumps(_rounded(record.closed.metrics))}"
-        for record in session.state.accepted
-        if record.closed
-    ]
+    runs = ["run_0 (baseline)"] + [f"run_{record.run}" for record in session.state.accepted]
     names = [name for name in (PLOT, NOTES) if name in session.all_editable]
     text = (session.folder / PLOT).read_text(encoding="utf-8", errors="replace")
     return Told("plots", render("plots", runs=runs, editable=names, plot=text))
@@ -175,8 +169,9 @@ def _rounded(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def _table(metrics: dict[str, float], baseline: dict[str, float]) -> str:
-    lines = []
+    """`l0 31.2 (40.1), …`: the baseline's value behind each; once only where nothing changed."""
+    parts = []
     for name, value in metrics.items():
-        before = f" ({baseline[name]:.5g})" if name in baseline else ""
-        lines.append(f"{name}: {value:.5g}{before}")
-    return "\n".join(lines)
+        now, before = f"{value:.4g}", f"{baseline[name]:.4g}" if name in baseline else None
+        parts.append(f"{name} {now}" if before in (None, now) else f"{name} {now} ({before})")
+    return ", ".join(parts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from agent.conversation import Message
 from agent.model import CallFailure, Model, ModelUnavailable, Reply, RetryPolicy, open_model
 from agent.one_try import Timeouts
@@ -14,7 +16,7 @@ from tests.servers.loopback import LoopbackServer
 from tests.servers.openai_strict import StrictServer
 
 QUICK = RetryPolicy(tries=4).scaled(0.001)
-PATIENT = Timeouts(first_token=30.0, between_tokens=30.0)
+PATIENT = Timeouts(first_token=100.0, between_tokens=100.0)
 IMPATIENT = Timeouts(first_token=1.0, between_tokens=1.0)
 HELLO = [Message("user", "What shall we try?")]
 TALK = [Message("user", "What shall we try?"), Message("assistant", "A larger penalty."), Message("user", "Go on.")]
@@ -68,3 +70,10 @@ def ask(model: Model, messages: Sequence[Message] = HELLO, turn: int = 0) -> Out
 def model_at(server: LoopbackServer, protocol: str = "openai", **options) -> Model:
     options = {"retry": QUICK, "timeouts": PATIENT, **options}
     return open_model(PROTOCOLS[protocol][1], api_base=server.url, **options)
+
+
+every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+def serve(protocol: str, *args, **options) -> LoopbackServer:
+    return PROTOCOLS[protocol][0](*args, **options)

@@ -82,7 +82,10 @@ def test_retry_after_is_honoured(seconds, least, most):
     assert least <= server.requests[1].seconds - server.requests[0].seconds <= most
 
 
-@pytest.mark.parametrize("value", ["0", "-5", "soon", "nan", "inf", "", "99999", http_date(99999), http_date(-99999)])
+FAR_DATES = ["Thu, 31 Dec 2099 23:59:59 GMT", "Mon, 01 Jan 2001 00:00:00 GMT"]
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "soon", "nan", "inf", "", "99999", *FAR_DATES])
 def test_a_retry_after_beyond_reason_is_not(value):
     with StrictServer(["fine"], [faults.status(429, headers={"Retry-After": value})]) as server:
         assert ask(model_at(server, retry=replace(QUICK, max_retry_after=0.2))).good.text == "fine"

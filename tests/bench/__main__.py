@@ -56,6 +56,7 @@ def overhead() -> tuple[float, float]:
     A scripted session of twelve runs whose experiment does nothing is driven in this process; the difference to one of
     two runs leaves the start-up out.
     """
+    _session_cpu(1)  # imports and probes
     few, many = _session_cpu(2), _session_cpu(2 + TURNS)
     noop = _experiment_cpu()
     return (many[0] - few[0]) / TURNS, max(0.0, (many[1] - few[1]) / TURNS - noop)
@@ -89,6 +90,7 @@ def _session_cpu(runs: int) -> tuple[float, float]:
             runs_dir=folder / "runs",
             max_runs=runs,
         )
+        kept = os.environ.get("AI_SCI_CACHE")
         os.environ["AI_SCI_CACHE"] = str(folder / "cache")
         before = _cpu(resource.RUSAGE_SELF), _cpu(resource.RUSAGE_CHILDREN)
         with open(os.devnull, "w") as null:

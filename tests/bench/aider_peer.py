@@ -7,6 +7,7 @@ are the very texts that ai-sci sent, so the difference is what each keeps on the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import subprocess
@@ -20,7 +21,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["AIDER_ANALYTICS"] = "false"
 
 
-def drive(files: dict[str, str], prompts: Sequence[str], replies: Sequence[str], model: str = "gpt-4o") -> list[Wire]:
+def drive(
+    files: dict[str, str], prompts: Sequence[str], replies: Sequence[str], model: str = "deepseek/deepseek-reasoner"
+) -> list[Wire]:
     """All requests that aider sends while it is given `prompts` in turn and the model answers `replies`."""
     from aider import models
     from aider.coders import Coder
@@ -36,13 +39,17 @@ def drive(files: dict[str, str], prompts: Sequence[str], replies: Sequence[str],
 
         sent.append([{"role": m["role"], "content": str(m["content"])} for m in messages])
         text = left.pop(0) if left else "Done."
-        return None, litellm.ModelResponse(
+        return hashlib.sha1(), litellm.ModelResponse(
             choices=[{"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "index": 0}]
         )
 
+    def summarise(self, messages):
+        # aider asks the model for a summary when the history grows; a short one favours it in later requests.
+        sent.append([{"role": m["role"], "content": str(m["content"])} for m in messages])
+        return "The runs so far were planned, edited, executed and discussed."
+
     models.Model.send_completion = completion  # type: ignore[method-assign]
-    # The history is summarised by the same model; that request is no turn of the script and is not counted.
-    models.Model.simple_send_with_retries = lambda self, messages: "A summary of the conversation so far."  # type: ignore[method-assign]
+    models.Model.simple_send_with_retries = summarise  # type: ignore[method-assign]
     with (
         tempfile.TemporaryDirectory() as folder,
         _chdir(folder),
@@ -62,7 +69,6 @@ def drive(files: dict[str, str], prompts: Sequence[str], replies: Sequence[str],
                 use_git=False,
                 edit_format="diff",
                 auto_lint=False,  # what the linter says is among the prompts
-                suggest_shell_commands=False,
                 map_tokens=0,
             )
             for prompt in prompts:
