@@ -169,10 +169,9 @@ class TerminalScreen:
             if state is not None:
                 spent = state.spent
                 cost = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced_calls else "")
-                lines.append(
-                    f"{spent.calls} calls, {spent.prompt_tokens} tokens sent, {spent.completion_tokens} received, {cost}"
-                    f"   accepted {len(state.accepted)}   failures in a row {state.failures}"
-                )
+                tokens = f"{spent.prompt_tokens} tokens sent, {spent.completion_tokens} received"
+                verdicts = f"accepted {len(state.accepted)}   failures in a row {state.failures}"
+                lines.append(f"{spent.calls} calls, {tokens}, {cost}   {verdicts}")
             if self._verdicts:
                 lines.append("   ".join(self._verdicts))
         title = "ai-sci"

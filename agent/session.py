@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.conversation import Message
-from agent.events import Event, SessionStarted
+from agent.events import Event, SessionEnded, SessionStarted
 from agent.gitlog import GitLog
 from agent.journal import Journal, JournalError
 from agent.logbook import rebuild_log, write_log
 from agent.model import Model
 from agent.screen import Screen
-from agent.state import Phase, State, advance, fold
+from agent.state import Phase, State, Status, advance, fold
 from agent.workspace import NOTES, PLOT, code_files, code_hash, read_texts
 from experiment.errors import ConfigError
 from experiment.quantities import format_duration
@@ -63,6 +63,9 @@ class Session:
         advance(self.state, entry, previous)
         write_log(self.folder, entry)
         self.screen.event(event, self.state)
+
+    def end(self, status: Status, reason: str) -> None:
+        self.record(SessionEnded(status.value, reason))
 
     def show(self, doing: str, limit: float | None = None) -> None:
         self.screen.doing(doing, limit)

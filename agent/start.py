@@ -14,17 +14,17 @@ from pathlib import Path
 from types import FrameType
 
 from agent import __version__
-from agent.events import Resumed, SandboxFound, SessionEnded, SessionStarted
-from agent.loop import Loop
-from agent.model import Model, RetryPolicy, open_model
+from agent.events import Resumed, SandboxFound, SessionStarted
+from agent.loop import drive
+from agent.model import Model, open_model
 from agent.screen import Screen
 from agent.session import Session, create_folder, is_driven
 from agent.show import read_state
 from agent.state import Status
+from agent.work import Work
 from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
-from experiment.quantities import parse_duration
 from experiment.sandbox import find_sandbox
 from experiment.setup import Setup, make_setup
 from experiment.template import Template, load_template
@@ -121,7 +121,7 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     model_name = options.model or state.model
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    model = _open(model_name, api_base)
+    model = open_model(model_name, api_base=api_base)
     _require_price(model, max_cost)
     template = _template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
@@ -153,12 +153,12 @@ def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Re
                     session.rewind()
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
-                return Loop(session, setup, model).run()
+                return drive(Work(session, setup, model))
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
                 session.reopen_journal()
                 if session.state.status is Status.running:
-                    session.record(SessionEnded(Status.interrupted.value, "stopped by a signal"))
+                    session.end(Status.interrupted, "stopped by a signal")
                 return session.state.status
             except OSError as error:
                 raise SessionStopped(folder, error) from error
@@ -207,7 +207,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
-        return name, _open(name, options.api_base)
+        return name, open_model(name, api_base=options.api_base)
     scripted = template.folder / "scripted" / idea.name
     if not scripted.is_dir():
         raise ConfigError(
@@ -219,15 +219,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
         "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
     )
     name = f"scripted:{scripted.resolve()}"
-    return name, _open(name, None)
-
-
-def _open(name: str, api_base: str | None) -> Model:
-    """AI_SCI_RETRY_WAIT: seconds before the first retry of a failed call, doubled from try to try (usually 2)."""
-    wait = os.environ.get("AI_SCI_RETRY_WAIT")
-    if wait is None:
-        return open_model(name, api_base=api_base)
-    return open_model(name, api_base=api_base, retry=RetryPolicy(first_wait=parse_duration(wait)))
+    return name, open_model(name)
 
 
 def _require_price(model: Model, max_cost: float | None) -> None:

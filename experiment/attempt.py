@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import select
 import shutil
 import signal
@@ -22,6 +21,7 @@ from experiment.judging import judge_exit
 from experiment.limits import Limits
 from experiment.output import Output
 from experiment.process_tree import ProcessIdentity, identify
+from experiment.rlimits import constrain
 from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
 from experiment.verdict import Verdict
 from experiment.watchdog import Breach, Watchdog, disk_breach
@@ -33,7 +33,7 @@ _PIPE = 1024 * 1024
 _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, not 50,000 times
 _LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
 _DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
-_MEMORY_SLACK = 256 * 1024**2
+_LAST_BREATH = 1.0  # seconds for a killed tree to be gone: a fork bomb, or one that frees gigabytes
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class _Attempt:
         self.folders = [*spec.writable, *([launch.scratch] if launch.scratch else [])]
         self.output = Output(spec.log, spec.log_cap, on_output)
         self.oom_kills = _oom_kills()
+        self.namespace: int | None = None  # pidfd of the first process in the pid namespace
 
     def run(self) -> ProcessResult:
         try:
@@ -124,7 +125,8 @@ class _Attempt:
             process.pid, self.spec.limits, self.folders, self.launch.private_tmpfs, self._end, self.spec.time_setting
         )
         try:
-            self._prepare(pipe)
+            constrain(process.pid, self.spec.limits)
+            _widen(pipe)
             if self.on_start is not None:
                 self.on_start(identify(process.pid))
             started = time.monotonic()
@@ -153,24 +155,6 @@ class _Attempt:
         except BrokenPipeError:  # killed at the gate; its exit says so
             pass
 
-    def _prepare(self, pipe: int) -> None:
-        """Limits that the kernel keeps for each process; they pass to everything that the gate becomes."""
-        pid, limits = self.process.pid, self.spec.limits
-        _set_limit(pid, resource.RLIMIT_CORE, 1)  # not 0, with which the kernel still feeds a crash handler's pipe
-        _set_limit(pid, resource.RLIMIT_FSIZE, limits.disk)
-        if limits.memory is not None and not _has_gpu():
-            # Gives a clean MemoryError to the one process that asks for everything at once. It counts what is asked
-            # for and not yet used too, so it leaves some room. CUDA asks for far more than it uses.
-            _set_limit(pid, resource.RLIMIT_DATA, limits.memory + limits.memory // 4 + _MEMORY_SLACK)
-        try:
-            Path(f"/proc/{pid}/oom_score_adj").write_text("500")  # rather the experiment than the harness
-        except OSError:
-            pass
-        try:
-            fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
-        except OSError:  # the user's allowance for large pipes is used up
-            pass
-
     # --- output -------------------------------------------------------------------------------------------------------
 
     def _pump(self, pipe: int) -> None:
@@ -184,7 +168,8 @@ class _Attempt:
         pipe_is_open = True
         try:
             while not (only_exit.poll(0) if exit_fd is not None else self._has_ended()):
-                patience = _QUIET_MS if exit_fd is None or self.output.waiting else None
+                looks = self._looks_for_namespace() or self.output.waiting or exit_fd is None
+                patience = _QUIET_MS if looks else None
                 ready = (both if pipe_is_open else only_exit).poll(patience)
                 if not any(fd == pipe for fd, _ in ready):
                     self.output.show()
@@ -217,7 +202,25 @@ class _Attempt:
     def _feed(self, data: bytes) -> None:
         self.output.feed(data)
         if self.output.failed is not None:
-            self._kill()
+            self._strike()
+
+    def _looks_for_namespace(self) -> bool:
+        """True while the first process of the namespace is not known yet, which it is after a few milliseconds."""
+        if self.namespace is None and self.launch.pid_namespace:
+            first = process_tree.tree(self.process.pid, most=1)[1:]
+            self.namespace = _pidfd(first[0]) if first else None
+            return self.namespace is None
+        return False
+
+    def _wait_for_namespace(self) -> None:
+        """Until everybody in the pid namespace is dead, since its first process stays until then."""
+        if self.namespace is None:
+            return
+        ended = select.poll()
+        ended.register(self.namespace, select.POLLIN)
+        ended.poll(_LAST_BREATH * 1000)
+        os.close(self.namespace)
+        self.namespace = None
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -225,7 +228,7 @@ class _Attempt:
         """Called by the watchdog, from its thread."""
         if breach.verdict is Verdict.timed_out:
             self._ask_where_it_was()
-        self._kill()
+        self._strike()
 
     def _ask_where_it_was(self) -> None:
         """SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and ends."""
@@ -242,6 +245,12 @@ class _Attempt:
             time.sleep(0.01)
 
     def _kill(self) -> None:
+        """Everybody; only from the main thread, which waits until they are gone."""
+        self._looks_for_namespace()
+        self._strike()
+        self._wait_for_namespace()
+
+    def _strike(self) -> None:
         if self.process.returncode is None:
             process_tree.kill_tree(self.process.pid, self.launch.pid_namespace)
 
@@ -260,15 +269,11 @@ class _Attempt:
         return Breach(Verdict.out_of_disk, reason)
 
 
-def _set_limit(pid: int, kind: int, value: int) -> None:
-    """Never above the limit that is set already."""
-    hard = resource.prlimit(pid, kind)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.prlimit(pid, kind, (value, value))
-
-
-def _has_gpu() -> bool:
-    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")
+def _widen(pipe: int) -> None:
+    try:
+        fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
+    except OSError:  # the user's allowance for large pipes is used up
+        pass
 
 
 def _pidfd(pid: int) -> int | None:

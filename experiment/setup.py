@@ -9,8 +9,8 @@ from pathlib import Path
 from experiment.baseline import BaselineOutcome, measure_baseline
 from experiment.environment import Environment, ensure_environment
 from experiment.limits import Limits
-from experiment.prepare import ensure_prepared
 from experiment.plots import PLOT_TIME, PlotPlan
+from experiment.prepare import ensure_prepared
 from experiment.runner import AttemptPlan
 from experiment.sandbox import Sandbox
 from experiment.template import Template

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-
 from activations import Activations, hf_home, load_provenance
 from metrics import dead_fraction, explained_variance, feature_stability, temporal_consistency
+from torch import nn
 
 HELDOUT_CHUNK = 16
 TEMPORAL_CONTEXTS = 128

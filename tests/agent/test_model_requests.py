@@ -1,4 +1,4 @@
-"""What reaches the servers, byte for byte, and what they report of it: keys, prefix caching, usage, cost, max_tokens."""
+"""What reaches the servers, byte for byte, and what they report of it: keys, prefix caching, usage, cost."""
 
 from __future__ import annotations
 

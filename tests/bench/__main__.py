@@ -91,7 +91,7 @@ def _session_cpu(runs: int) -> tuple[float, float]:
             max_runs=runs,
         )
         kept = os.environ.get("AI_SCI_CACHE")
-        os.environ["AI_SCI_CACHE"] = str(folder / "cache")
+        os.environ["AI_SCI_CACHE"] = str(folder / "cache")  # a cached baseline would make the sessions unlike
         before = _cpu(resource.RUSAGE_SELF), _cpu(resource.RUSAGE_CHILDREN)
         with open(os.devnull, "w") as null:
             stderr, sys.stderr = sys.stderr, null
@@ -99,16 +99,23 @@ def _session_cpu(runs: int) -> tuple[float, float]:
                 run(options, PlainScreen())
             finally:
                 sys.stderr = stderr
+                os.environ.pop("AI_SCI_CACHE")
+                if kept is not None:
+                    os.environ["AI_SCI_CACHE"] = kept
         return _cpu(resource.RUSAGE_SELF) - before[0], _cpu(resource.RUSAGE_CHILDREN) - before[1]
 
 
 def _experiment_cpu() -> float:
-    """What the no-op experiment itself takes, started bare."""
+    """What the no-op experiment itself takes, started bare by the same interpreter."""
+    from experiment.environment import ensure_environment
+    from experiment.template import load_template
+
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "experiment.py").write_text(NOOP)
+        template = make_template(Path(folder), experiment_py=NOOP)
+        python = ensure_environment(load_template(str(template)), None, print).python
         before = _cpu(resource.RUSAGE_CHILDREN)
         for number in range(TURNS):
-            subprocess.run(["python3", "experiment.py", f"--out_dir=run_{number}"], cwd=folder, check=True)
+            subprocess.run([python, "experiment.py", f"--out_dir=run_{number}"], cwd=folder, check=True)
         return (_cpu(resource.RUSAGE_CHILDREN) - before) / TURNS
 
 

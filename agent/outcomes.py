@@ -1,0 +1,168 @@
+"""The steps with the experiment: baseline, attempts, what becomes of them in git, plots."""
+
+from __future__ import annotations
+
+from agent import tell
+from agent.events import (
+    AttemptFinished,
+    AttemptStarted,
+    BaselineMeasured,
+    OutcomeCommitted,
+    PlotsFinished,
+    RunClosed,
+)
+from agent.gitlog import split_artefacts
+from agent.state import Status
+from agent.work import Work
+from agent.workspace import PLOT
+from experiment.process_tree import ProcessIdentity, end_leftover
+from experiment.runner import run_attempt, run_plots
+
+
+def measure_baseline(work: Work) -> None:
+    work.session.show("measuring the baseline (run 0)")
+    outcome = work.setup.measure_baseline(work.session.folder, work.session.output)
+    commit = None
+    if outcome.metrics:
+        tracked, _ = split_artefacts(work.session.folder, work.session.folder / "run_0")
+        commit = work.session.commit(
+            [*tracked, "attempts/run_0.1/output.log"],
+            f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
+            {
+                "Run": 0,
+                "Verdict": outcome.verdict.value,
+                **tell.metric_trailer(work.setup.template, outcome.metrics),
+            },
+            body="\n".join(outcome.reasons),
+        )
+    work.session.record(
+        BaselineMeasured(outcome.metrics, outcome.verdict.value, list(outcome.reasons), outcome.source, commit)
+    )
+
+
+def attempt(work: Work, kind: str) -> None:
+    session, state = work.session, work.state
+    if reason := session.time_is_up():
+        work.session.end(Status.budget_exhausted, reason)
+        return
+    run, number = state.run, state.attempt
+    session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=work.setup.time_limit(kind))
+
+    def started(process: ProcessIdentity) -> None:
+        session.record(
+            AttemptStarted(
+                run, number, kind, state.code_hash, state.head, process.pid, process.started, process.boot_id
+            )
+        )
+
+    outcome = run_attempt(
+        work.setup.attempt_plan(session.folder, run, number, kind), on_start=started, on_output=session.output
+    )
+    session.record(
+        AttemptFinished(
+            run=run,
+            attempt=number,
+            attempt_kind=kind,
+            verdict=outcome.verdict.value,
+            reason=outcome.reason,
+            digest=outcome.digest,
+            seconds=round(outcome.seconds, 3),
+            metrics=outcome.metrics,
+            code_hash=state.code_hash,
+        )
+    )
+
+
+def lose(work: Work, started: AttemptStarted) -> None:
+    """The harness died while this attempt ran, and nobody saw how it ended: what is left of it is ended too."""
+    end_leftover(ProcessIdentity(started.pid, started.process_started, started.boot_id))
+    reason = "ai-sci stopped while this attempt ran; it is repeated in a fresh folder"
+    work.session.record(
+        AttemptFinished(
+            run=started.run,
+            attempt=started.attempt,
+            attempt_kind=started.attempt_kind,
+            verdict="lost",
+            reason=reason,
+            digest="",
+            seconds=0.0,
+            metrics={},
+            code_hash=started.code_hash,
+        )
+    )
+
+
+def after_attempt(work: Work, finished: AttemptFinished) -> None:
+    if finished.verdict == "lost":
+        attempt(work, finished.attempt_kind)
+    elif finished.verdict != "ok":
+        commit_failure(work, finished)
+    elif finished.attempt_kind == "smoke":
+        attempt(work, "full")
+    else:
+        accept(work, finished)
+
+
+def commit_failure(work: Work, finished: AttemptFinished) -> None:
+    name = f"run {finished.run} attempt {finished.attempt} ({finished.attempt_kind})"
+    log = f"attempts/run_{finished.run}.{finished.attempt}/output.log"
+    commit = work.session.commit(
+        [log], f"{name}: {finished.verdict}", tell.trailers(work.state, finished), body=finished.reason
+    )
+    work.session.record(OutcomeCommitted(finished.run, finished.attempt, commit))
+
+
+def accept(work: Work, finished: AttemptFinished) -> None:
+    session, template = work.session, work.setup.template
+    folder = session.folder
+    tracked, artefacts = split_artefacts(folder, folder / f"run_{finished.run}")
+    tracked.append(f"attempts/run_{finished.run}.{finished.attempt}/output.log")
+    commit = session.commit(
+        tracked,
+        f"run {finished.run}: ok{tell.headline(template, finished.metrics, work.state.baseline)}",
+        {**tell.trailers(work.state, finished), **tell.metric_trailer(template, finished.metrics)},
+        body="\n".join(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items()),
+    )
+    session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, work.state.code_hash, artefacts))
+
+
+def close_run(work: Work, verdict: str) -> None:
+    """What failed is not what the next run builds on: the code goes back to the last accepted state."""
+    session, state = work.session, work.state
+    session.restore(session.code_files)
+    commit = session.commit(
+        session.code_files,
+        f"run {state.run}: closed after {state.failures} failures in a row ({verdict})",
+        {"Run": state.run, "Verdict": verdict, "Cost": f"{state.spent.cost:.6f}"},
+    )
+    session.record(RunClosed(state.run, verdict, {}, commit, state.base_commit, session.code_hash()))
+
+
+def after_run(work: Work, closed: RunClosed) -> None:
+    if work.state.barren_runs >= 2:
+        work.session.end(Status.gave_up, "two runs in a row were closed without one edit that could be executed")
+        return
+    work.session.record(tell.result(work.session, closed))
+
+
+def finish_experiments(work: Work) -> None:
+    state = work.state
+    if not state.accepted:
+        work.session.end(Status.no_run_accepted, "no run was accepted")
+    elif (work.session.folder / PLOT).is_file():
+        work.session.record(tell.plots(work.session))
+    else:
+        work.session.record(tell.notes(work.session))
+
+
+def draw_plots(work: Work) -> None:
+    session, state = work.session, work.state
+    session.show("drawing the plots", limit=work.setup.time_limit("plots"))
+    outcome = run_plots(work.setup.plot_plan(session.folder, state.plot_attempts + 1), on_output=session.output)
+    commit = session.commit(
+        [*(f"plots/{name}" for name in outcome.files), str(outcome.log.relative_to(session.folder))],
+        f"plots: {', '.join(outcome.files) or outcome.verdict.value}",
+        {"Verdict": outcome.verdict.value},
+        body=outcome.reason,
+    )
+    session.record(PlotsFinished(outcome.verdict.value, outcome.reason, outcome.digest, list(outcome.files), commit))

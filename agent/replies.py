@@ -1,0 +1,120 @@
+"""The steps with the model: ask, take the reply's edits, say what was wrong with them."""
+
+from __future__ import annotations
+
+import time
+
+from agent import tell
+from agent.conversation import wire_messages
+from agent.edits import EditRefused, all_completed, plan_edits, write_files
+from agent.events import CallFailed, CompletionAccepted, CompletionDoubted, EditApplied, Replied, ReplyRejected
+from agent.lint import lint_report
+from agent.model import CallFailure, ModelUnavailable
+from agent.outcomes import attempt, close_run, draw_plots
+from agent.state import Phase, Status
+from agent.work import Work
+from agent.workspace import NOTES, PLOT
+
+
+def ask(work: Work) -> None:
+    """One reply from the model, within the budgets. A failed call leaves the conversation as it is."""
+    session, state = work.session, work.state
+    messages = wire_messages(session.journal.events)
+    if reason := session.budget_reached(work.model, messages):
+        work.session.end(Status.budget_exhausted, reason)
+        return
+    session.show("waiting for the model")
+    asked = time.monotonic()
+
+    def note_failure(failure: CallFailure) -> None:
+        session.record(CallFailed(failure.status, failure.kind, failure.message, failure.retry_in))
+
+    try:
+        reply = work.model.complete(
+            messages, turn=state.replies, on_delta=session.screen.delta, on_failure=note_failure
+        )
+    except ModelUnavailable as error:
+        work.session.end(Status.model_unavailable, str(error))
+        return
+    session.record(
+        Replied(
+            text=reply.text,
+            reasoning=reply.reasoning,
+            finish_reason=reply.finish_reason,
+            model=work.model.name,
+            prompt_tokens=reply.usage.prompt_tokens,
+            completion_tokens=reply.usage.completion_tokens,
+            cached_tokens=reply.usage.cached_tokens,
+            cost=reply.cost,
+            seconds=round(time.monotonic() - asked, 3),
+        )
+    )
+
+
+def take(work: Work, reply: Replied) -> None:
+    """Applies the reply's edits, all or none, or says why not."""
+    session, state = work.session, work.state
+    files = session.editable_texts()
+    try:
+        plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
+    except EditRefused as refused:
+        session.record(ReplyRejected("edit_refused", list(refused.reasons)))
+        return
+    if not plan.new_files:
+        take_without_edit(work, reply, plan.blocks)
+        return
+    code_hash = session.code_hash(plan.new_files)
+    if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
+        same = f"The edit would make the code the same as that of {state.executed[code_hash]}, which is known already."
+        session.record(ReplyRejected("no_edit", [same]))
+        return
+    try:
+        write_files(session.folder, plan.new_files)
+    except EditRefused as refused:  # a link where a file should be: only seen when it is written
+        session.record(ReplyRejected("edit_refused", list(refused.reasons)))
+        return
+    names = sorted(plan.new_files)
+    blocks = f"{plan.blocks} block{'s' if plan.blocks != 1 else ''}"
+    subject = f"run {state.run}" if state.phase is Phase.runs else str(state.phase)
+    commit = session.commit(names, f"edit for {subject}: {', '.join(names)} ({blocks})")
+    lint = lint_report(session.folder, [name for name in names if name.endswith(".py")])
+    session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
+
+
+def take_without_edit(work: Work, reply: Replied, blocks: int) -> None:
+    session, state = work.session, work.state
+    if state.phase is not Phase.runs or not all_completed(reply.text):
+        session.record(ReplyRejected("no_edit", [tell.why_no_edit(reply, blocks)]))
+    elif state.runs or state.completion_doubted:
+        session.record(CompletionAccepted())
+    else:
+        session.record(CompletionDoubted())
+
+
+def after_edit(work: Work, edit: EditApplied) -> None:
+    if edit.lint:
+        after_failure(work, "lint_failed")
+    elif work.state.phase is Phase.plots:
+        draw_plots(work)
+    elif work.state.phase is Phase.notes:
+        work.session.end(Status.completed, tell.accepted(work.state))
+    elif edit.code_hash in work.state.executed:
+        names = ", ".join(edit.files)
+        work.session.record(ReplyRejected("no_edit", [f"Your edit to {names} left the experiment's code unchanged."]))
+    else:
+        attempt(work, "smoke" if work.setup.template.smoke else "full")
+
+
+def after_failure(work: Work, verdict: str) -> None:
+    """Tells the model what was wrong, or gives up on this run (or the plots, or the notes)."""
+    session, state = work.session, work.state
+    if state.failures < session.started.max_failures:
+        session.record(tell.failure(session, verdict))
+    elif state.phase is Phase.runs:
+        close_run(work, verdict)
+    elif state.phase is Phase.plots:
+        session.restore([PLOT])
+        session.record(tell.notes(session))
+    else:
+        session.restore([NOTES])
+        work.session.end(Status.completed, f"{tell.accepted(state)}, without notes: {verdict}")

@@ -1,0 +1,21 @@
+"""One session at work: what every step needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.model import Model
+from agent.session import Session
+from agent.state import State
+from experiment.setup import Setup
+
+
+@dataclass(frozen=True)
+class Work:
+    session: Session
+    setup: Setup
+    model: Model
+
+    @property
+    def state(self) -> State:
+        return self.session.state
