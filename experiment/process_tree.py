@@ -63,6 +63,13 @@ def _started(pid: int) -> int:
     return int(fields[19])
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        return _started(pid) >= 0
+    except ProcessLookupError:
+        return False
+
+
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -133,10 +140,10 @@ def kill_tree(root: int, pid_namespace: bool = False) -> None:
         for pid in [*_children(root), root]:
             _kill(pid)
         return
-    _signal(root, signal.SIGTERM)  # the reaper sweeps by itself, and better than from here: orphans come back to it
+    # From the bottom up: as long as `root` lives, a reaper gets its orphans back and they stay in sight.
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
-        below = tree(root)[1:]
+        below = [pid for pid in tree(root)[1:] if _is_alive(pid)]
         for pid in below:
             _kill(pid)
         if not below:
@@ -169,11 +176,7 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _kill(pid: int) -> None:
-    _signal(pid, signal.SIGKILL)
-
-
-def _signal(pid: int, number: int) -> None:
     try:
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGKILL)
     except OSError:  # it has ended, or belongs to somebody else by now
         pass

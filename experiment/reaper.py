@@ -42,10 +42,9 @@ def main(harness: int, cwd: str, command: list[str]) -> int:
 
 
 def give_up(harness: int) -> int:
-    """Told to end by the harness, or by its death; then nobody else removes the temporary folder either."""
+    """After the harness's death, when nobody else removes the temporary folder."""
     code = sweep(128 + signal.SIGTERM)
-    # We hear of its death when its first thread dies. If it is alive after all, it kills us while we wait.
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 1  # the signal comes when its first thread dies, perhaps not yet its last
     while os.getppid() == harness and time.monotonic() < deadline:
         time.sleep(0.01)
     if os.getppid() != harness:

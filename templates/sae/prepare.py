@@ -82,7 +82,9 @@ def convert_gguf_package(model: str, package: str) -> Path:
         return snapshot
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     building = data_root() / "building-model"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)

@@ -71,6 +71,17 @@ def test_kill_tree_leaves_nobody(family: subprocess.Popen[str]) -> None:
     assert all(gone(pid) for pid in pids)
 
 
+def test_a_root_that_ends_at_once_leaves_nobody_either() -> None:
+    start = "[subprocess.Popen(['sleep', '60']) for _ in range(5)]"
+    code = f"import subprocess, time\nkids = {start}\nprint(1, flush=True); time.sleep(60)"
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdout.readline()
+            pids = tree(process.pid)
+            kill_tree(process.pid)
+        assert len(pids) == 6 and all(gone(pid) for pid in pids)
+
+
 def test_a_process_is_known_by_more_than_its_pid(family: subprocess.Popen[str]) -> None:
     known = identify(family.pid)
     assert still_runs(known)
