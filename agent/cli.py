@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ Model = Annotated[
 ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")]
 MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
 MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
+MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -46,7 +48,7 @@ def run(
     memory: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")] = None,
     disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
     max_cost: MaxCost = None,
-    max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")] = None,
+    max_time: MaxTime = None,
     python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
     sandbox: Annotated[
         str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
@@ -85,11 +87,13 @@ def resume(
     api_base: ApiBase = None,
     max_cost: MaxCost = None,
     max_runs: MaxRuns = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Go on with a session that stopped early."""
     from agent import start
 
-    options = start.ResumeOptions(model, api_base, max_cost, max_runs)
+    limit = _quantity("--max-time", max_time, parse_duration)
+    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit)
     _drive(lambda screen: start.resume(session, options, screen))
 
 
@@ -131,11 +135,14 @@ def doctor(template: TemplateOption = "sae") -> None:
 def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
     """Drives a session with a screen; its folder is the last line on stdout."""
     from agent.screen import open_screen
-    from agent.start import exit_code
+    from agent.start import SessionStopped, exit_code
 
     screen = open_screen()
     try:
         folder, status = drive(screen)
+    except SessionStopped as stopped:
+        print(stopped.folder)
+        raise
     finally:
         screen.close()
     print(folder)
@@ -174,10 +181,13 @@ def main() -> None:
     except BrokenPipeError:  # `ai-sci show … | head`
         sys.stderr.close()
         raise SystemExit(0) from None
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
 
 
 def _fail(message: str, code: int) -> None:
-    print("ai-sci: " + " ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # stderr may be gone
+        print("ai-sci: " + " ".join(message.split()), file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -42,6 +42,7 @@ class Resumed:
     api_base: str | None
     max_runs: int
     max_cost: float | None
+    max_time: float | None
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ReplyRejected:
     """A reply that never reached an attempt."""
 
     kind: ClassVar[str] = "reply_rejected"
-    verdict: str  # "edit_refused" or "no_edit"
+    verdict: str  # "edit_refused", "no_edit" or "lint_failed"
     reasons: list[str]
 
 
@@ -187,6 +188,15 @@ class PlotsFinished:
 
 
 @dataclass(frozen=True)
+class PhaseGivenUp:
+    """Plots or notes failed too often: the file is back as it was, and the session goes on without."""
+
+    kind: ClassVar[str] = "phase_given_up"
+    verdict: str
+    commit: str
+
+
+@dataclass(frozen=True)
 class SessionEnded:
     kind: ClassVar[str] = "session_ended"
     status: str
@@ -210,6 +220,7 @@ Event = Union[
     OutcomeCommitted,
     RunClosed,
     PlotsFinished,
+    PhaseGivenUp,
     SessionEnded,
 ]
 

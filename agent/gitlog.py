@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from experiment.errors import AiSciError
 
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
+MOST_TRACKED = 1000  # files of one run; and this many bytes of all of them
+MOST_BYTES = 20 << 20
 
 # Projections, working copies and the lock: nothing that the history needs.
 _EXCLUDED = [
@@ -20,6 +23,7 @@ _EXCLUDED = [
     "attempts/*/out/",
     "attempts/*/work/",
     "attempts/*/code/",
+    "attempts/*.lost*/",
     "__pycache__/",
 ]
 
@@ -39,21 +43,26 @@ class GitLog:
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
             os.environ.pop(name, None)
 
-    def _git(self, *args: str) -> str:
+    def _git(self, *args: str, stdin: str | None = None) -> str:
+        """Runs git. Lists and messages go through `stdin`: an argument may be 128 KiB long, a list of files more."""
         try:
             from git import Git
             from git.exc import GitCommandError, GitCommandNotFound
         except ImportError as error:  # GitPython looks for git when it is imported
             raise GitFailed(f"git cannot be used: {str(error).splitlines()[0]} Install git.") from error
-        try:
-            return Git(str(self.folder)).execute(["git", *args], with_extended_output=False)  # type: ignore[return-value]
-        except GitCommandNotFound as error:
-            raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
-        except GitCommandError as error:
-            detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
-            raise GitFailed(
-                f"git {args[0]} failed in {self.folder}: {detail.splitlines()[0] if detail else error.status}"
-            )
+        with tempfile.TemporaryFile() as given:
+            given.write((stdin or "").encode("utf-8", "surrogateescape"))
+            given.seek(0)
+            try:
+                return Git(str(self.folder)).execute(  # type: ignore[return-value]
+                    ["git", *args], istream=given, env={"GIT_LITERAL_PATHSPECS": "1"}, strip_newline_in_stdout=False
+                )
+            except GitCommandNotFound as error:
+                raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
+            except GitCommandError as error:
+                detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
+                said = detail.splitlines()[0] if detail else str(error.status)
+                raise GitFailed(f"git {args[0]} failed in {self.folder}: {said}") from error
 
     def create(self, files: Iterable[str], message: str) -> str:
         """A new repository with one commit of `files`. Returns the commit."""
@@ -80,15 +89,19 @@ class GitLog:
 
         An outcome that changes no file is a commit too: the log tells it.
         """
-        existing = [path for path in paths if (self.folder / path).exists()]
-        if existing:
-            self._git("add", "-f", "--", *existing)
+        there, gone = [], []
+        for path in paths:
+            (there if os.path.lexists(self.folder / path) else gone).append(path)
+        if there:
+            self._git("add", "-f", "--pathspec-from-file=-", "--pathspec-file-nul", stdin="\0".join(there))
+        if gone:
+            self._git("rm", "-q", "--cached", "--ignore-unmatch", "--", *gone)
         parts = [message.strip()]
         if body.strip():
             parts.append(body.strip())
         if trailers:
             parts.append("\n".join(f"{key}: {value}" for key, value in trailers.items()))
-        self._git("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-m", "\n\n".join(parts))
+        self._git("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", "-", stdin="\n\n".join(parts))
         return self.head()
 
     def head(self) -> str:
@@ -96,7 +109,7 @@ class GitLog:
 
     def restore(self, commit: str, files: Iterable[str]) -> None:
         """Puts `files` back as they were at `commit`; one that did not exist then is removed."""
-        there = set(self._git("ls-tree", "-r", "--name-only", commit).splitlines())
+        there = set(self._git("ls-tree", "-r", "-z", "--name-only", commit).split("\0"))
         known = [name for name in files if name in there]
         if known:
             self._git("checkout", "-q", commit, "--", *known)
@@ -109,25 +122,28 @@ class GitLog:
 
         Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
         """
-        for stale in (self.folder / ".git").glob("*.lock"):
+        for stale in (self.folder / ".git").rglob("*.lock"):
             stale.unlink()
         self._git("reset", "-q", commit)
         self.restore(commit, files)
 
 
 def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, str]]:
-    """The files under `out_dir` that go into git, and the sha256 of those that do not (larger than 1 MiB).
+    """The files under `out_dir` that go into git, and the sha256 of those that do not (too large, or too many).
 
     Paths are relative to `folder`. Symbolic links are neither: what they point to is not the run's.
     """
     tracked: list[str] = []
     hashed: dict[str, str] = {}
+    total = 0
     for path in sorted(out_dir.rglob("*")):
         if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts or ".home" in path.parts:
             continue
         name = str(path.relative_to(folder))
-        if path.stat().st_size <= LARGEST_TRACKED:
+        size = path.stat().st_size
+        if size <= LARGEST_TRACKED and len(tracked) < MOST_TRACKED and total + size <= MOST_BYTES:
             tracked.append(name)
+            total += size
             continue
         with path.open("rb") as file:
             digest = hashlib.sha256()

@@ -12,6 +12,7 @@ from agent.events import (
     CompletionAccepted,
     EditApplied,
     Event,
+    PhaseGivenUp,
     PlotsFinished,
     Replied,
     ReplyRejected,
@@ -45,9 +46,8 @@ def story(event: Event) -> str | None:
         case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
             price = f", ${cost:.4f}" if cost is not None else ""
             return f"reply, {sent} tokens sent, {received} received{price}: {first_line(text)}"
-        case EditApplied(files=files, blocks=blocks, lint=lint):
-            problem = f"; lint: {first_problem(lint)}" if lint else ""
-            return f"edit applied: {', '.join(files)} ({blocks} block{'s' * (blocks != 1)}){problem}"
+        case EditApplied(files=files, blocks=blocks):
+            return f"edit applied: {', '.join(files)} ({blocks} block{'s' * (blocks != 1)})"
         case ReplyRejected(verdict=verdict, reasons=reasons):
             return f"**{verdict}**: {first_line(reasons[0])}"
         case AttemptFinished(run=run, attempt=attempt, attempt_kind=kind) as finished:
@@ -64,6 +64,8 @@ def story(event: Event) -> str | None:
             return f"plots: {', '.join(files) or 'none'}"
         case PlotsFinished(verdict=verdict, reason=reason):
             return f"plots: **{verdict}** {reason}"
+        case PhaseGivenUp(verdict=verdict):
+            return f"**given up**: {verdict} too often, the file is back as it was"
         case SessionEnded(status=status, reason=reason):
             return f"**{status}**: {reason}"
     return None

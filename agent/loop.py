@@ -15,6 +15,7 @@ from agent.events import (
     CompletionDoubted,
     EditApplied,
     OutcomeCommitted,
+    PhaseGivenUp,
     PlotsFinished,
     Replied,
     ReplyRejected,
@@ -22,7 +23,15 @@ from agent.events import (
     SessionStarted,
     Told,
 )
-from agent.outcomes import after_attempt, after_run, finish_experiments, lose, measure_baseline
+from agent.outcomes import (
+    after_attempt,
+    after_run,
+    ask_for_notes,
+    attempt,
+    finish_experiments,
+    lose,
+    measure_baseline,
+)
 from agent.replies import after_edit, after_failure, ask, take
 from agent.state import Phase, Status
 from agent.work import Work
@@ -63,13 +72,19 @@ def step(work: Work) -> None:
             lose(work, started)
         case AttemptFinished() as finished:
             after_attempt(work, finished)
+        case OutcomeCommitted() if state.last_attempt.verdict == "lost":
+            attempt(work, state.last_attempt.attempt_kind)
         case OutcomeCommitted():
             after_failure(work, state.last_attempt.verdict)
         case RunClosed() as closed:
             after_run(work, closed)
-        case PlotsFinished(verdict="ok"):
-            work.session.record(tell.notes(work.session))
-        case PlotsFinished(verdict=verdict):
+        case PlotsFinished(verdict=verdict) if verdict != "ok" and state.phase is Phase.plots:
             after_failure(work, verdict)
+        case PlotsFinished():
+            ask_for_notes(work)
+        case PhaseGivenUp() if state.phase is Phase.plots:
+            ask_for_notes(work)
+        case PhaseGivenUp(verdict=verdict):
+            work.session.end(Status.completed, f"{tell.accepted(state)}, without notes: {verdict}")
         case _:
             raise AssertionError(f"no step follows {state.last}")

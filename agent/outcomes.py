@@ -14,9 +14,10 @@ from agent.events import (
 from agent.gitlog import split_artefacts
 from agent.state import Status
 from agent.work import Work
-from agent.workspace import PLOT
+from agent.workspace import NOTES, PLOT
+from experiment.plots import run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
-from experiment.runner import run_attempt, run_plots
+from experiment.runner import run_attempt
 
 
 def measure_baseline(work: Work) -> None:
@@ -55,9 +56,8 @@ def attempt(work: Work, kind: str) -> None:
             )
         )
 
-    outcome = run_attempt(
-        work.setup.attempt_plan(session.folder, run, number, kind), on_start=started, on_output=session.output
-    )
+    plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
+    outcome = run_attempt(plan, on_start=started, on_output=session.output)
     session.record(
         AttemptFinished(
             run=run,
@@ -93,9 +93,7 @@ def lose(work: Work, started: AttemptStarted) -> None:
 
 
 def after_attempt(work: Work, finished: AttemptFinished) -> None:
-    if finished.verdict == "lost":
-        attempt(work, finished.attempt_kind)
-    elif finished.verdict != "ok":
+    if finished.verdict != "ok":
         commit_failure(work, finished)
     elif finished.attempt_kind == "smoke":
         attempt(work, "full")
@@ -132,27 +130,43 @@ def close_run(work: Work, verdict: str) -> None:
     session.restore(session.code_files)
     commit = session.commit(
         session.code_files,
-        f"run {state.run}: closed after {state.failures} failures in a row ({verdict})",
+        f"run {state.run}: closed, {verdict} ({state.failures} failure{'s' * (state.failures != 1)} in a row)",
         {"Run": state.run, "Verdict": verdict, "Cost": f"{state.spent.cost:.6f}"},
     )
     session.record(RunClosed(state.run, verdict, {}, commit, state.base_commit, session.code_hash()))
 
 
 def after_run(work: Work, closed: RunClosed) -> None:
-    if work.state.barren_runs >= 2:
+    state = work.state
+    if state.completion_accepted:
+        finish_experiments(work)
+    elif state.barren_runs >= 2:
         work.session.end(Status.gave_up, "two runs in a row were closed without one edit that could be executed")
-        return
-    work.session.record(tell.result(work.session, closed))
+    else:
+        work.session.record(tell.result(work.session, closed))
 
 
 def finish_experiments(work: Work) -> None:
-    state = work.state
-    if not state.accepted:
-        work.session.end(Status.no_run_accepted, "no run was accepted")
-    elif (work.session.folder / PLOT).is_file():
-        work.session.record(tell.plots(work.session))
+    """No more runs: one that was begun and not accepted is closed first, so that the code is the last accepted one."""
+    session, state = work.session, work.state
+    if state.run_is_open:
+        attempts = state.runs[state.run].attempts if state.run in state.runs else []
+        close_run(work, attempts[-1].verdict if attempts else "lint_failed" if state.lint else "no_edit")
+    elif not state.accepted:
+        session.end(Status.no_run_accepted, "no run was accepted")
+    elif not (session.folder / PLOT).is_file():
+        ask_for_notes(work)
+    elif PLOT in session.all_editable:
+        session.record(tell.plots(session))
     else:
+        draw_plots(work)
+
+
+def ask_for_notes(work: Work) -> None:
+    if NOTES in work.session.all_editable:
         work.session.record(tell.notes(work.session))
+    else:
+        work.session.end(Status.completed, tell.accepted(work.state))
 
 
 def draw_plots(work: Work) -> None:

@@ -7,8 +7,17 @@ import time
 from agent import tell
 from agent.conversation import wire_messages
 from agent.edits import EditRefused, all_completed, plan_edits, write_files
-from agent.events import CallFailed, CompletionAccepted, CompletionDoubted, EditApplied, Replied, ReplyRejected
+from agent.events import (
+    CallFailed,
+    CompletionAccepted,
+    CompletionDoubted,
+    EditApplied,
+    PhaseGivenUp,
+    Replied,
+    ReplyRejected,
+)
 from agent.lint import lint_report
+from agent.logbook import first_problem
 from agent.model import CallFailure, ModelUnavailable
 from agent.outcomes import attempt, close_run, draw_plots
 from agent.state import Phase, Status
@@ -77,30 +86,42 @@ def take(work: Work, reply: Replied) -> None:
     blocks = f"{plan.blocks} block{'s' if plan.blocks != 1 else ''}"
     subject = f"run {state.run}" if state.phase is Phase.runs else str(state.phase)
     commit = session.commit(names, f"edit for {subject}: {', '.join(names)} ({blocks})")
-    lint = lint_report(session.folder, [name for name in names if name.endswith(".py")])
+    # All of the code: what an earlier edit broke is still broken when this one touched another file.
+    code = session.code_files if state.phase is Phase.runs else []
+    lint = lint_report(session.folder, [name for name in sorted({*names, *code}) if name.endswith(".py")])
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
 
 def take_without_edit(work: Work, reply: Replied, blocks: int) -> None:
     session, state = work.session, work.state
-    if state.phase is not Phase.runs or not all_completed(reply.text):
+    if state.phase is Phase.plots and reply.text.strip():
+        draw_plots(work)  # the model finds plot.py good as it is
+    elif state.phase is not Phase.runs or not all_completed(reply.text):
         session.record(ReplyRejected("no_edit", [tell.why_no_edit(reply, blocks)]))
-    elif state.runs or state.completion_doubted:
+    elif state.runs:
+        session.record(CompletionAccepted())
+    elif not state.completion_doubted:
+        session.record(CompletionDoubted())
+    elif tell.says_more_than_completed(reply.text):
         session.record(CompletionAccepted())
     else:
-        session.record(CompletionDoubted())
+        session.record(ReplyRejected("no_edit", ["You did not say why no experiment should be run."]))
 
 
 def after_edit(work: Work, edit: EditApplied) -> None:
     if edit.lint:
-        after_failure(work, "lint_failed")
+        work.session.record(ReplyRejected("lint_failed", [first_problem(edit.lint)]))
     elif work.state.phase is Phase.plots:
         draw_plots(work)
     elif work.state.phase is Phase.notes:
         work.session.end(Status.completed, tell.accepted(work.state))
     elif edit.code_hash in work.state.executed:
         names = ", ".join(edit.files)
-        work.session.record(ReplyRejected("no_edit", [f"Your edit to {names} left the experiment's code unchanged."]))
+        work.session.record(
+            ReplyRejected(
+                "no_edit", [f"Your edit to {names} is applied, but it leaves the experiment's code as it was."]
+            )
+        )
     else:
         attempt(work, "smoke" if work.setup.template.smoke else "full")
 
@@ -112,9 +133,10 @@ def after_failure(work: Work, verdict: str) -> None:
         session.record(tell.failure(session, verdict))
     elif state.phase is Phase.runs:
         close_run(work, verdict)
-    elif state.phase is Phase.plots:
-        session.restore([PLOT])
-        session.record(tell.notes(session))
     else:
-        session.restore([NOTES])
-        work.session.end(Status.completed, f"{tell.accepted(state)}, without notes: {verdict}")
+        given_up = PLOT if state.phase is Phase.plots else NOTES
+        session.restore([given_up])
+        commit = session.commit(
+            [given_up], f"{state.phase}: given up after {state.failures} failures in a row ({verdict})"
+        )
+        session.record(PhaseGivenUp(verdict, commit))

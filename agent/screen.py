@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import threading
@@ -93,7 +94,9 @@ class PlainScreen:
         return
 
     def _print(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        # Whoever read our stderr may be gone (a dead tee, a closed pipe); the night's work goes on without it.
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class TerminalScreen:
@@ -109,7 +112,7 @@ class TerminalScreen:
         self._what, self._since, self._limit = "starting", time.monotonic(), None
         self._last_output = ""
         self._verdicts: list[str] = []
-        self._state: State | None = None
+        self._title, self._standing = "ai-sci", ""
         self._guard = threading.Lock()  # rich refreshes from a thread of its own
         self._live = Live(
             get_renderable=self._panel, console=self._console, refresh_per_second=1 / _REFRESH, transient=True
@@ -126,7 +129,7 @@ class TerminalScreen:
 
     def event(self, event: Event, state: State) -> None:
         with self._guard:
-            self._state = state
+            self._title, self._standing = _title(state), _standing(state)
             if isinstance(event, Replied):
                 self._reply = ""
             if isinstance(event, AttemptFinished):
@@ -151,7 +154,8 @@ class TerminalScreen:
         self._live.stop()
 
     def _say(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, soft_wrap=True)
+        with contextlib.suppress(OSError):
+            self._console.print(text, style=style, markup=False, soft_wrap=True)
 
     def _panel(self) -> RenderableType:
         from rich.panel import Panel
@@ -165,16 +169,27 @@ class TerminalScreen:
                 lines.append("model: " + clean(self._reply.replace("\n", " "))[-120:])
             elif self._last_output:
                 lines.append(self._last_output[:160])
-            state = self._state
-            if state is not None:
-                spent = state.spent
-                cost = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced_calls else "")
-                tokens = f"{spent.prompt_tokens} tokens sent, {spent.completion_tokens} received"
-                verdicts = f"accepted {len(state.accepted)}   failures in a row {state.failures}"
-                lines.append(f"{spent.calls} calls, {tokens}, {cost}   {verdicts}")
+            if self._standing:
+                lines.append(self._standing)
             if self._verdicts:
                 lines.append("   ".join(self._verdicts))
-        title = "ai-sci"
-        if state is not None and state.started is not None:
-            title = f"{state.started.session}: {state.phase}, run {min(state.run, state.max_runs)} of {state.max_runs}"
+            title = self._title
         return Panel(Text("\n".join(lines), overflow="ellipsis"), title=title, title_align="left")
+
+
+# Made when an event comes, not when the panel is drawn: that happens in another thread, while the state changes.
+
+
+def _title(state: State) -> str:
+    if state.started is None:
+        return "ai-sci"
+    return f"{state.started.session}: {state.phase}, run {min(state.run, state.max_runs)} of {state.max_runs}"
+
+
+def _standing(state: State) -> str:
+    spent = state.spent
+    cost = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced_calls else "")
+    tokens = f"{spent.prompt_tokens} tokens sent, {spent.completion_tokens} received"
+    return (
+        f"{spent.calls} calls, {tokens}, {cost}   accepted {len(state.accepted)}   failures in a row {state.failures}"
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +84,9 @@ class Session:
     @property
     def editable(self) -> list[str]:
         """What a reply may edit now: the code is closed once the experiments are over."""
-        if self.state.phase in (Phase.plots, Phase.notes):
+        if self.state.phase is Phase.notes:
+            return [NOTES]
+        if self.state.phase is Phase.plots:
             return [name for name in self.all_editable if name in (NOTES, PLOT)]
         return self.all_editable
 
@@ -108,10 +112,16 @@ class Session:
     # -- budgets ------------------------------------------------------------------------------------------------
 
     def time_is_up(self) -> str | None:
-        limit = self.started.max_time
-        if limit is None or self.state.active_seconds < limit:
+        if self.state.max_time is None or self.time_left() > 0:
             return None
-        return f"{format_duration(limit)} of --max-time are used up"
+        return f"{format_duration(self.state.max_time)} of --max-time are used up. Resume with a higher --max-time."
+
+    def time_left(self) -> float:
+        """Seconds of --max-time that are left; infinite without one."""
+        if self.state.max_time is None:
+            return math.inf
+        since = time.time() - self.journal.entries[-1].at
+        return max(0.0, self.state.max_time - self.state.active_seconds - max(0.0, since))
 
     def budget_reached(self, model: Model, messages: list[Message]) -> str | None:
         """Why the next call must not be made, its worst case reserved; None when it may."""
@@ -164,7 +174,7 @@ def _copy_template(template: Template, folder: Path) -> None:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(template.folder / file, folder / file)
     if template.brings_baseline:
-        shutil.copytree(template.folder / "run_0", folder / "run_0")
+        shutil.copytree(template.folder / "run_0", folder / "run_0", symlinks=True)
     if template.settings:
         (folder / "settings.json").write_text(json.dumps(template.settings, indent=2) + "\n")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from agent.session import Session, create_folder, is_driven
 from agent.show import read_state
 from agent.state import Status
 from agent.work import Work
+from experiment.cache import cache_folder
 from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
@@ -31,13 +34,15 @@ from experiment.template import Template, load_template
 
 
 class SessionStopped(AiSciError):
-    """The machine refused something (disk full, folder gone); what is journalled is kept."""
+    """An open session could not go on (disk full, interpreter gone, git refused); what is journalled is kept."""
 
     exit_code = 3
 
-    def __init__(self, folder: Path, error: OSError) -> None:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        super().__init__(f"the session stopped: {what}. When that is mended, `ai-sci resume {folder}` goes on.")
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"the session stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+        )
+        self.folder = folder
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     name, model = _choose_model(options, template, idea, screen)
     _require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
+    _check_machine()
     limits = _limits(template, options)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
     create_folder(
@@ -105,6 +111,7 @@ class ResumeOptions:
     api_base: str | None = None
     max_cost: float | None = None
     max_runs: int | None = None
+    max_time: float | None = None  # seconds, those of before included
 
 
 def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
@@ -127,7 +134,8 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
     setup = make_setup(template, limits, Path(started.python) if started.python else None, sandbox, screen.note)
-    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost)
+    max_time = options.max_time if options.max_time is not None else state.max_time
+    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time)
     return folder, _drive(folder, setup, model, screen, resumed)
 
 
@@ -161,7 +169,10 @@ def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Re
                     session.end(Status.interrupted, "stopped by a signal")
                 return session.state.status
             except OSError as error:
-                raise SessionStopped(folder, error) from error
+                what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                raise SessionStopped(folder, what) from error
+            except AiSciError as error:
+                raise SessionStopped(folder, str(error)) from error
     finally:
         session.close()
 
@@ -187,8 +198,10 @@ def _signals_interrupt() -> Iterator[None]:
 def _session_folder(options: RunOptions, idea: Idea) -> Path:
     """Where the session will be. Raises ConfigError when it is taken or cannot be written."""
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
-    if Path(name).name != name or name in ("", ".", ".."):
-        raise ConfigError(f'"{name}" is not a name for a session: use letters, digits, "_" and "-".')
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise ConfigError(
+            f'"{name[:100]}" is not a name for a session: use at most 100 letters, digits, "_", "-" and ".".'
+        )
     runs_dir = options.runs_dir.expanduser().resolve()
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -220,6 +233,13 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     )
     name = f"scripted:{scripted.resolve()}"
     return name, open_model(name)
+
+
+def _check_machine() -> None:
+    """What every session needs, found out before anything is built. Raises ConfigError."""
+    if shutil.which("git") is None:
+        raise ConfigError("git is not installed, and every session is a git repository: install git.")
+    cache_folder("baselines")
 
 
 def _require_price(model: Model, max_cost: float | None) -> None:

@@ -11,6 +11,7 @@ from agent.events import (
     AttemptStarted,
     BaselineMeasured,
     CallFailed,
+    CompletionAccepted,
     CompletionDoubted,
     EditApplied,
     Event,
@@ -90,6 +91,7 @@ class State:
     api_base: str | None = None
     max_runs: int = 0
     max_cost: float | None = None
+    max_time: float | None = None
     sandbox: SandboxFound | None = None
     baseline: BaselineMeasured | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
@@ -102,12 +104,14 @@ class State:
     failures: int = 0  # in a row, of the run (or the plots, or the notes) being worked on
     barren_runs: int = 0  # runs in a row that were closed without a single attempt
     completion_doubted: bool = False
+    completion_accepted: bool = False
     reasons: list[str] = field(default_factory=list)  # why the last reply was rejected
     lint: str = ""  # the last linter's report
     plots_outcome: PlotsFinished | None = None
     code_hash: str = ""  # of the code as it stands
     executed: dict[str, str] = field(default_factory=dict)  # code hash -> "run 2, attempt 1"
     base_commit: str = ""  # what the next run builds on: the last accepted code
+    base_code_hash: str = ""
     head: str = ""  # the last commit that the journal knows of
     spent: Spent = field(default_factory=Spent)
     edits_applied: int = 0
@@ -127,6 +131,11 @@ class State:
         record = self.runs.get(self.run)
         last = record.attempts[-1].attempt if record and record.attempts else 0
         return last + 1
+
+    @property
+    def run_is_open(self) -> bool:
+        """Whether something was begun for the current run: an attempt, or an edit of the code."""
+        return self.run in self.runs or self.code_hash != self.base_code_hash
 
     @property
     def accepted(self) -> list[RunRecord]:
@@ -160,7 +169,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
         case Resumed():
             state.status, state.ended, state.ended_at = Status.running, None, None
             state.model, state.api_base = event.model, event.api_base
-            state.max_runs, state.max_cost = event.max_runs, event.max_cost
+            state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
             return
         case SessionEnded():
             state.status, state.ended, state.ended_at = Status(event.status), event, entry.at
@@ -170,8 +179,8 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
         case SessionStarted():
             state.started, state.started_at = event, entry.at
             state.model, state.api_base = event.model, event.api_base
-            state.max_runs, state.max_cost = event.max_runs, event.max_cost
-            state.code_hash = event.code_hash
+            state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+            state.code_hash = state.base_code_hash = event.code_hash
             state.executed[event.code_hash] = "the baseline"
             state.base_commit = event.commit
         case BaselineMeasured():
@@ -181,6 +190,8 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.phase, state.failures = _PHASE_OF_PROMPT[prompt], 0
         case CompletionDoubted():
             state.completion_doubted = True
+        case CompletionAccepted():
+            state.completion_accepted = True
         case ReplyRejected():
             state.reasons = event.reasons
         case EditApplied():
@@ -205,7 +216,7 @@ def _close(state: State, event: RunClosed) -> None:
     record.closed = event
     state.failures = 0
     state.base_commit = event.base_commit
-    state.code_hash = event.code_hash
+    state.code_hash = state.base_code_hash = event.code_hash
 
 
 def _count(state: State, event: Event) -> None:
@@ -226,7 +237,6 @@ def _count(state: State, event: Event) -> None:
             spent.unpriced_calls += event.cost is None
         case EditApplied():
             state.edits_applied += event.blocks
-            state.failures += event.lint is not None
         case ReplyRejected():
             state.edits_refused += event.verdict == "edit_refused"
             state.failures += 1

@@ -20,12 +20,15 @@ def task(session: Session, template: Template) -> Told:
     assert state.baseline is not None
     text = render(
         "task",
+        system=template.system,
         task_description=template.task_description,
         title=started.idea["Title"],
         experiment=started.idea["Experiment"],
         max_runs=state.max_runs,
         max_failures=started.max_failures,
-        editable=session.editable,
+        code=code_files(session.all_editable),
+        metric=template.metric,
+        direction="higher" if template.higher_is_better else "lower",
         settings=json.dumps(template.settings) if template.settings else "",
         checks=[str(check) for check in template.checks],
         smoke=template.smoke is not None,
@@ -122,6 +125,11 @@ def notes(session: Session) -> Told:
     return Told("notes", render("notes", plots=session.state.plots, notes=text))
 
 
+def says_more_than_completed(text: str) -> bool:
+    """Whether there is a reason beside the marker."""
+    return any(line.strip() and "ALL_COMPLETED" not in line for line in text.splitlines())
+
+
 def accepted(state: State) -> str:
     count = len(state.accepted)
     return f"{count} run{'s' if count != 1 else ''} accepted"
@@ -161,7 +169,7 @@ def _deciding(template: Template, metrics: dict[str, float]) -> str | None:
 
 
 def _texts(session: Session) -> dict[str, str]:
-    return read_texts(session.folder, code_files(session.editable))
+    return read_texts(session.folder, code_files(session.all_editable))
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:

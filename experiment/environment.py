@@ -16,6 +16,7 @@ from pathlib import Path
 from experiment.cache import cache_folder, cache_root, hash_of, locked
 from experiment.child import Finished, run_child
 from experiment.errors import ConfigError, EnvironmentFailed
+from experiment.interpreters import find_interpreter
 from experiment.pip_errors import explain
 from experiment.quantities import format_duration
 from experiment.requirements import content_of
@@ -88,26 +89,16 @@ def _requirement_files(template: Template) -> tuple[Path, ...]:
 
 
 def _planned(template: Template) -> Environment:
-    base = _base_python()
+    base = find_interpreter(template.python)
     key = hash_of(
         _LAYOUT,
-        [str(base), sys.version, platform.machine()],
+        [str(base.path), base.version, platform.machine()],
         [content_of(path, template.folder) for path in template.requirements],
         [content_of(path, template.folder) for path in template.requirements_no_deps],
     )
     folder = cache_root() / "envs" / key
-    roots = _roots([folder, sys.base_prefix, sys.base_exec_prefix, base.resolve().parent.parent])
+    roots = _roots([folder, *base.prefixes, base.path.resolve().parent.parent])
     return Environment(folder / "bin" / "python", key, roots)
-
-
-def _base_python() -> Path:
-    """The interpreter under the harness's own venv: experiments share its version, but nothing that is installed."""
-    base = Path(getattr(sys, "_base_executable", None) or sys.executable)
-    if sys.prefix == sys.base_prefix or not base.is_relative_to(sys.prefix):
-        return base
-    # Python 3.10 names the venv's own link there. An environment built on that would break with the harness's venv.
-    named = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    return named if named.exists() else base.resolve()
 
 
 def _build(template: Template, environment: Environment, tell: Tell, lock: int) -> None:
@@ -125,7 +116,7 @@ def _build(template: Template, environment: Environment, tell: Tell, lock: int) 
         return run_child([str(part) for part in argv], template.folder, env, tell, log, lock)
 
     try:
-        made = run(_base_python(), "-m", "venv", folder)
+        made = run(find_interpreter(template.python).path, "-m", "venv", folder)
         if made.code != 0:
             raise _venv_failed(made, log)
         pip = (environment.python, "-m", "pip", "install", "--progress-bar", "off")
@@ -133,7 +124,9 @@ def _build(template: Template, environment: Environment, tell: Tell, lock: int) 
             _check_pip(run(*pip, "-r", path), path, log)
         for path in template.requirements_no_deps:
             _check_pip(run(*pip, "--no-deps", "-r", path), path, log)
-        (folder / _MARKER).write_text(json.dumps({"template": template.name, "python": sys.version}) + "\n")
+        (folder / _MARKER).write_text(
+            json.dumps({"template": template.name, "python": find_interpreter(template.python).version}) + "\n"
+        )
     except OSError as error:
         _remove(folder)
         raise EnvironmentFailed(f"could not build the experiment environment in {folder}: {error}")

@@ -32,9 +32,11 @@ class Setup:
             return min(self.template.smoke.time, self.limits.time)
         return self.limits.time
 
-    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
+    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str, most: float) -> AttemptPlan:
+        """`most`: seconds that the session has left, whatever the limits say."""
+        limits = replace(self.limits, time=max(1.0, min(self.limits.time, most)))
         return AttemptPlan(
-            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, self.limits
+            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, limits
         )
 
     def plot_plan(self, session: Path, number: int) -> PlotPlan:

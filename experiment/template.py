@@ -24,6 +24,7 @@ BASELINE = Path("run_0", "final_info.json")
 # What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
 _LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
 _RUN = re.compile(r"run_\d+")
+_VERSIONS = re.compile(r"(?:(?:>=|<=|==|!=|>|<|~=)\s*3(?:\.\d+){0,2}(?:\.\*)?\s*(?:,\s*(?!$)|$))+")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Template:
     higher_is_better: bool = True
     requirements: tuple[Path, ...] = ()
     requirements_no_deps: tuple[Path, ...] = ()
+    python: str | None = None  # versions that the requirements can be installed with, such as ">=3.11"
     prepare: PrepareStep | None = None
     limits: Limits = field(default_factory=Limits)
     smoke: Smoke | None = None
@@ -209,7 +211,9 @@ def _environment(top: Table, folder: Path) -> dict[str, Any]:
     top.expect("environment")
     table = Table(top.file, "environment")
     default = ("requirements.txt",) if (folder / "requirements.txt").is_file() else ()
-    values = {}
+    values: dict[str, Any] = {"python": table.text("python", None)}
+    if values["python"] is not None and not _VERSIONS.fullmatch(values["python"]):
+        table.refuse("python", 'python must be versions such as ">=3.11" or ">=3.10,<3.13"')
     for key, names in (("requirements", default), ("requirements_no_deps", ())):
         names = table.texts(key, names)
         for name in names:

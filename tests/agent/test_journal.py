@@ -98,7 +98,7 @@ def test_the_fold_takes_time_between_an_end_and_a_resume_for_no_work():
     story = [
         Entry(100.0, Told("task", "a")),
         Entry(110.0, SessionEnded("interrupted", "signal")),
-        Entry(9_000.0, Resumed("m", None, 5, None)),
+        Entry(9_000.0, Resumed("m", None, 5, None, None)),
         Entry(9_005.0, Told("task", "b")),
     ]
     state = fold(story)

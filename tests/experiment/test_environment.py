@@ -15,6 +15,7 @@ import pytest
 from experiment.cache import cache_root, hash_of, locked
 from experiment.environment import ensure_environment, is_ready
 from experiment.errors import ConfigError, EnvironmentFailed
+from experiment.interpreters import find_interpreter
 from experiment.pip_errors import explain
 from experiment.template import load_template
 from tests.experiment.folders import gone, make_source_package, make_template, make_wheel
@@ -373,3 +374,24 @@ def test_hashes_tell_parts_apart():
     parts = [("ab", "c"), ("a", "bc"), ("abc",), (b"ab", "c"), ({"a": 1},), ({"a": 1.0},), ([1, None],), ([1], None)]
     assert len({hash_of(*part) for part in parts}) == len(parts)
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
+
+
+def test_a_template_that_asks_for_another_python_gets_one_from_the_path(tmp_path):
+    own = find_interpreter(None)
+    assert find_interpreter(">=3.10") == own
+    with pytest.raises(ConfigError, match="needs Python ==3.5.\\*"):
+        find_interpreter("==3.5.*")
+    for minor in (10, 11, 12):
+        try:
+            found = find_interpreter(f"==3.{minor}.*")
+        except ConfigError:
+            continue  # this machine has not got it
+        assert found.number.startswith(f"3.{minor}.")
+
+
+def test_versions_of_python_are_read_from_the_template(tmp_path):
+    template = make_template(tmp_path / "t", template_toml='[environment]\npython = "3.11"\n')
+    with pytest.raises(ConfigError, match="template.toml:2"):
+        load_template(str(template))
+    (template / "template.toml").write_text('[environment]\npython = ">=3.11,<3.13"\n')
+    assert load_template(str(template)).python == ">=3.11,<3.13"
