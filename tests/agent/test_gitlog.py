@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from agent.gitlog import LARGEST_TRACKED, GitFailed, GitLog, split_artefacts
+from agent.gitlog import LARGEST_TRACKED, MOST_TRACKED, GitFailed, GitLog, split_artefacts
 
 
 def git(folder, *args: str) -> str:
@@ -91,3 +91,41 @@ def test_git_s_refusal_is_one_line(repository):
     with pytest.raises(GitFailed, match="git reset failed") as caught:
         repository.rewind("0" * 40, ["experiment.py"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_many_files_and_a_long_message_are_committed(repository):
+    """More than an argument list or one argument can hold."""
+    run = repository.folder / "run_1"
+    run.mkdir()
+    for number in range(MOST_TRACKED + 200):
+        (run / f"{'checkpoint_of_a_long_training' * 6}_{number}").write_text("x")
+    tracked, hashed = split_artefacts(repository.folder, run)
+    assert (len(tracked), len(hashed)) == (MOST_TRACKED, 200)
+    repository.commit(tracked, "run 1: ok", {"Run": 1}, body="untracked\n" * 30_000)
+    assert len(git(repository.folder, "ls-tree", "-r", "--name-only", "HEAD").splitlines()) == MOST_TRACKED + 1
+
+
+def test_names_that_git_would_quote_or_take_for_patterns(repository):
+    names = ["mod\u00e8le.py", "a*.py", ":(top)b.py"]
+    for name in names:
+        (repository.folder / name).write_text("1\n")
+    commit = repository.commit(names, "edit")
+    for name in names:
+        (repository.folder / name).write_text("2\n")
+    repository.restore(commit, names)
+    assert [(repository.folder / name).read_text() for name in names] == ["1\n"] * 3
+
+
+def test_a_removed_file_is_gone_from_the_commit_too(repository):
+    (repository.folder / "helper.py").write_text("1\n")
+    repository.commit(["helper.py"], "edit")
+    (repository.folder / "helper.py").unlink()
+    repository.commit(["helper.py", "never_there.py"], "run 1: closed")
+    assert git(repository.folder, "ls-tree", "-r", "--name-only", "HEAD").split() == ["experiment.py"]
+    assert git(repository.folder, "status", "--porcelain") == ""
+
+
+def test_a_lock_that_a_killed_git_left_anywhere_is_removed(repository):
+    (repository.folder / ".git" / "refs" / "heads" / "main.lock").touch()
+    repository.rewind(repository.head(), ["experiment.py"])
+    repository.commit([], "goes on")

@@ -338,10 +338,79 @@ def _tree(folder: Path) -> list[str]:
     return [line for line in out.splitlines() if "\tattempts/" not in line]
 
 
-def test_limits_of_time_and_cost_end_in_budget_exhausted(session, tmp_path):
-    done = session(good_session(), "--max-time", "0.001")
+def test_max_time_bounds_an_attempt_and_resume_can_raise_it(session, tmp_path):
+    done = session([SLOW, FAST, "ALL_COMPLETED", PLOTS, NOTES], "--max-time", "2s")
     assert done.code == 3
-    assert shown(done.session)["status"] == "budget_exhausted"
+    state = shown(done.session)
+    assert state["status"] == "budget_exhausted"
+    assert "--max-time" in state["reason"]
+    assert all(one["seconds"] < 4 for run in state["runs"] for one in run["attempts"])
+    done = ai_sci("resume", done.session, "--max-time", "10m", cwd=tmp_path, AI_SCI_CACHE=str(tmp_path / "cache"))
+    assert done.code == 0, done.err
+
+
+def test_completed_in_the_middle_of_a_failing_run_closes_it(session):
+    replies = [good_session()[0], block("STEPS = 20", "STEPS = 1 / 0"), "I stop here.\n\nALL_COMPLETED", PLOTS, NOTES]
+    done = session(replies)
+    assert done.code == 0, done.err
+    assert [run["status"] for run in shown(done.session)["runs"]] == ["ok", "crashed"]
+    assert "STEPS = 20" in (done.session / "experiment.py").read_text()
+    assert git_log(done.session)[-4].startswith("run 2: closed, crashed")
+
+
+def test_the_end_of_a_session_in_every_awkward_way(session):
+    """A bare second ALL_COMPLETED is asked for its reason; plot.py may stay as it is; plots are not notes."""
+    replies = [
+        "ALL_COMPLETED",
+        "ALL_COMPLETED",
+        good_session()[0],
+        "ALL_COMPLETED",
+        "plot.py is good as it is.",
+        PLOTS,
+        NOTES,
+    ]
+    done = session(replies)
+    assert done.code == 0, done.err
+    assert told(done.session) == ["task", "why_completed", "no_edit", "result", "plots", "notes", "refused"]
+    state = shown(done.session)
+    assert state["plots"] == ["plots/loss.svg"]
+    assert state["notes"] == "notes.txt"
+
+
+def test_code_that_failed_lint_is_not_executed_after_an_edit_elsewhere(session):
+    replies = [
+        block("STEPS = 10", "STEPS = nowhere"),
+        NOTES,
+        block("STEPS = nowhere", "STEPS = 20"),
+        "ALL_COMPLETED",
+        PLOTS,
+    ]
+    done = session(replies)
+    assert told(done.session)[:3] == ["task", "lint", "lint"]
+    assert attempts(shown(done.session)) == [(1, "full", "ok")]
+    assert "lint_failed" in (done.session / "log.md").read_text()
+
+
+def test_a_template_whose_plot_and_notes_are_not_editable(session):
+    done = session(good_session()[:2], toml='[experiment]\neditable = ["experiment.py"]\n')
+    assert done.code == 0, done.err
+    state = shown(done.session)
+    assert state["plots"] == ["plots/loss.svg"]
+    assert (state["status"], state["notes"], state["llm"]["calls"]) == ("completed", None, 2)
+
+
+def test_a_reader_of_stderr_that_goes_away_stops_nothing(tmp_path):
+    template = make_template(tmp_path / "template")
+    model = write_script(tmp_path / "script", good_session())
+    command = argv("run", "--template", template, "--idea", "more_steps", "--session", "s", "--model", model)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None and process.stdout is not None
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.stdout.read().decode().strip() == str(tmp_path / "runs" / "s")
+    assert process.wait(30) == 0
 
 
 def test_a_journal_of_the_future_is_still_read(session):
