@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agent.events import AttemptFinished, CallFailed, Event, Replied
 from agent.logbook import story
-from agent.state import State
+from agent.state import Phase, State
 from experiment.quantities import format_duration
 
 if TYPE_CHECKING:
@@ -183,7 +183,8 @@ class TerminalScreen:
 def _title(state: State) -> str:
     if state.started is None:
         return "ai-sci"
-    return f"{state.started.session}: {state.phase}, run {min(state.run, state.max_runs)} of {state.max_runs}"
+    run = f"run {min(state.run, state.max_runs)} of {state.max_runs}" if state.phase is Phase.runs else str(state.phase)
+    return f"{state.started.session}: {run}"
 
 
 def _standing(state: State) -> str:
