@@ -24,7 +24,8 @@ app = typer.Typer(
 )
 
 Model = Annotated[
-    Optional[str], typer.Option(help="Any litellm name, or scripted:FOLDER. Default: AI_SCI_MODEL, else a script.")
+    Optional[str],
+    typer.Option(help="Any litellm name, scripted:FOLDER or replay:SESSION. Default: AI_SCI_MODEL, else a script."),
 ]
 ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")]
 MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]

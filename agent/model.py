@@ -13,7 +13,7 @@ from agent.one_try import Heard, Timeouts, try_once
 from agent.pricing import cost_of, count_tokens, usage_from, worst_case
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from agent.retrying import RetryPolicy, until_answered
-from agent.scripted import Script, load_script, play
+from agent.scripted import Script, load_recorded, load_script, play
 from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def open_model(
     if name.startswith("scripted:"):
         folder = Path(name.removeprefix("scripted:")).expanduser()
         return ScriptedModel(name, load_script(folder), retry, timeouts)
+    if name.startswith("replay:"):
+        folder = Path(name.removeprefix("replay:")).expanduser()
+        return ScriptedModel(name, load_recorded(folder), retry, timeouts)
     from agent.litellm_setup import load, watch_http
     from agent.model_names import resolve
 

@@ -125,7 +125,7 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
-    model_name = options.model or state.model
+    model_name = _with_absolute_path(options.model or state.model)
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     model = open_model(model_name, api_base=api_base)
@@ -220,6 +220,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
+        name = _with_absolute_path(name)
         return name, open_model(name, api_base=options.api_base)
     scripted = template.folder / "scripted" / idea.name
     if not scripted.is_dir():
@@ -233,6 +234,12 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     )
     name = f"scripted:{scripted.resolve()}"
     return name, open_model(name)
+
+
+def _with_absolute_path(name: str) -> str:
+    """`scripted:FOLDER` and `replay:SESSION` are journalled so that resume finds them from any folder."""
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if colon and kind in ("scripted", "replay") else name
 
 
 def _check_machine() -> None:

@@ -391,6 +391,20 @@ def test_code_that_failed_lint_is_not_executed_after_an_edit_elsewhere(session):
     assert "lint_failed" in (done.session / "log.md").read_text()
 
 
+def test_the_replies_of_a_session_can_be_played_again(session, tmp_path):
+    """Same replies, same outcome, the same prompts byte for byte."""
+    first = session(["Hm.", *good_session()])
+    again = ai_sci(
+        *("run", "--template", tmp_path / "template", "--idea", "more_steps", "--model", f"replay:{first.session}"),
+        cwd=tmp_path,
+        AI_SCI_CACHE=str(tmp_path / "cache"),
+    )
+    assert again.code == 0, again.err
+    texts = [[event.text for event in events(done.session) if isinstance(event, Told)] for done in (first, again)]
+    assert texts[0] == texts[1]
+    assert _tree(again.session) == _tree(first.session)
+
+
 def test_a_template_whose_plot_and_notes_are_not_editable(session):
     done = session(good_session()[:2], toml='[experiment]\neditable = ["experiment.py"]\n')
     assert done.code == 0, done.err
