@@ -145,10 +145,10 @@ def compare_tokens(session: Path) -> None:
     files = {name: _first_version(session, name) for name in names}
     theirs = drive(files, prompts, replies)
     one, other = count_sent(ours), count_sent(theirs)
-    shares = f"{one.repeated_share:.0%} repeat the request before (bound 85 %), aider {other.repeated_share:.0%}"
+    shares = [f"{sent.share_after_first:.0%} ({sent.share_of_all:.0%} of all)" for sent in (one, other)]
     ratio = f"{one.tokens / other.tokens:.2f} (bound 0.50)"
     print(f"tokens sent   {idea['Name']}: {one.tokens} in {one.requests} requests, aider {other.tokens}, ratio {ratio}")
-    print(f"              {shares}")
+    print(f"              of those after the first request {shares[0]} repeat the one before, aider {shares[1]}")
 
 
 def _first_version(session: Path, name: str) -> str:

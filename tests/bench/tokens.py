@@ -12,27 +12,33 @@ Wire = list[dict[str, str]]
 class Sent:
     requests: int
     tokens: int
+    first: int  # tokens of the first request, which can repeat nothing
     repeated: int  # tokens of the longest common prefix with the previous request
 
     @property
-    def repeated_share(self) -> float:
-        """Of all tokens sent after the first request, which can repeat nothing."""
+    def share_of_all(self) -> float:
         return self.repeated / self.tokens if self.tokens else 0.0
+
+    @property
+    def share_after_first(self) -> float:
+        later = self.tokens - self.first
+        return self.repeated / later if later else 0.0
 
 
 def count_sent(requests: Sequence[Wire]) -> Sent:
     """Tokens by cl100k_base, the same for every peer, of each request's roles and contents."""
     import litellm
 
-    tokens = repeated = 0
+    tokens = first = repeated = 0
     before: list[int] = []
     for messages in requests:
         text = "".join(f"<|{message['role']}|>{message['content']}" for message in messages)
         now = list(litellm.encode(model="gpt-4", text=text))
         tokens += len(now)
+        first = first or len(now)
         repeated += _common_prefix(before, now)
         before = now
-    return Sent(len(requests), tokens, repeated)
+    return Sent(len(requests), tokens, first, repeated)
 
 
 def _common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
