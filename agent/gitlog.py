@@ -14,6 +14,7 @@ from experiment.errors import AiSciError
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
 MOST_TRACKED = 1000  # files of one run; and this many bytes of all of them
 MOST_BYTES = 20 << 20
+MOST_HASHED = 20 << 30  # bytes; a sparse file can claim to be any size
 
 # Projections, working copies and the lock: nothing that the history needs.
 _EXCLUDED = [
@@ -76,6 +77,9 @@ class GitLog:
             )
         (self.folder / ".git" / "info").mkdir(exist_ok=True)
         (self.folder / ".git" / "info" / "exclude").write_text("\n".join(_EXCLUDED) + "\n")
+        # Goes before any .gitattributes that an experiment leaves: files are committed byte for byte.
+        attributes = "* -text -filter -ident -working-tree-encoding\n"
+        (self.folder / ".git" / "info" / "attributes").write_text(attributes)
         return self.commit(files, message)
 
     def commit(
@@ -135,19 +139,28 @@ def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, s
     """
     tracked: list[str] = []
     hashed: dict[str, str] = {}
-    total = 0
-    for path in sorted(out_dir.rglob("*")):
-        if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts or ".home" in path.parts:
+    total = hashing = 0
+    # git takes a folder with a .git in it for another repository, and leaves out what is in it.
+    for repository in list(out_dir.rglob(".git")):
+        repository.rename(repository.with_name(".git-of-the-run"))
+    # The results first: whatever else a run leaves, they are in the commit.
+    for path in sorted(out_dir.rglob("*"), key=lambda path: (path.name != "final_info.json", path)):
+        if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts:
             continue
-        name = str(path.relative_to(folder))
-        size = path.stat().st_size
-        if size <= LARGEST_TRACKED and len(tracked) < MOST_TRACKED and total + size <= MOST_BYTES:
+        name, size = str(path.relative_to(folder)), path.stat().st_size
+        small = size <= LARGEST_TRACKED and len(tracked) < MOST_TRACKED and total + size <= MOST_BYTES
+        if small:
             tracked.append(name)
             total += size
             continue
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        hashed[name] = digest.hexdigest()
+        hashing += size
+        hashed[name] = _sha256(path) if hashing <= MOST_HASHED else f"not computed, {size} bytes"
     return tracked, hashed
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

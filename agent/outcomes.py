@@ -18,6 +18,7 @@ from agent.workspace import NOTES, PLOT
 from experiment.plots import run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.runner import run_attempt
+from experiment.verdict import Verdict
 
 
 def measure_baseline(work: Work) -> None:
@@ -58,13 +59,16 @@ def attempt(work: Work, kind: str) -> None:
 
     plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
     outcome = run_attempt(plan, on_start=started, on_output=session.output)
+    verdict, reason = outcome.verdict.value, outcome.reason
+    if outcome.verdict is Verdict.timed_out and session.time_is_up():
+        verdict, reason = "lost", "--max-time was used up while this attempt ran; a resume repeats it"
     session.record(
         AttemptFinished(
             run=run,
             attempt=number,
             attempt_kind=kind,
-            verdict=outcome.verdict.value,
-            reason=outcome.reason,
+            verdict=verdict,
+            reason=reason,
             digest=outcome.digest,
             seconds=round(outcome.seconds, 3),
             metrics=outcome.metrics,

@@ -133,7 +133,11 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     template = _template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
-    setup = make_setup(template, limits, Path(started.python) if started.python else None, sandbox, screen.note)
+    python = Path(started.python) if started.python else None
+    trusted = None
+    if template.prepare is not None:
+        trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
+    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
     max_time = options.max_time if options.max_time is not None else state.max_time
     resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time)
     return folder, _drive(folder, setup, model, screen, resumed)

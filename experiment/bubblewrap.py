@@ -65,6 +65,8 @@ class Bubblewrap:
             flags += mount
         for folder in (*empty, "/dev"):  # they are tmpfs too, and would take half of the memory
             flags += ["--remount-ro", folder]
+        if os.path.exists("/etc/shadow"):  # inside, root is still its owner
+            flags += ["--ro-bind", "/dev/null", "/etc/shadow"]
         flags += ["--dir", HOME, "--chdir", str(cwd.resolve()), "--"]
         return Launch(
             argv=[str(self.binary), *flags, *argv],

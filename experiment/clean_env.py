@@ -22,6 +22,29 @@ _PASSED_ON = (
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+# Where the harness's own environment says that keys lie. Home folders are hidden anyway.
+_NAMED_FILES = (
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HF_TOKEN_PATH",
+    "KUBECONFIG",
+    "NETRC",
+    "PIP_CONFIG_FILE",
+)
+_NAMED_FOLDERS = ("AZURE_CONFIG_DIR", "CLOUDSDK_CONFIG", "DOCKER_CONFIG", "GNUPGHOME", "HF_HOME", "XDG_CONFIG_HOME")
+_SYSTEM_FOLDERS = frozenset(
+    ("/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")
+)
+
+
+def secret_folders() -> list[Path]:
+    """Existing folders, outside the system's own, that environment variables name as the place of keys."""
+    files = [Path(os.environ[name]).parent for name in _NAMED_FILES if os.environ.get(name)]
+    folders = [Path(os.environ[name]) for name in _NAMED_FOLDERS if os.environ.get(name)]
+    return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
+
+
 def experiment_env(python: Path, data: Path | None, smoke: bool) -> dict[str, str]:
     """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
     env = {

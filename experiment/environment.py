@@ -32,7 +32,9 @@ _MARKER = ".complete"
 _PROBE = """
 import json, sys
 folders = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path]
-print(json.dumps([sys.executable, sys.prefix, sys.version, folders]))
+import importlib.metadata
+packages = sorted(f"{one.metadata['Name']} {one.version}" for one in importlib.metadata.distributions())
+print(json.dumps([sys.executable, sys.prefix, sys.version, folders, packages]))
 """
 
 
@@ -193,13 +195,13 @@ def _probed(python: Path, refused_prefix: str | None = None) -> Environment | No
             timeout=60,
             check=False,
         )
-        executable, prefix, version, folders = json.loads(done.stdout)
+        executable, prefix, version, folders, packages = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     if done.returncode != 0 or prefix == refused_prefix:
         return None
     roots = _roots(folder for folder in (*folders, Path(executable).resolve().parent.parent) if Path(folder).exists())
-    return Environment(Path(executable), "python-" + hash_of(executable, prefix, version), roots)
+    return Environment(Path(executable), "python-" + hash_of(executable, prefix, version, packages), roots)
 
 
 def _roots(folders: Iterable[str | Path]) -> tuple[Path, ...]:

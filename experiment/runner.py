@@ -11,7 +11,7 @@ from typing import Any
 
 from experiment.attempt import ProcessResult, ProcessSpec, run_process
 from experiment.checks import failed_checks
-from experiment.clean_env import experiment_env
+from experiment.clean_env import experiment_env, secret_folders
 from experiment.digest import failure_digest
 from experiment.environment import Environment
 from experiment.limits import Limits
@@ -42,6 +42,7 @@ class AttemptPlan:
     data: Path | None
     sandbox: Sandbox
     limits: Limits
+    time_setting: str = "limits.time or --timeout"  # how a person changes the limit
 
     @property
     def folder(self) -> Path:
@@ -95,6 +96,7 @@ def run_attempt(
     changed = protected.changes()
     if changed:
         protected.restore()
+    make_readable(plan.out_dir)
     verdict, reason, results = _judge(plan, done, changed)
     out_dir = plan.out_dir
     if verdict is not Verdict.ok or plan.is_smoke:
@@ -116,7 +118,7 @@ def run_attempt(
 
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
-    limits, setting = plan.limits, "limits.time or --timeout"
+    limits, setting = plan.limits, plan.time_setting
     if plan.is_smoke and plan.template.smoke is not None:
         limits, setting = replace(limits, time=min(limits.time, plan.template.smoke.time)), "[smoke] time"
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
@@ -129,7 +131,7 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         limits=limits,
         log=log,
         sandbox=plan.sandbox,
-        hidden=[plan.session.parent],  # the other sessions
+        hidden=[plan.session.parent, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
     )
 
@@ -159,9 +161,22 @@ def _make_room(plan: AttemptPlan) -> None:
         plan.folder.rename(free_name(plan.folder.with_name(plan.folder.name + ".lost")))
     plan.folder.mkdir(parents=True)
     if os.path.lexists(plan.out_dir):
+        make_readable(plan.out_dir)
         before = plan.folder.with_name(f"run_{plan.run}.{plan.attempt - 1}")
         plan.out_dir.rename(free_name((before if before.is_dir() else plan.folder) / "out"))
     plan.out_dir.mkdir()
+
+
+def make_readable(folder: Path) -> None:
+    """Gives us back the rights that an experiment took from its own output; without them it could not even be moved."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for place, folders, names in os.walk(folder):
+        os.chmod(place, 0o755)
+        for name in (*folders, *names):
+            path = os.path.join(place, name)
+            if not os.path.islink(path) and (os.path.isdir(path) or os.path.isfile(path)):
+                os.chmod(path, os.stat(path).st_mode | 0o600 | (0o700 if os.path.isdir(path) else 0))
 
 
 def free_name(path: Path) -> Path:

@@ -35,8 +35,9 @@ class Setup:
     def attempt_plan(self, session: Path, run: int, attempt: int, kind: str, most: float) -> AttemptPlan:
         """`most`: seconds that the session has left, whatever the limits say."""
         limits = replace(self.limits, time=max(1.0, min(self.limits.time, most)))
+        setting = "--max-time" if most < self.limits.time else "limits.time or --timeout"
         return AttemptPlan(
-            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, limits
+            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, limits, setting
         )
 
     def plot_plan(self, session: Path, number: int) -> PlotPlan:
@@ -56,11 +57,18 @@ class Setup:
 
 
 def make_setup(
-    template: Template, limits: Limits, python: Path | None, sandbox: Sandbox, tell: Callable[[str], None]
+    template: Template,
+    limits: Limits,
+    python: Path | None,
+    sandbox: Sandbox,
+    tell: Callable[[str], None],
+    trusted: Template | None = None,
 ) -> Setup:
     """Builds or finds the experiment environment and the prepared data, telling about progress line by line.
+
+    `trusted`: where the prepare step runs when `template` is the copy in a session, whose code a model has edited.
 
     Raises ConfigError and EnvironmentFailed; what was half-built is removed or rebuilt the next time.
     """
     environment = ensure_environment(template, python, tell)
-    return Setup(template, environment, ensure_prepared(template, environment, tell), sandbox, limits)
+    return Setup(template, environment, ensure_prepared(trusted or template, environment, tell), sandbox, limits)

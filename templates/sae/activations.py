@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,19 @@ DEFAULTS: dict[str, Any] = {
     "seed": 42,
 }
 
+# BSD- and Apache-licensed packages that the experiment environment holds anyway, all of them pinned.
+DOCSTRING_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "sklearn",
+    "statsmodels",
+    "sympy",
+    "networkx",
+    "torch",
+    "transformers",
+)
+
 # Part of the name of cached activations: change it whenever prepare.py harvests differently.
 RECIPE = "r1"
 
@@ -57,15 +72,28 @@ def data_root() -> Path:
     return Path(root)
 
 
-def hf_home() -> Path:
-    """A Hugging Face cache of our own, never the user's."""
-    return data_root() / "hf"
+def hf_home(settings: dict[str, Any]) -> Path:
+    """A Hugging Face cache of our own, never the user's; one for each source of weights, since names are the same."""
+    return data_root() / "hf" / _slug(settings["weights"])
+
+
+def text_provenance(dataset: str) -> str:
+    """What the text is, with the versions that it comes from."""
+    if dataset != "docstrings":
+        return dataset
+    distributions = ["scikit-learn" if name == "sklearn" else name for name in DOCSTRING_PACKAGES]
+    return "docstrings of " + ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
+
+
+def _slug(name: str) -> str:
+    return name.replace("/", "--").replace(":", "-")
 
 
 def activations_folder(settings: dict[str, Any], layer: int) -> Path:
-    """One folder for each (model, layer, dataset, tokens, context length), so several settings live side by side."""
-    model = settings["model"].replace("/", "--")
-    dataset = settings["dataset"].replace("/", "--")
+    """One folder for each model, weights, layer, text, token count and context length: settings live side by side."""
+    model = f"{_slug(settings['model'])}-{_slug(settings['weights'])}"
+    text = hashlib.sha256(text_provenance(settings["dataset"]).encode()).hexdigest()[:8]
+    dataset = f"{_slug(settings['dataset'])}-{text}"
     size = f"{settings['tokens']}+{settings['heldout_tokens']}x{settings['context_length']}"
     return data_root() / "activations" / f"{model}-layer{layer}-{dataset}-{size}-{RECIPE}"
 

