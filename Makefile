@@ -1,9 +1,11 @@
-# make setup | run | test | test-all | bench: each sets up what it needs first.
+# make setup | run | test | test-all | test-live | bench: each sets up what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The server that `make test-live` talks to: aider-chat's pins leave no room for its packages in $(VENV).
+LIVE := .venv-live
 # bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
-.PHONY: setup run test test-all lint format bench clean
+.PHONY: setup run test test-all test-live lint format bench clean
 
 setup: $(VENV)/.done
 
@@ -30,10 +32,18 @@ test: lint
 	$(BIN)/pytest -n 2
 
 test-all: lint
-	$(BIN)/pytest -n 2 -m ''
+	$(BIN)/pytest -n 2 -m 'not live'
+
+test-live: setup $(LIVE)/.done
+	$(BIN)/pytest -m live --durations=0 tests/live
+
+$(LIVE)/.done: tests/live/requirements.txt
+	$(PYTHON) -m venv --clear $(LIVE)
+	$(LIVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LIVE)
