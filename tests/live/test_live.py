@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,6 @@ def test_a_session_of_the_tiny_template_makes_no_bad_request(server, tmp_path):
     all_well_formed(recorder)
     assert set(recorder.statuses) == {200}
     assert [len(request.messages) for request in recorder.requests] == list(range(1, 2 * len(recorder.requests), 2))
-    print(f"{state['status']}, exit code {done.code}, {len(recorder.requests)} requests, all answered with 200")
 
 
 def test_a_model_held_to_edits_by_a_grammar_gets_a_run_accepted(tmp_path):
@@ -213,6 +213,7 @@ def ended_in_order(done: Done) -> dict[str, Any]:
     codes |= {"model_unavailable": 3, "budget_exhausted": 3}
     assert done.code == codes[state["status"]], (state["status"], done.err)
     assert orphans(done.session) == []
+    print(f"\n{state['status']}, exit code {done.code}, {state['llm']['calls']} replies", end="")
     return state
 
 
@@ -222,6 +223,7 @@ def all_well_formed(recorder: Recorder) -> None:
     for request in recorder.requests:
         assert refuse_messages(request.messages) is None
         assert "alternate" not in (request.refusal or "")
+    print(f"\nrequests by status: {dict(Counter(recorder.statuses))}, all alternating ", end="")
 
 
 def orphans(folder: Path) -> list[str]:
