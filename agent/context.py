@@ -82,11 +82,11 @@ def rebuilt(session: Session, reason: str, learned: int | None) -> ConversationR
     told, prompts, reply = _since_the_last_reply(events)
     edits = _edits(reply) if "refused" in prompts else ""
     window = learned or state.learned_window or state.context_window
-    most = _MOST_REPEATED if window is None else min(_MOST_REPEATED, round(window * _CHARACTERS_PER_TOKEN / 4))
+    most = _MOST_REPEATED if window is None else min(_MOST_REPEATED, window // 2)  # characters: a sixth of the window
     files = {name: text for name, text in session.editable_texts().items() if text.strip() not in told}
     text = render(
         "rebuilt",
-        plan=_plan(events) or "(none)",
+        plan=_plan(events, min(_PLAN, most)) or "(none)",
         baseline=tell.metrics_line(state.baseline.metrics, {}),
         runs=_runs(session),
         files=files,
@@ -111,10 +111,10 @@ def _since_the_last_reply(events: list[Event]) -> tuple[str, list[str], str]:
     return "\n\n".join(reversed(told)), prompts, ""
 
 
-def _plan(events: list[Event]) -> str:
+def _plan(events: list[Event], most: int) -> str:
     """The prose of the first reply that has any."""
     replies = (event for event in events if isinstance(event, Replied))
-    return next((prose for reply in replies if (prose := _prose(reply.text, _PLAN))), "")
+    return next((prose for reply in replies if (prose := _prose(reply.text, most))), "")
 
 
 def _runs(session: Session) -> list[_Run]:
