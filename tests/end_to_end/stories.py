@@ -43,7 +43,7 @@ BAR = """\
 import sys
 for i in range(50):
     sys.stderr.write(f"\\r{i * 2}%|{chr(9608) * (i // 5)}| {i}/50 [00:00<00:01, 30it/s]")"""
-NEST = "import subprocess\nsubprocess.run(['python3', '-c', 'raise KeyError(set(dir(str)))'], check=True)"
+NEST = "import subprocess\nsubprocess.run(['python3', '-c', '1 / 0'])\nraise KeyError(set('abcdefghijk'))"
 UNICODE = "naïve = 'Grüße, 世界 🎉 \\u2028'\nraise ValueError(naïve)"
 TAMPERS = "open('settings.json', 'w').write('{}')"
 SETTINGS = EXPERIMENT.replace("STEPS = 10\n", "STEPS = json.load(open('settings.json'))['steps']\n")
