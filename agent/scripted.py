@@ -27,13 +27,33 @@ class Script:
     name: str
     replies: tuple[str, ...]
     finish_reasons: tuple[str, ...] = ()
+    recorded: bool = False  # taken from a session that somebody had, not written beforehand
 
     def finish_reason(self, turn: int) -> str:
         return self.finish_reasons[turn] if self.finish_reasons else "stop"
 
     def used_up(self) -> str:
         count = len(self.replies)
+        if self.recorded:
+            return f"recorded replies ended: all {count} of them were played; `resume` with --model NAME goes on live"
         return f"the scripted session has {count} {'reply' if count == 1 else 'replies'} and they are used up"
+
+
+def load_fixed(name: str) -> Script | None:
+    """The replies that `scripted:FOLDER`, `replay:SESSION` or `history:FILE#N` plays; None for any other model.
+
+    Raises ConfigError when there are none.
+    """
+    kind, _, path = name.partition(":")
+    if kind == "scripted":
+        return load_script(Path(path).expanduser())
+    if kind == "replay":
+        return load_recorded(Path(path).expanduser())
+    if kind == "history":
+        from agent.history_file import load_history
+
+        return load_history(path)
+    return None
 
 
 def load_script(folder: Path) -> Script:
@@ -67,7 +87,7 @@ def load_recorded(session: Path) -> Script:
     if not replies:
         raise ConfigError(f"{journal} holds no reply")
     texts = tuple(reply.text for reply in replies)
-    return Script(str(session), texts, tuple(reply.finish_reason or "stop" for reply in replies))
+    return Script(str(session), texts, tuple(reply.finish_reason or "stop" for reply in replies), True)
 
 
 def _text(file: Path) -> str:

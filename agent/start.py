@@ -19,6 +19,7 @@ from agent import __version__
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.loop import drive
 from agent.model import Model, open_model
+from agent.recorded_first import recorded_then, split_recorded_then
 from agent.screen import Screen
 from agent.session import Session, create_folder, is_driven
 from agent.show import read_state
@@ -241,9 +242,12 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
 
 
 def _with_absolute_path(name: str) -> str:
-    """`scripted:FOLDER` and `replay:SESSION` are journalled so that resume finds them from any folder."""
+    """Names of fixed replies (`scripted:FOLDER`, …) are journalled so that resume finds them from any folder."""
+    if both := split_recorded_then(name):
+        return recorded_then(*map(_with_absolute_path, both))
     kind, colon, path = name.partition(":")
-    return f"{kind}:{Path(path).expanduser().resolve()}" if colon and kind in ("scripted", "replay") else name
+    fixed = colon and kind in ("scripted", "replay", "history")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name
 
 
 def _check_machine() -> None:
