@@ -31,6 +31,7 @@ ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of t
 MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
 MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
 MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
+RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -42,7 +43,7 @@ def run(
     model: Model = None,
     api_base: ApiBase = None,
     max_runs: MaxRuns = None,
-    runs_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")] = Path("runs"),
+    runs_dir: RunsDir = Path("runs"),
     session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The session's name.")] = None,
     set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")] = None,
     timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
@@ -96,6 +97,40 @@ def resume(
     limit = _quantity("--max-time", max_time, parse_duration)
     options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit)
     _drive(lambda screen: start.resume(session, options, screen))
+
+
+@app.command()
+def replay(
+    recorded: Annotated[Path, typer.Argument(metavar="SESSION", help="The folder of a session.")],
+    model: Annotated[
+        Optional[str], typer.Option(help="Goes on where the recorded replies end, or at --from-turn.")
+    ] = None,
+    api_base: ApiBase = None,
+    from_turn: Annotated[
+        Optional[int], typer.Option(metavar="K", help="Share its history up to the K-th reply, then ask --model.")
+    ] = None,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Do not execute again what was executed alike.")] = False,
+    session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The new session's name.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    max_runs: MaxRuns = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+) -> None:
+    """Run a recorded session again, or branch off from it."""
+    from agent import replay
+
+    options = replay.ReplayOptions(
+        model=model,
+        api_base=api_base,
+        from_turn=from_turn,
+        reuse=reuse,
+        session=session,
+        runs_dir=runs_dir,
+        max_runs=max_runs,
+        max_cost=max_cost,
+        max_time=_quantity("--max-time", max_time, parse_duration),
+    )
+    _drive(lambda screen: replay.replay(recorded, options, screen))
 
 
 @app.command()

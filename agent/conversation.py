@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +45,12 @@ def wire_messages(events: Iterable[Event]) -> list[Message]:
     if messages[-1].role != "user":
         messages.append(Message("user", render("go_on")))
     return messages
+
+
+def prompt_hash(messages: Sequence[Message]) -> str:
+    """sha256 over the messages in a canonical encoding: the same messages, the same hash, on any machine."""
+    wire = [[message.role, message.content] for message in messages]
+    return hashlib.sha256(json.dumps(wire, ensure_ascii=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def _pieces(events: Iterable[Event]) -> Iterable[tuple[Role, str]]:

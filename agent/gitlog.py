@@ -25,6 +25,7 @@ _EXCLUDED = [
     "attempts/*/work/",
     "attempts/*/code/",
     "attempts/*.lost*/",
+    "replay/",
     "__pycache__/",
 ]
 
@@ -67,6 +68,16 @@ class GitLog:
 
     def create(self, files: Iterable[str], message: str) -> str:
         """A new repository with one commit of `files`. Returns the commit."""
+        self._init()
+        return self.commit(files, message)
+
+    def adopt(self, source: Path, commit: str) -> None:
+        """A new repository with the history and the files of `source`, which is only read, at `commit`."""
+        self._init()
+        self._git("-c", "protocol.version=2", "fetch", "-q", "--no-tags", str(source), commit)
+        self._git("reset", "-q", "--hard", commit)
+
+    def _init(self) -> None:
         self._git("init", "-q", "-b", "main")
         config = (self.folder / ".git" / "config").open("a")
         with config:
@@ -80,7 +91,6 @@ class GitLog:
         # Goes before any .gitattributes that an experiment leaves: files are committed byte for byte.
         attributes = "* -text -filter -ident -working-tree-encoding\n"
         (self.folder / ".git" / "info" / "attributes").write_text(attributes)
-        return self.commit(files, message)
 
     def commit(
         self,

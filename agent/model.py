@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent.call_errors import CallFailed
 from agent.one_try import Heard, Timeouts, try_once
 from agent.pricing import cost_of, count_tokens, usage_from, worst_case
-from agent.recorded_first import RecordedFirst, split_recorded_then
+from agent.recorded import open_history, open_recorded
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from agent.retrying import RetryPolicy, until_answered
-from agent.scripted import Script, load_fixed, load_script, play
+from agent.scripted import Script, load_script, play
 from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def open_model(
         if template_scripted is None:
             raise ConfigError("no model: say --model NAME or set AI_SCI_MODEL; this idea has no scripted session")
         return ScriptedModel(f"scripted:{template_scripted}", load_script(template_scripted), retry, timeouts)
-    if both := split_recorded_then(name):
-        recorded, script = both[0], load_fixed(both[0])
-        assert script is not None  # only names of fixed replies are split
-        live = open_model(both[1], api_base=api_base, retry=retry, timeouts=timeouts, max_tokens=max_tokens)
-        return RecordedFirst(ScriptedModel(recorded, script, retry, timeouts), len(script.replies), live)
-    if script := load_fixed(name):
-        return ScriptedModel(name, script, retry, timeouts)
+    if name.startswith("scripted:"):
+        folder = Path(name.removeprefix("scripted:")).expanduser()
+        return ScriptedModel(name, load_script(folder), retry, timeouts)
+    if name.startswith("replay:"):
+        return open_recorded(name)
+    if name.startswith("history:"):
+        return open_history(name)
     from agent.litellm_setup import load, watch_http
     from agent.model_names import resolve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from agent import tell
-from agent.conversation import wire_messages
+from agent.conversation import prompt_hash, wire_messages
 from agent.edits import EditRefused, all_completed, plan_edits, write_files
 from agent.events import (
     CallFailed,
@@ -56,6 +56,7 @@ def ask(work: Work) -> None:
             cached_tokens=reply.usage.cached_tokens,
             cost=reply.cost,
             seconds=round(time.monotonic() - asked, 3),
+            prompt_hash=prompt_hash(messages),
         )
     )
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    Branched,
     CallFailed,
     CompletionAccepted,
     CompletionDoubted,
     EditApplied,
     Event,
     PlotsFinished,
+    PromptDiffered,
+    ReplayCompared,
     Replied,
     ReplyRejected,
     Resumed,
@@ -80,6 +83,11 @@ class Spent:
     cost: float = 0.0  # USD, of the calls whose price is known
     unpriced_calls: int = 0
 
+    def plus(self, other: Spent | None) -> Spent:
+        if other is None:
+            return self
+        return Spent(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
 
 @dataclass
 class State:
@@ -114,6 +122,8 @@ class State:
     base_code_hash: str = ""
     head: str = ""  # the last commit that the journal knows of
     spent: Spent = field(default_factory=Spent)
+    spent_before: Spent | None = None  # by the session that this one branched from, up to there
+    compared: ReplayCompared | None = None
     edits_applied: int = 0
     edits_refused: int = 0
     commits: int = 0
@@ -161,7 +171,10 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
     if previous_at is not None and not isinstance(event, Resumed):
         state.active_seconds += max(0.0, entry.at - previous_at)
     match event:
-        case CallFailed():
+        case CallFailed() | PromptDiffered():
+            return
+        case ReplayCompared():
+            state.compared = event
             return
         case SandboxFound():
             state.sandbox = event
@@ -170,6 +183,13 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.status, state.ended, state.ended_at = Status.running, None, None
             state.model, state.api_base = event.model, event.api_base
             state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+            return
+        case Branched():
+            state.status, state.ended, state.ended_at = Status.running, None, None
+            state.model, state.api_base = event.model, event.api_base
+            state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+            state.spent_before = state.spent.plus(state.spent_before)
+            state.spent, state.active_seconds = Spent(), 0.0
             return
         case SessionEnded():
             state.status, state.ended, state.ended_at = Status(event.status), event, entry.at
@@ -199,7 +219,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
         case AttemptStarted():
             state.runs.setdefault(event.run, RunRecord(event.run))
         case AttemptFinished():
-            state.runs[event.run].attempts.append(event)
+            state.runs.setdefault(event.run, RunRecord(event.run)).attempts.append(event)
             if event.verdict != "lost":
                 state.executed[event.code_hash] = f"run {event.run}, attempt {event.attempt}"
         case RunClosed():

@@ -56,7 +56,7 @@ def measure_baseline(
     run_0 = session / "run_0"
     if template.brings_baseline:
         if not run_0.is_dir():
-            _copy(template.folder / "run_0", run_0)
+            copy_run(template.folder / "run_0", run_0)
         return _checked(template, run_0, "template")
 
     key = baseline_key(template, environment)
@@ -68,7 +68,7 @@ def measure_baseline(
 
     with locked(folder / f"{key}.lock", waiting):
         if _usable(kept):
-            _copy(kept, run_0)
+            copy_run(kept, run_0)
             return _checked(template, run_0, "cached")
         plan = AttemptPlan(
             session=session,
@@ -85,7 +85,7 @@ def measure_baseline(
         if outcome.verdict is not Verdict.ok:
             reason = f"{outcome.reason} (log: {outcome.log})"
             return BaselineOutcome({}, outcome.verdict, (reason,), "measured")
-        _copy(run_0, kept)
+        copy_run(run_0, kept)
     return _checked(template, run_0, "measured")
 
 
@@ -123,8 +123,8 @@ def _checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
     return BaselineOutcome(results.metrics, Verdict.degenerate if failed else Verdict.ok, tuple(failed), source)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all: a copy that was cut short never looks like one that was finished."""
+def copy_run(source: Path, target: Path) -> None:
+    """The folder of a run, whole or not at all: a copy that was cut short never looks like one that was finished."""
     partial = target.with_name(target.name + ".partial")
     for leftover in (partial, target):
         shutil.rmtree(leftover, ignore_errors=True)
