@@ -15,9 +15,10 @@ _ALTERNATION = re.compile(
 )
 # What a driver, AI-Scientist's above all, tells the model of a run.
 _REPORT = re.compile(r"Run (?:\d+ )?(failed|completed|timed out)\b", re.I)
+_ANNOUNCED = re.compile(r"--out_dir|total of up to \d+ runs")
 _COMMAND = re.compile(r"(?:/run|!)\s*(.+)")
 _PROGRESS = re.compile(r"\d%\|")
-_WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
+_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 # Signs, in the results that a first message quotes, of a baseline that is none.
 _UNTRAINED = re.compile(
@@ -170,7 +171,8 @@ def reports_without_reason(session: HistorySession) -> str:
     if not empty:
         return ""
     if len(empty) == len(failed) > 1:
-        return f"None of the {_word(len(failed))} reports of a failed run says why it failed: they hold progress bars alone."
+        bars = "they hold progress bars alone"
+        return f"None of the {_word(len(failed))} reports of a failed run says why it failed: {bars}."
     return f"The report of a failed run in {_turns(empty, 'turn')} does not say why it failed."
 
 
@@ -178,7 +180,8 @@ def dead_baseline(session: HistorySession) -> str:
     text = session.first_message
     signs = [_sign(found) for found in _UNTRAINED.finditer(text)]
     if any(sign.startswith("training_steps") for sign in signs):
-        return f"The baseline that the first message quotes was never trained ({', '.join(signs)}): there was nothing to compare with."
+        told = f"The baseline that the first message quotes was never trained ({', '.join(signs)})"
+        return f"{told}: there was nothing to compare with."
     signs = [_sign(found) for found in _DEAD.finditer(text)]
     if any(sign.startswith("l0") for sign in signs):
         return (
@@ -201,8 +204,10 @@ def ending(session: HistorySession) -> str:
     told = f"It ends on aider's line “{line}” after turn {last.number}"
     if any(map(_executed, session.turns)):
         return f"{told}: what came of that turn is not recorded."
+    if not _ANNOUNCED.search(session.first_message):
+        return ""  # a chat without a driver ends like this when all is well
     return (
-        f"{told}, and no result of a run is in it: if the experiment was run, it was outside of this chat, and whatever "
+        f"{told}, and no result of a run is in it: if the experiment was run, it was outside of this chat, and what "
         "ended the session there is not recorded."
     )
 

@@ -238,7 +238,8 @@ def _reflection(tools: list[str]) -> _Draft:
     begin = next((i for i, line in enumerate(tools) if line.startswith(_LINT_BEGIN)), None)
     if asked is not None and begin is not None and begin < asked:
         return _Draft(TurnKind.lint, "\n".join(tools[begin:asked]).strip("\n"))
-    return _Draft(TurnKind.reflection, "\n".join(tools).strip("\n"))
+    begin = next((i for i, line in enumerate(tools) if _REFUSED.match(line)), 0)
+    return _Draft(TurnKind.reflection, "\n".join(tools[begin:]).strip("\n"))
 
 
 def _is_yes(line: str) -> bool:

@@ -16,8 +16,8 @@ def read_history(file: Path) -> list[HistorySession]:
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     sessions = parse_history(text)
-    if not sessions:
-        raise ConfigError(f"{file} is empty: an aider chat history begins with `# aider chat started at …`.")
+    if not any(session.started or session.first_message for session in sessions):
+        raise ConfigError(f"{file} is no aider chat history, which begins with `# aider chat started at …`.")
     return sessions
 
 

@@ -47,9 +47,7 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     if not options.idea:
         recognised = recognise_idea(session, load_template(options.template, options.overrides))
         screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
-        options = dataclasses.replace(
-            options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs
-        )
+        options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
     folder, status = run(dataclasses.replace(options, model=recorded, api_base=None), screen)
     if not used_up(folder, status):
         return folder, status
