@@ -175,7 +175,7 @@ def _bare(kind: Kind, line: str) -> str:
     if kind is Kind.text:
         return body
     marker = _MARKER[kind]
-    if not body.startswith(marker):
+    if body != marker and not body.startswith(f"{marker} "):
         return body  # of a tool message whose first line alone is marked
     body = body.removesuffix("  ") if len(body) > len(marker) + 2 else body.rstrip(" ")
     return body[len(marker) + 1 :]
