@@ -164,11 +164,11 @@ def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, s
             total += size
             continue
         hashing += size
-        hashed[name] = _sha256(path) if hashing <= MOST_HASHED else f"not computed, {size} bytes"
+        hashed[name] = sha256_of(path) if hashing <= MOST_HASHED else f"not computed, {size} bytes"
     return tracked, hashed
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

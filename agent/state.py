@@ -117,7 +117,7 @@ class State:
     lint: str = ""  # the last linter's report
     plots_outcome: PlotsFinished | None = None
     code_hash: str = ""  # of the code as it stands
-    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "run 2, attempt 1"
+    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "an attempt of run 2"
     base_commit: str = ""  # what the next run builds on: the last accepted code
     base_code_hash: str = ""
     head: str = ""  # the last commit that the journal knows of
@@ -221,7 +221,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
         case AttemptFinished():
             state.runs.setdefault(event.run, RunRecord(event.run)).attempts.append(event)
             if event.verdict != "lost":
-                state.executed[event.code_hash] = f"run {event.run}, attempt {event.attempt}"
+                state.executed[event.code_hash] = f"an attempt of run {event.run}"
         case RunClosed():
             _close(state, event)
         case PlotsFinished():

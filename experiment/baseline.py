@@ -57,7 +57,7 @@ def measure_baseline(
     if template.brings_baseline:
         if not run_0.is_dir():
             copy_run(template.folder / "run_0", run_0)
-        return _checked(template, run_0, "template")
+        return checked(template, run_0, "template")
 
     key = baseline_key(template, environment)
     folder = cache_folder("baselines")
@@ -69,7 +69,7 @@ def measure_baseline(
     with locked(folder / f"{key}.lock", waiting):
         if _usable(kept):
             copy_run(kept, run_0)
-            return _checked(template, run_0, "cached")
+            return checked(template, run_0, "cached")
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -86,12 +86,21 @@ def measure_baseline(
             reason = f"{outcome.reason} (log: {outcome.log})"
             return BaselineOutcome({}, outcome.verdict, (reason,), "measured")
         copy_run(run_0, kept)
-    return _checked(template, run_0, "measured")
+    return checked(template, run_0, "measured")
 
 
 def baseline_key(template: Template, environment: Environment) -> str:
     """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
-    files = [path for path in template.files() if str(path) not in _NO_MATTER]
+    return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER])
+
+
+def conditions_key(template: Template, environment: Environment) -> str:
+    """As `baseline_key`, but for the files that a model edits."""
+    edited = {*template.editable, *_NO_MATTER}
+    return _key(template, environment, [path for path in template.files() if str(path) not in edited])
+
+
+def _key(template: Template, environment: Environment, files: list[Path]) -> str:
     contents = [[str(path), hash_of((template.folder / path).read_bytes())] for path in files]
     return hash_of(_LAYOUT, contents, template.settings, environment.key, list(_machine()))
 
@@ -114,7 +123,8 @@ def _usable(folder: Path) -> bool:
     return True
 
 
-def _checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+    """The results in `run_0` under the template's checks."""
     try:
         results: Results = read_results(run_0)
     except ResultError as error:

@@ -89,7 +89,7 @@ class Watchdog(threading.Thread):
     def _too_many(self, pids: list[int]) -> Breach | None:
         if len(pids) <= self._limits.processes:
             return None
-        reason = f"killed with {len(pids)} processes at once, the limit is {self._limits.processes} (limits.processes)"
+        reason = f"killed with more than {self._limits.processes} processes at once, the limit (limits.processes)"
         return Breach(Verdict.too_many_processes, reason)
 
     def _out_of_memory(self, pids: list[int], now: float) -> Breach | None:
@@ -107,7 +107,7 @@ class Watchdog(threading.Thread):
         self.peak_memory = max(self.peak_memory, used)
         if used <= self._ceiling:
             return None
-        return Breach(Verdict.out_of_memory, f"killed at {format_size(used)} of memory, {memory_limit(self._limits)}")
+        return Breach(Verdict.out_of_memory, f"killed for its memory: {memory_limit(self._limits)}")
 
     def _tmpfs_bytes(self, pids: list[int]) -> int:
         """What lies in the attempt's own tmpfs: memory that belongs to no process."""
@@ -145,8 +145,8 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
         return Breach(Verdict.out_of_disk, reason)
     size += _deleted_bytes(pids, {os.stat(folder).st_dev for folder in folders if folder.is_dir()})
     if size > limits.disk:
-        limit = f"the limit is {format_size(limits.disk)} (limits.disk or --disk)"
-        return Breach(Verdict.out_of_disk, f"ended after writing {format_size(size)}, {limit}")
+        reason = f"ended after writing more than {format_size(limits.disk)}, the limit (limits.disk or --disk)"
+        return Breach(Verdict.out_of_disk, reason)
     for folder in folders:
         free = _free_bytes(folder)
         if free is not None and free < RESERVE:
