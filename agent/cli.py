@@ -135,6 +135,8 @@ def replay(
 ) -> None:
     """Run a recorded session again, branch off from it, or take up an aider chat history."""
     limit = _quantity("--max-time", max_time, parse_duration)
+    if not recorded.exists():
+        raise ConfigError(f"{recorded}: there is no such file or folder.")
     if recorded.is_file():
         _refuse({"--from-turn": from_turn, "--reuse": reuse}, "is for a session of ours, not for a chat history")
         from agent import replay_history, start

@@ -58,7 +58,9 @@ def _holdings(session: HistorySession, of: int) -> str:
 def _answered(turns: int, replies: int) -> str:
     if replies == turns:
         return "answered" if turns == 1 else f"{'both' if turns == 2 else 'all'} answered"
-    return f"{_word(replies)} of {'it' if turns == 1 else 'them'} answered"
+    if not replies:
+        return "unanswered" if turns == 1 else "none of them answered"
+    return f"{_word(replies)} of them answered"
 
 
 # -- rules: each says one thing about a session, or nothing ---------------------------------------------------------

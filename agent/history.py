@@ -141,8 +141,9 @@ class HistorySession:
         return [turn for turn in self.turns if turn.reply]
 
     @property
-    def blocks(self) -> int:
-        return sum(turn.blocks for turn in self.turns)
+    def edits(self) -> int:
+        """Blocks in the replies; files that aider edited, where it used another format."""
+        return sum(turn.blocks or len(turn.applied) for turn in self.turns)
 
     @property
     def first_message(self) -> str:

@@ -38,7 +38,7 @@ def session_list(sessions: Sequence[HistorySession]) -> str:
     lines = []
     for session in sessions:
         turns = f"{len(session.turns)} turn{'s' if len(session.turns) != 1 else ' '}"
-        edits = f"{session.blocks} edit{'s' if session.blocks != 1 else ' '}"
+        edits = f"{session.edits} edit{'s' if session.edits != 1 else ' '}"
         lines.append(f"{session.number:>3}  {session.started or '?':<19}  {turns:>9}  {edits:>9}  {_subject(session)}")
     return "\n".join(lines)
 

@@ -88,6 +88,7 @@ def test_an_error_that_is_followed_by_a_reply_is_no_failure():
 def test_errors_that_differ_are_told_apart():
     chat = user("a") + refusal(402, "Insufficient Balance") + user("b") + tool("litellm.Timeout: no answer")
     told = of(chat)
+    assert told.startswith("The history holds two turns, none of them answered. Turn 1 got")
     assert "Turn 1 got no reply: error 402 (“Insufficient Balance”). Turn 2 got no reply: error 408" in told
 
 
@@ -180,3 +181,7 @@ def test_a_session_that_was_completed_has_no_failure():
     done = reply("ALL_COMPLETED") + tool(TOKENS)
     told = of(first() + edited() + user("Run 1 completed. Here are the results:\n{}") + done)
     assert told.endswith("Nothing in it looks like a failure.")
+
+
+def test_a_single_message_without_a_reply():
+    assert of(user("Hello?")) == "The history holds one turn, unanswered. Turn 1 has no reply: the history ends on it."

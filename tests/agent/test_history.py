@@ -143,13 +143,18 @@ def test_a_reply_that_breaks_off_is_known_as_such():
 
 def test_a_file_can_hold_many_sessions():
     sessions = parse_history((Path(__file__).parent / "histories" / "three_sessions.md").read_text(encoding="utf-8"))
-    assert [(session.number, len(session.turns), session.blocks) for session in sessions] == [
+    assert [(session.number, len(session.turns), session.edits) for session in sessions] == [
         (1, 0, 0),
         (2, 3, 2),
         (3, 1, 0),
     ]
     assert sessions[1].notes == ("Aider v0.86.2",)
     assert sessions[1].first_message == "Use a wider network.\nSixty-four hidden units, please."
+
+
+def test_edits_in_another_format_are_counted_by_file():
+    diff = reply("```diff\n--- a.py\n+++ a.py\n@@ @@\n-a\n+b\n```") + tool(TOKENS, "Applied edit to a.py")
+    assert only(user("a") + diff + user("b") + edited()).edits == 2
 
 
 def test_nothing_holds_no_session():
