@@ -32,6 +32,10 @@ MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="
 MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
 MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")]
+ContextWindow = Annotated[
+    Optional[int],
+    typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
+]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -51,6 +55,7 @@ def run(
     disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,
+    context_window: ContextWindow = None,
     python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
     sandbox: Annotated[
         str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
@@ -75,6 +80,7 @@ def run(
         disk=_quantity("--disk", disk, parse_size),
         max_cost=max_cost,
         max_time=_quantity("--max-time", max_time, parse_duration),
+        context_window=context_window,
         python=python,
         sandbox=sandbox,
         allow_unsandboxed=allow_unsandboxed,
@@ -90,12 +96,13 @@ def resume(
     max_cost: MaxCost = None,
     max_runs: MaxRuns = None,
     max_time: MaxTime = None,
+    context_window: ContextWindow = None,
 ) -> None:
     """Go on with a session that stopped early."""
     from agent import start
 
     limit = _quantity("--max-time", max_time, parse_duration)
-    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit)
+    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit, context_window)
     _drive(lambda screen: start.resume(session, options, screen))
 
 
@@ -132,6 +139,7 @@ def replay(
     allow_unsandboxed: Annotated[
         bool, typer.Option("--allow-unsandboxed", help="History: accept having no sandbox.")
     ] = False,
+    context_window: ContextWindow = None,
 ) -> None:
     """Run a recorded session again, branch off from it, or take up an aider chat history."""
     limit = _quantity("--max-time", max_time, parse_duration)
@@ -154,6 +162,7 @@ def replay(
             timeout=_quantity("--timeout", timeout, parse_duration),
             max_cost=max_cost,
             max_time=limit,
+            context_window=context_window,
             python=python,
             sandbox=sandbox or "auto",
             allow_unsandboxed=allow_unsandboxed,
@@ -175,6 +184,7 @@ def replay(
         max_runs=max_runs,
         max_cost=max_cost,
         max_time=limit,
+        context_window=context_window,
     )
     _drive(lambda screen: replay.replay(recorded, options, screen))
 

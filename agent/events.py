@@ -33,6 +33,7 @@ class SessionStarted:
     commit: str
     code_hash: str  # of the files that an experiment executes, unmodified
     version: str
+    context_window: int | None = None  # tokens: as asked for, else the model's own; None when unknown
     origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
     from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
     reuse: bool = False  # whether finished attempts of the origin are taken over
@@ -50,6 +51,7 @@ class Branched:
     max_runs: int
     max_cost: float | None  # USD, of its own calls
     max_time: float | None  # seconds, of its own
+    context_window: int | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Resumed:
     max_runs: int
     max_cost: float | None
     max_time: float | None
+    context_window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,16 @@ class Told:
     kind: ClassVar[str] = "told"
     prompt: str  # name of the file in prompts/ that it was made from
     text: str
+
+
+@dataclass(frozen=True)
+class ConversationRebuilt:
+    """The conversation had become too long: from here on the model gets the task and `text`, and what follows."""
+
+    kind: ClassVar[str] = "conversation_rebuilt"
+    text: str
+    reason: str
+    learned_window: int | None  # tokens, when the server's error told it (or let it be guessed)
 
 
 @dataclass(frozen=True)
@@ -225,6 +238,16 @@ class SessionEnded:
 
 
 @dataclass(frozen=True)
+class ResumeReplayed:
+    """In a replay: what a resume of the recorded session changed in what the model is told."""
+
+    kind: ClassVar[str] = "resume_replayed"
+    max_runs: int
+    context_window: int | None  # tokens
+    other_model: bool  # what was learned of the window was learned of another one
+
+
+@dataclass(frozen=True)
 class PromptDiffered:
     """A replay is about to send something else than was sent at this turn."""
 
@@ -254,6 +277,7 @@ Event = Union[
     SandboxFound,
     BaselineMeasured,
     Told,
+    ConversationRebuilt,
     CallFailed,
     Replied,
     EditApplied,
@@ -266,6 +290,7 @@ Event = Union[
     RunClosed,
     PlotsFinished,
     PhaseGivenUp,
+    ResumeReplayed,
     PromptDiffered,
     ReplayCompared,
     SessionEnded,

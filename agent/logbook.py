@@ -11,6 +11,7 @@ from agent.events import (
     Branched,
     CallFailed,
     CompletionAccepted,
+    ConversationRebuilt,
     EditApplied,
     Event,
     PhaseGivenUp,
@@ -50,6 +51,8 @@ def story(event: Event) -> str | None:
             return f"**run 0** (baseline, {source}): **{verdict}** {detail}"
         case CallFailed(message=message):
             return f"model call failed: {message}"
+        case ConversationRebuilt(reason=reason):
+            return f"conversation rebuilt: {reason}"
         case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
             price = f", ${cost:.4f}" if cost is not None else ""
             return f"reply, {sent} tokens sent, {received} received{price}: {first_line(text)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,7 @@ from agent.events import (
     BaselineMeasured,
     Branched,
     CallFailed,
+    ConversationRebuilt,
     EditApplied,
     Event,
     PhaseGivenUp,
@@ -21,6 +24,7 @@ from agent.events import (
     Replied,
     ReplyRejected,
     Resumed,
+    ResumeReplayed,
     RunClosed,
     SandboxFound,
     SessionEnded,
@@ -32,8 +36,9 @@ from agent.session import JOURNAL
 from experiment.errors import ConfigError
 
 # What says how a session fared and not what it did: it stands between a request and its reply.
-_ASIDE = (Branched, CallFailed, PromptDiffered, ReplayCompared, Resumed, SandboxFound, SessionEnded)
+_ASIDE = (Branched, CallFailed, PromptDiffered, ReplayCompared, Resumed, ResumeReplayed, SandboxFound, SessionEnded)
 
+Place = tuple[int, int, int]
 Edit = EditApplied | ReplyRejected
 Outcome = BaselineMeasured | AttemptFinished | PlotsFinished | RunClosed | PhaseGivenUp
 
@@ -98,23 +103,41 @@ class Recording:
                 turns[-1].outcomes.append(event)
         return turns
 
-    def max_runs(self, told: int, replied: int) -> int:
-        """How many runs were allowed after so many texts of either side: a resume may have allowed more."""
-        allowed = self.started.max_runs
-        for event in self.events:
-            if isinstance(event, Told):
-                told -= 1
-            elif isinstance(event, Replied):
-                replied -= 1
-            elif isinstance(event, (Resumed, Branched)):
-                allowed = event.max_runs
-            if told < 0 or replied < 0:
-                break
-        return allowed
+    @cached_property
+    def resumes(self) -> list[tuple[Place, ResumeReplayed]]:
+        """Where a resume changed something that the conversation depends on, and what is to be done there again."""
+        found: list[tuple[Place, ResumeReplayed]] = []
+        now = self.started
+        model, max_runs, window = (now.model, now.api_base), now.max_runs, now.context_window
+        for index, event in enumerate(self.events):
+            if isinstance(event, ResumeReplayed):
+                found.append((place_of(self.events[:index]), event))
+            if not isinstance(event, (Resumed, Branched)):
+                continue
+            before = (model, max_runs, window)
+            other_model = (event.model, event.api_base) != model
+            model, max_runs, window = (event.model, event.api_base), event.max_runs, event.context_window
+            if before != (model, max_runs, window):
+                found.append((place_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
+        return found
+
+    def refusal(self, turn: int) -> str:
+        """Why the request of `turn` (counted from 1) was too long for the server at first; empty when it was not."""
+        start = self.requests[turn - 2] if turn > 1 else 0
+        for event in self.events[start : self.requests[turn - 1]]:
+            if isinstance(event, ConversationRebuilt) and event.learned_window is not None:
+                return event.reason
+        return ""
 
     def _waits_for_reply(self) -> bool:
         last = next(event for event in reversed(self.events) if not isinstance(event, _ASIDE))
-        return isinstance(last, Told)
+        return isinstance(last, ConversationRebuilt) or (isinstance(last, Told) and last.prompt != "task")
+
+
+def place_of(events: Iterable[Event]) -> Place:
+    """How far a conversation is: how often each side spoke, and how often it was rebuilt."""
+    counts = Counter(type(event) for event in events)
+    return counts[Told], counts[Replied], counts[ConversationRebuilt]
 
 
 def load_recording(folder: Path) -> Recording:

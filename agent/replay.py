@@ -48,6 +48,7 @@ class ReplayOptions:
     max_runs: int | None = None
     max_cost: float | None = None  # USD
     max_time: float | None = None  # seconds
+    context_window: int | None = None  # tokens, of the live model
 
 
 def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -66,7 +67,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
     name = f"replay:{recording.folder}"
     recorded = open_model(name)
-    live = _live(options.model, options, fold(recording.entries)) if options.model else None
+    live = _live(options.model, options, recording, fold(recording.entries).max_runs) if options.model else None
     started = dataclasses.replace(
         recording.started,
         model=name,
@@ -98,8 +99,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
         raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
     prefix = recording.prefix(turn)
-    before, whole = fold(prefix), fold(recording.entries)
-    model, goes_on = _live(name, options, dataclasses.replace(whole, max_runs=before.max_runs))
+    model, goes_on = _live(name, options, recording, fold(prefix).max_runs)
     branched = Branched(
         str(recording.folder),
         turn,
@@ -108,6 +108,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         goes_on.max_runs,
         goes_on.max_cost,
         goes_on.max_time,
+        goes_on.context_window,
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
@@ -116,14 +117,17 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
     return folder, drive_session(folder, setup, model, screen)
 
 
-def _live(name: str, options: ReplayOptions, state: State) -> tuple[Model, Resumed]:
+def _live(name: str, options: ReplayOptions, recording: Recording, max_runs: int) -> tuple[Model, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
     name = absolute_model(name)
     model = open_model(name, api_base=options.api_base)
+    state = fold(recording.entries)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     max_time = options.max_time if options.max_time is not None else state.max_time
     require_price(model, max_cost)
-    return model, Resumed(name, options.api_base, options.max_runs or state.max_runs, max_cost, max_time)
+    template = template_of(recording.folder, recording.started)
+    window = options.context_window or template.context_window or model.context_window
+    return model, Resumed(name, options.api_base, options.max_runs or max_runs, max_cost, max_time, window)
 
 
 def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:

@@ -48,10 +48,10 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         recognised = recognise_idea(session, load_template(options.template, options.overrides))
         screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
         options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
-    folder, status = run(dataclasses.replace(options, model=recorded, api_base=None), screen)
+    folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
     if not used_up(folder, status):
         return folder, status
     if live is None:
         screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
         return folder, status
-    return resume(folder, ResumeOptions(live, options.api_base), screen)
+    return resume(folder, ResumeOptions(live, options.api_base, context_window=options.context_window), screen)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from agent.comparing import compare, prompt_difference
 from agent.conversation import Message
-from agent.events import PromptDiffered, Resumed, SessionStarted, Told
+from agent.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, SessionStarted
 from agent.loop import step
-from agent.model import Model, OnDelta, OnFailure, Reply
-from agent.recording import Recording, load_recording
+from agent.model import CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply
+from agent.recording import Recording, load_recording, place_of
 from agent.session import Session
 from agent.state import Status
 from agent.work import Work
@@ -37,22 +38,22 @@ def follow(work: Work, recording: Recording) -> Status:
     session, state = work.session, work.state
     work = Work(session, work.setup, _Compared(work.model, session, recording), work.earlier)
     while state.status is Status.running:
-        _allow_runs(session, recording)
+        _repeat_resumes(session, recording)
         step(work)
     compared = compare(recording, Recording(session.folder, session.journal.entries))
     session.record(compared)
     return state.status
 
 
-def _allow_runs(session: Session, recording: Recording) -> None:
-    """A resume of the recorded session may have allowed more runs, which stands in the prompts."""
-    state, started = session.state, session.started
-    if started.max_runs != recording.started.max_runs:
-        return  # a choice of the user for this replay
-    told = sum(isinstance(event, Told) for event in session.journal.events)
-    allowed = recording.max_runs(told, state.replies)
-    if allowed != state.max_runs:
-        session.record(Resumed(state.model, state.api_base, allowed, state.max_cost, state.max_time))
+def _repeat_resumes(session: Session, recording: Recording) -> None:
+    """A resume of the recorded session may have allowed more runs or another window, which the prompts depend on."""
+    events = session.journal.events
+    repeated = sum(isinstance(event, ResumeReplayed) for event in events)
+    for place, resume in recording.resumes[repeated:]:
+        if any(now < then for now, then in zip(place_of(events), place)):
+            return
+        asked_for = session.started.max_runs != recording.started.max_runs  # by the user, for this replay
+        session.record(dataclasses.replace(resume, max_runs=session.state.max_runs) if asked_for else resume)
 
 
 class _Compared:
@@ -65,6 +66,7 @@ class _Compared:
 
     def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
         if turn < len(self._recording.replies):
+            self._refuse_as_recorded(turn + 1)
             diff = prompt_difference(self._recording, turn + 1, messages)
             if diff and not self._reported(turn + 1):
                 self._report(turn + 1, diff)
@@ -72,6 +74,12 @@ class _Compared:
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return self._model.worst_case_cost(messages)
+
+    def _refuse_as_recorded(self, turn: int) -> None:
+        """A server found this request too long: the conversation is to be rebuilt, as it was then, and only once."""
+        reason, last = self._recording.refusal(turn), self._session.state.last
+        if reason and not isinstance(last, ConversationRebuilt):
+            raise ModelUnavailable(reason, CallFailure(None, "context_window", reason))
 
     def _reported(self, turn: int) -> bool:
         return any(isinstance(event, PromptDiffered) and event.turn == turn for event in self._session.journal.events)

@@ -64,6 +64,7 @@ class RunOptions:
     disk: int | None = None  # bytes
     max_cost: float | None = None  # USD
     max_time: float | None = None  # seconds
+    context_window: int | None = None  # tokens
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
@@ -102,6 +103,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "allow_unsandboxed": options.allow_unsandboxed,
             "max_cost": options.max_cost,
             "max_time": options.max_time,
+            "context_window": options.context_window or template.context_window or model.context_window,
             "version": __version__,
         },
     )
@@ -115,6 +117,7 @@ class ResumeOptions:
     max_cost: float | None = None
     max_runs: int | None = None
     max_time: float | None = None  # seconds, those of before included
+    context_window: int | None = None  # tokens
 
 
 def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
@@ -135,7 +138,10 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     require_price(model, max_cost)
     setup = setup_of(folder, started, screen)
     max_time = options.max_time if options.max_time is not None else state.max_time
-    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time)
+    window = options.context_window or setup.template.context_window or model.context_window
+    if options.context_window is None and model_name == state.model:
+        window = state.context_window
+    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
     return folder, drive_session(folder, setup, model, screen, resumed)
 
 
