@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent.call_errors import CallFailed
 from agent.one_try import Heard, Timeouts, try_once
 from agent.pricing import cost_of, count_tokens, usage_from, worst_case
-from agent.recorded import open_recorded
+from agent.recorded import open_history, open_recorded
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from agent.retrying import RetryPolicy, until_answered
 from agent.scripted import Script, load_script, play
@@ -83,6 +83,8 @@ def open_model(
         return ScriptedModel(name, load_script(folder), retry, timeouts)
     if name.startswith("replay:"):
         return open_recorded(name)
+    if name.startswith("history:"):
+        return open_history(name)
     from agent.litellm_setup import load, watch_http
     from agent.model_names import resolve
 

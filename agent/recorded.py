@@ -1,4 +1,5 @@
-"""The model `replay:SESSION`: plays the replies of a journal as they were received, with their usage, for nothing."""
+"""The models `replay:SESSION` and `history:FILE#N`: play the replies of a journal, or of the N-th session in an aider
+chat history, as they were received, with their usage, for nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.events import Replied
+from agent.history import Turn
+from agent.history_file import choose_session, read_history
 from agent.journal import read_journal
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from experiment.errors import ConfigError
@@ -58,3 +61,29 @@ def open_recorded(name: str) -> RecordedModel:
     if not replies:
         raise ConfigError(f"{journal} holds no reply")
     return RecordedModel(name, replies)
+
+
+def open_history(name: str) -> RecordedModel:
+    """The model of that name, `history:FILE#N`. Raises ConfigError when there is no such session or no reply in it."""
+    file, _, number = name.removeprefix("history:").rpartition("#")
+    if not file or not number.isdecimal():
+        raise ConfigError(f"{name} does not say which session of the history is meant: write history:FILE#1")
+    session = choose_session(Path(file), read_history(Path(file)), int(number))
+    if not session.replies:
+        raise ConfigError(f"session {number} of {file} holds no reply")
+    return RecordedModel(name, [_replied(turn, name) for turn in session.replies])
+
+
+def _replied(turn: Turn, model: str) -> Replied:
+    """A turn of a history as the reply it was. aider's numbers of tokens are rounded, its costs are not ours."""
+    return Replied(
+        text=turn.reply,
+        reasoning=turn.reasoning,
+        finish_reason="length" if turn.is_cut else "stop",
+        model=model,
+        prompt_tokens=turn.usage.sent if turn.usage else 0,
+        completion_tokens=turn.usage.received if turn.usage else 0,
+        cached_tokens=0,
+        cost=None,
+        seconds=0.0,
+    )

@@ -81,7 +81,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     folder = _new_folder(recording, "replay", options)
     folder, setup = _create(folder, recording, started, [], options, screen)
     status = drive_session(folder, setup, recorded, screen)
-    if not _used_up(folder, status):
+    if not used_up(folder, status):
         return folder, status
     if live is None:
         screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
@@ -177,6 +177,7 @@ def _finished(state: State) -> list[str]:
     return names
 
 
-def _used_up(folder: Path, status: Status) -> bool:
+def used_up(folder: Path, status: Status) -> bool:
+    """Whether a session stopped because it has played all of the recorded replies."""
     ended = read_state(folder).ended
     return status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)

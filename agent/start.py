@@ -50,7 +50,7 @@ class SessionStopped(AiSciError):
 class RunOptions:
     """What `ai-sci run` was asked; None means the template's value or the usual one."""
 
-    idea: str
+    idea: str | Idea
     template: str = "sae"
     ideas_file: Path | None = None
     model: str | None = None
@@ -73,7 +73,8 @@ class RunOptions:
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
     template = load_template(options.template, options.overrides)
-    idea = find_idea(template, options.idea, options.ideas_file)
+    named = options.idea
+    idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     folder = session_folder(options.runs_dir, name)
     model_name, model = _choose_model(options, template, idea, screen)
@@ -255,9 +256,10 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
 
 
 def absolute_model(name: str) -> str:
-    """`scripted:FOLDER` and `replay:SESSION` are journalled so that resume finds them from any folder."""
+    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
     kind, colon, path = name.partition(":")
-    return f"{kind}:{Path(path).expanduser().resolve()}" if colon and kind in ("scripted", "replay") else name
+    fixed = colon and kind in ("scripted", "replay", "history")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name
 
 
 def check_machine() -> None:
