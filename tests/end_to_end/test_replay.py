@@ -246,6 +246,19 @@ def test_where_the_recorded_replies_end_the_replay_can_go_on(tell, again, tmp_pa
     assert shown(at_once.session)["status"] == "completed"
 
 
+def test_a_replay_that_was_killed_is_resumed_and_still_compared(tell, again, tmp_path, cache):
+    session = tell(Story(fails("1 / 0")))
+    killed = again(session, "--reuse").session
+    lines = (killed / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    half = next(index for index, line in enumerate(lines) if b'"crashed"' in line) + 1
+    (killed / "journal.jsonl").write_bytes(b"".join(lines[:half]) + b'{"torn')
+    done = ai_sci("resume", killed, cwd=tmp_path, AI_SCI_CACHE=cache)
+    assert done.code == 0, done.err
+    assert "5 of 5 prompts as recorded" in done.err
+    assert of(killed, AttemptStarted) == []
+    assert tree(killed) == tree(session)
+
+
 def test_what_an_interrupted_session_was_resumed_with_is_in_the_prompts_again(tell, again, tmp_path, cache):
     """Lost attempts, the interruption and the budget are not: only the five runs that the resume allowed."""
     longer = [TWENTY, block("STEPS = 20", "STEPS = 30"), block("STEPS = 30", "STEPS = 40"), "ALL_COMPLETED"]
