@@ -31,6 +31,7 @@ ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of t
 MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
 MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
 MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
+RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")]
 ContextWindow = Annotated[
     Optional[int],
     typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
@@ -46,7 +47,7 @@ def run(
     model: Model = None,
     api_base: ApiBase = None,
     max_runs: MaxRuns = None,
-    runs_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")] = Path("runs"),
+    runs_dir: RunsDir = Path("runs"),
     session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The session's name.")] = None,
     set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")] = None,
     timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
@@ -106,6 +107,89 @@ def resume(
 
 
 @app.command()
+def replay(
+    recorded: Annotated[
+        Path,
+        typer.Argument(metavar="SESSION|HISTORY", help="A session's folder, or the file of an aider chat history."),
+    ],
+    model: Annotated[
+        Optional[str], typer.Option(help="Goes on where the recorded replies end, or at --from-turn.")
+    ] = None,
+    api_base: ApiBase = None,
+    from_turn: Annotated[
+        Optional[int], typer.Option(metavar="K", help="Share its history up to the K-th reply, then ask --model.")
+    ] = None,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Do not execute again what was executed alike.")] = False,
+    session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The new session's name.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    max_runs: MaxRuns = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    history_session: Annotated[
+        Optional[int], typer.Option(metavar="N", help="History: which of its sessions, when there are several.")
+    ] = None,
+    template: Annotated[Optional[str], typer.Option(metavar="DIR|NAME", help="History: the template (sae).")] = None,
+    idea: Annotated[Optional[str], typer.Option(help="History: the idea, if not the one it names.")] = None,
+    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="History: a setting.")] = None,
+    timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="History: limit of one attempt.")] = None,
+    python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="History: your own interpreter.")] = None,
+    sandbox: Annotated[
+        Optional[str], typer.Option(metavar="auto|bwrap|landlock|none", help="History: how attempts are kept in.")
+    ] = None,
+    allow_unsandboxed: Annotated[
+        bool, typer.Option("--allow-unsandboxed", help="History: accept having no sandbox.")
+    ] = False,
+    context_window: ContextWindow = None,
+) -> None:
+    """Run a recorded session again, branch off from it, or take up an aider chat history."""
+    limit = _quantity("--max-time", max_time, parse_duration)
+    if not recorded.exists():
+        raise ConfigError(f"{recorded}: there is no such file or folder.")
+    if recorded.is_file():
+        _refuse({"--from-turn": from_turn, "--reuse": reuse}, "is for a session of ours, not for a chat history")
+        from agent import replay_history, start
+
+        number = replay_history.examine(recorded, history_session)
+        run_options = start.RunOptions(
+            idea=idea or "",
+            template=template or "sae",
+            model=model,
+            api_base=api_base,
+            max_runs=max_runs,
+            runs_dir=runs_dir,
+            session=session,
+            overrides=_overrides(set_ or []),
+            timeout=_quantity("--timeout", timeout, parse_duration),
+            max_cost=max_cost,
+            max_time=limit,
+            context_window=context_window,
+            python=python,
+            sandbox=sandbox or "auto",
+            allow_unsandboxed=allow_unsandboxed,
+        )
+        _drive(lambda screen: replay_history.replay_history(recorded, number, run_options, screen))
+    of_session = {"--history-session": history_session, "--template": template, "--idea": idea, "--set": set_}
+    of_session |= {"--timeout": timeout, "--python": python, "--sandbox": sandbox}
+    of_session |= {"--allow-unsandboxed": allow_unsandboxed}
+    _refuse(of_session, "is for a chat history: a session is replayed with what it had")
+    from agent import replay
+
+    options = replay.ReplayOptions(
+        model=model,
+        api_base=api_base,
+        from_turn=from_turn,
+        reuse=reuse,
+        session=session,
+        runs_dir=runs_dir,
+        max_runs=max_runs,
+        max_cost=max_cost,
+        max_time=limit,
+        context_window=context_window,
+    )
+    _drive(lambda screen: replay.replay(recorded, options, screen))
+
+
+@app.command()
 def show(
     session: Annotated[Path, typer.Argument(help="The session's folder.")],
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
@@ -155,6 +239,13 @@ def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
         screen.close()
     print(folder)
     raise typer.Exit(exit_code(folder, status))
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """An option that would be without effect is an error."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise ConfigError(f"{name} {why}.")
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:

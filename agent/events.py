@@ -34,6 +34,24 @@ class SessionStarted:
     code_hash: str  # of the files that an experiment executes, unmodified
     version: str
     context_window: int | None = None  # tokens: as asked for, else the model's own; None when unknown
+    origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
+    from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
+    reuse: bool = False  # whether finished attempts of the origin are taken over
+
+
+@dataclass(frozen=True)
+class Branched:
+    """What stands before this is the origin's journal; what comes after it, spending too, is this session's own."""
+
+    kind: ClassVar[str] = "branched"
+    origin: str  # absolute path of the session
+    turn: int  # the first turn of its own, counted from 1
+    model: str
+    api_base: str | None
+    max_runs: int
+    max_cost: float | None  # USD, of its own calls
+    max_time: float | None  # seconds, of its own
+    context_window: int | None
 
 
 @dataclass(frozen=True)
@@ -61,8 +79,9 @@ class BaselineMeasured:
     metrics: dict[str, float]
     verdict: str
     reasons: list[str]
-    source: str  # "template", "measured" or "cached"
+    source: str  # "template", "measured", "cached" or "reused"
     commit: str | None
+    key: str = ""  # of all that decides the outcome; "" in journals of older versions
 
 
 @dataclass(frozen=True)
@@ -105,7 +124,7 @@ class Replied:
     cached_tokens: int
     cost: float | None  # USD; None when the price is not known
     seconds: float
-    prompt_hash: str = ""  # of the request that it answers: conversation.prompt_hash
+    prompt_hash: str = ""  # of the messages that were sent; "" in journals of older versions
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,8 @@ class AttemptFinished:
     seconds: float
     metrics: dict[str, float]
     code_hash: str
+    key: str = ""  # of all that decides the outcome; "" when it is not known
+    reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was taken over
 
 
 @dataclass(frozen=True)
@@ -216,8 +237,42 @@ class SessionEnded:
     reason: str
 
 
+@dataclass(frozen=True)
+class ResumeReplayed:
+    """In a replay: what a resume of the recorded session changed in what the model is told."""
+
+    kind: ClassVar[str] = "resume_replayed"
+    max_runs: int
+    context_window: int | None  # tokens
+    other_model: bool  # what was learned of the window was learned of another one
+
+
+@dataclass(frozen=True)
+class PromptDiffered:
+    """A replay is about to send something else than was sent at this turn."""
+
+    kind: ClassVar[str] = "prompt_differed"
+    turn: int  # counted from 1
+    diff: str
+
+
+@dataclass(frozen=True)
+class ReplayCompared:
+    """How much of what is recorded came out the same, and in words what did not."""
+
+    kind: ClassVar[str] = "replay_compared"
+    prompts: int
+    prompts_recorded: int
+    edits: int
+    edits_recorded: int
+    verdicts: int
+    verdicts_recorded: int
+    differences: list[str]
+
+
 Event = Union[
     SessionStarted,
+    Branched,
     Resumed,
     SandboxFound,
     BaselineMeasured,
@@ -235,6 +290,9 @@ Event = Union[
     RunClosed,
     PlotsFinished,
     PhaseGivenUp,
+    ResumeReplayed,
+    PromptDiffered,
+    ReplayCompared,
     SessionEnded,
 ]
 

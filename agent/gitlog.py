@@ -25,6 +25,7 @@ _EXCLUDED = [
     "attempts/*/work/",
     "attempts/*/code/",
     "attempts/*.lost*/",
+    "replay/",
     "__pycache__/",
 ]
 
@@ -67,6 +68,16 @@ class GitLog:
 
     def create(self, files: Iterable[str], message: str) -> str:
         """A new repository with one commit of `files`. Returns the commit."""
+        self._init()
+        return self.commit(files, message)
+
+    def adopt(self, source: Path, commit: str) -> None:
+        """A new repository with the history and the files of `source`, which is only read, at `commit`."""
+        self._init()
+        self._git("-c", "protocol.version=2", "fetch", "-q", "--no-tags", str(source), commit)
+        self._git("reset", "-q", "--hard", commit)
+
+    def _init(self) -> None:
         self._git("init", "-q", "-b", "main")
         config = (self.folder / ".git" / "config").open("a")
         with config:
@@ -80,7 +91,6 @@ class GitLog:
         # Goes before any .gitattributes that an experiment leaves: files are committed byte for byte.
         attributes = "* -text -filter -ident -working-tree-encoding\n"
         (self.folder / ".git" / "info" / "attributes").write_text(attributes)
-        return self.commit(files, message)
 
     def commit(
         self,
@@ -154,11 +164,11 @@ def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, s
             total += size
             continue
         hashing += size
-        hashed[name] = _sha256(path) if hashing <= MOST_HASHED else f"not computed, {size} bytes"
+        hashed[name] = sha256_of(path) if hashing <= MOST_HASHED else f"not computed, {size} bytes"
     return tracked, hashed
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

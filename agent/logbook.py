@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.events import (
     AttemptFinished,
     BaselineMeasured,
+    Branched,
     CallFailed,
     CompletionAccepted,
     ConversationRebuilt,
@@ -15,6 +16,8 @@ from agent.events import (
     Event,
     PhaseGivenUp,
     PlotsFinished,
+    PromptDiffered,
+    ReplayCompared,
     Replied,
     ReplyRejected,
     Resumed,
@@ -31,10 +34,14 @@ LOG = "log.md"
 def story(event: Event) -> str | None:
     """One line of Markdown, or None for what only machines want to know."""
     match event:
-        case SessionStarted(idea=idea, template=template, model=model, max_runs=max_runs):
+        case SessionStarted(idea=idea, template=template, model=model, max_runs=max_runs) as started:
+            origin = f", made from {started.origin}" if started.origin else ""
             return (
-                f"# {idea.get('Title') or idea['Name']}\n\ntemplate {template}, model {model}, up to {max_runs} runs\n"
+                f"# {idea.get('Title') or idea['Name']}\n\n"
+                f"template {template}, model {model}, up to {max_runs} runs{origin}\n"
             )
+        case Branched(origin=origin, turn=turn, model=model):
+            return f"**branched from {origin}**: what stands above is its history; from turn {turn} on with {model}"
         case Resumed(model=model):
             return f"resumed with {model}"
         case SandboxFound(tier=tier, backend=backend):
@@ -56,7 +63,8 @@ def story(event: Event) -> str | None:
         case AttemptFinished(run=run, attempt=attempt, attempt_kind=kind) as finished:
             detail = metrics_line(finished.metrics) if finished.verdict == "ok" and kind == "full" else finished.reason
             took = f"{finished.seconds:.0f} s" if finished.seconds >= 10 else f"{finished.seconds:.1f} s"
-            return f"run {run} attempt {attempt} ({kind}): **{finished.verdict}** in {took} {detail}".rstrip()
+            line = f"run {run} attempt {attempt} ({kind}): **{finished.verdict}** in {took} {detail}".rstrip()
+            return f"{line}, taken over from {finished.reused}" if finished.reused else line
         case RunClosed(run=run, status="ok", commit=commit):
             return f"**run {run} accepted**, commit {commit[:8]}"
         case RunClosed(run=run, status=status):
@@ -69,6 +77,12 @@ def story(event: Event) -> str | None:
             return f"plots: **{verdict}** {reason}"
         case PhaseGivenUp(verdict=verdict):
             return f"**given up**: {verdict} too often, the file is back as it was"
+        case PromptDiffered(turn=turn, diff=diff):
+            added, gone = (sum(line[:1] == sign for line in diff.splitlines()) - 1 for sign in "+-")
+            lines = f"+{max(added, 0)} -{max(gone, 0)} lines"
+            return f"**turn {turn}: another prompt than recorded** ({lines}): replay/turn_{turn}.diff"
+        case ReplayCompared():
+            return comparison(event)
         case SessionEnded(status=status, reason=reason):
             return f"**{status}**: {reason}"
     return None
@@ -104,6 +118,16 @@ def _line(entry: Entry) -> str:
 def metrics_line(metrics: dict[str, float], most: int = 6) -> str:
     shown = [f"{name} {value:.4g}" for name, value in list(metrics.items())[:most]]
     return ", ".join(shown) + (", …" if len(metrics) > most else "")
+
+
+def comparison(compared: ReplayCompared) -> str:
+    """One line, and one more for each difference."""
+    line = (
+        f"{compared.prompts} of {compared.prompts_recorded} prompts as recorded; "
+        f"{compared.edits} of {compared.edits_recorded} edits and "
+        f"{compared.verdicts} of {compared.verdicts_recorded} verdicts as recorded"
+    )
+    return "\n".join([line, *(f"  differs: {difference}" for difference in compared.differences)])
 
 
 def first_line(text: str, most: int = 110) -> str:

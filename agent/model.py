@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent.call_errors import CallFailed
 from agent.one_try import Heard, Timeouts, try_once
 from agent.pricing import cost_of, count_tokens, usage_from, worst_case
+from agent.recorded import open_history, open_recorded
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
 from agent.retrying import RetryPolicy, until_answered
-from agent.scripted import Script, load_recorded, load_script, play
+from agent.scripted import Script, load_script, play
 from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def open_model(
         folder = Path(name.removeprefix("scripted:")).expanduser()
         return ScriptedModel(name, load_script(folder), retry, timeouts)
     if name.startswith("replay:"):
-        folder = Path(name.removeprefix("replay:")).expanduser()
-        return ScriptedModel(name, load_recorded(folder), retry, timeouts)
+        return open_recorded(name)
+    if name.startswith("history:"):
+        return open_history(name)
     from agent.litellm_setup import load, watch_http
     from agent.model_names import resolve
 

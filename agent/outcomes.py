@@ -12,18 +12,21 @@ from agent.events import (
     RunClosed,
 )
 from agent.gitlog import split_artefacts
+from agent.reuse import earlier_attempt, earlier_baseline
 from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
 from experiment.plots import run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
+from experiment.reuse import attempt_key
 from experiment.runner import run_attempt
 from experiment.verdict import Verdict
 
 
 def measure_baseline(work: Work) -> None:
     work.session.show("measuring the baseline (run 0)")
-    outcome = work.setup.measure_baseline(work.session.folder, work.session.output)
+    key = work.setup.baseline_key
+    outcome = earlier_baseline(work, key) or work.setup.measure_baseline(work.session.folder, work.session.output)
     commit = None
     if outcome.metrics:
         tracked, _ = split_artefacts(work.session.folder, work.session.folder / "run_0")
@@ -38,7 +41,7 @@ def measure_baseline(work: Work) -> None:
             body="\n".join(outcome.reasons),
         )
     work.session.record(
-        BaselineMeasured(outcome.metrics, outcome.verdict.value, list(outcome.reasons), outcome.source, commit)
+        BaselineMeasured(outcome.metrics, outcome.verdict.value, list(outcome.reasons), outcome.source, commit, key)
     )
 
 
@@ -48,6 +51,11 @@ def attempt(work: Work, kind: str) -> None:
         work.session.end(Status.budget_exhausted, reason)
         return
     run, number = state.run, state.attempt
+    plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
+    key = attempt_key(plan, work.setup.conditions_key, state.code_hash)
+    if earlier := earlier_attempt(work, plan, key):
+        session.record(earlier)
+        return
     session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=work.setup.time_limit(kind))
 
     def started(process: ProcessIdentity) -> None:
@@ -57,7 +65,6 @@ def attempt(work: Work, kind: str) -> None:
             )
         )
 
-    plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
     outcome = run_attempt(plan, on_start=started, on_output=session.output)
     verdict, reason = outcome.verdict.value, outcome.reason
     if outcome.verdict is Verdict.timed_out and session.time_is_up():
@@ -73,6 +80,7 @@ def attempt(work: Work, kind: str) -> None:
             seconds=round(outcome.seconds, 3),
             metrics=outcome.metrics,
             code_hash=state.code_hash,
+            key=key if outcome.repeatable and verdict != "lost" else "",
         )
     )
 

@@ -1,4 +1,4 @@
-"""The scripted model: plays replies from files, or from a journal, through a litellm provider of our own."""
+"""The scripted model: plays replies from files, through a litellm provider of our own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import Replied
-from agent.journal import read_journal
 from experiment.errors import ConfigError
 
 PROVIDER = "scripted"
@@ -19,17 +17,10 @@ _PIECE = 2000  # characters a streamed chunk; each one costs litellm a third of 
 
 @dataclass(frozen=True)
 class Script:
-    """The replies of one session, in order. The file `01.md` is the reply of turn 0.
-
-    `finish_reasons` are those of a recorded session; a script's replies all end with "stop".
-    """
+    """The replies of one session, in order. The file `01.md` is the reply of turn 0."""
 
     name: str
     replies: tuple[str, ...]
-    finish_reasons: tuple[str, ...] = ()
-
-    def finish_reason(self, turn: int) -> str:
-        return self.finish_reasons[turn] if self.finish_reasons else "stop"
 
     def used_up(self) -> str:
         count = len(self.replies)
@@ -56,18 +47,6 @@ def load_script(folder: Path) -> Script:
         wrong = f"{missing[0]:02}.md is missing" if missing else "replies are numbered from 01.md"
         raise ConfigError(f"the scripted replies in {folder} are not numbered without gaps: {wrong}")
     return Script(str(folder), tuple(_text(files[number]) for number in sorted(files)))
-
-
-def load_recorded(session: Path) -> Script:
-    """The replies in a session's journal, as `replay:SESSION` plays them. Raises ConfigError when there are none."""
-    journal = session / "journal.jsonl"
-    if not journal.is_file():
-        raise ConfigError(f"{session} is not a session: it holds no journal.jsonl")
-    replies = [entry.event for entry in read_journal(journal) if isinstance(entry.event, Replied)]
-    if not replies:
-        raise ConfigError(f"{journal} holds no reply")
-    texts = tuple(reply.text for reply in replies)
-    return Script(str(session), texts, tuple(reply.finish_reason or "stop" for reply in replies))
 
 
 def _text(file: Path) -> str:
@@ -115,7 +94,7 @@ def _provider(litellm: Any) -> Any:
                 "completion_tokens": completion,
                 "total_tokens": prompt + completion,
             }
-            yield _chunk("", script.finish_reason(turn), usage)
+            yield _chunk("", "stop", usage)
 
     return ScriptedProvider()
 

@@ -8,14 +8,15 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agent.conversation import Message
 from agent.events import Event, SessionEnded, SessionStarted
 from agent.gitlog import GitLog
-from agent.journal import Journal, JournalError
+from agent.journal import Entry, Journal, JournalError, encode
 from agent.logbook import rebuild_log, write_log
 from agent.model import Model
 from agent.screen import Screen
@@ -142,31 +143,47 @@ class Session:
 def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
     """A new session folder: the template's code, settings.json, first commit and first journal line.
 
-    It is made under another name and renamed when whole, so nothing half-made is ever found. `started` are the fields
-    of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot be written.
+    `started` are the fields of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot
+    be written.
+    """
+    with folder_in_making(folder) as partial:
+        _copy_template(template, partial)
+        files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
+        title = started["idea"].get("Title") or started["idea"]["Name"]
+        commit = GitLog(partial).create(files, f"template {template.name}: {title}")
+        event = SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable))
+        write_entries(partial, [Entry(time.time(), event)])
+
+
+@contextmanager
+def folder_in_making(folder: Path) -> Iterator[Path]:
+    """A folder under another name, renamed to `folder` when whole, so nothing half-made is ever found.
+
+    Raises ConfigError when `folder` exists or cannot be written.
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
     partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
     try:
         partial.mkdir(parents=True)
-        _copy_template(template, partial)
+        yield partial
+        partial.rename(folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise ConfigError(
-            f"cannot write {error.filename or folder}: {error.strerror}. Choose another --runs-dir."
+            f"cannot write {error.filename or folder}: {error.strerror or error}. Choose another --runs-dir."
         ) from error
-    try:
-        files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
-        title = started["idea"].get("Title") or started["idea"]["Name"]
-        commit = GitLog(partial).create(files, f"template {template.name}: {title}")
-        journal = Journal(partial / JOURNAL)
-        journal.append(SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable)))
-        journal.close()
-        partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def write_entries(folder: Path, entries: Iterable[Entry]) -> None:
+    """The first lines of a new session's journal, on the disk when this returns."""
+    with (folder / JOURNAL).open("xb") as journal:
+        journal.writelines(map(encode, entries))
+        journal.flush()
+        os.fsync(journal.fileno())
 
 
 def _copy_template(template: Template, folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
 
 from agent.journal import read_journal
-from agent.logbook import metrics_line
+from agent.logbook import comparison, metrics_line
 from agent.session import JOURNAL, is_driven
 from agent.state import RunRecord, State, Status, fold
 from agent.workspace import NOTES
@@ -35,6 +36,7 @@ def as_json(folder: Path, state: State) -> dict[str, Any]:
         "session": str(folder),
         "idea": started.idea["Name"],
         "template": Path(started.template).name,
+        "origin": _origin(state),
         "status": state.status.value,
         "reason": state.ended.reason if state.ended else None,
         "model": state.model,
@@ -64,6 +66,21 @@ def as_json(folder: Path, state: State) -> dict[str, Any]:
         "commits": state.commits,
         "plots": [f"plots/{name}" for name in state.plots],
         "notes": NOTES if (folder / NOTES).is_file() else None,
+    }
+
+
+def _origin(state: State) -> dict[str, Any] | None:
+    """Where a replay or a branch comes from; `llm` does not count what was spent there."""
+    started, before, compared = state.started, state.spent_before, state.compared
+    if started is None or not started.origin:
+        return None
+    return {
+        "session": started.origin,
+        "from_turn": started.from_turn or None,
+        "reuse": started.reuse,
+        "reused": sum(bool(one.reused) for record in state.runs.values() for one in record.attempts),
+        "spent_before": {"calls": before.calls, "cost_usd": round(before.cost, 6)} if before else None,
+        "compared": dataclasses.asdict(compared) if compared else None,
     }
 
 
@@ -99,6 +116,12 @@ def as_text(folder: Path, state: State) -> str:
         f"  template  {Path(started.template).name}   model {state.model}",
         f"  sandbox   {f'{state.sandbox.tier} ({state.sandbox.backend})' if state.sandbox else 'not started yet'}",
     ]
+    if started.origin and started.from_turn:
+        lines.append(f"  origin    {started.origin}, its history up to turn {started.from_turn}")
+    elif started.origin:
+        lines.append(f"  origin    {started.origin}, replayed")
+    if state.compared is not None:
+        lines += [f"            {line.strip()}" for line in comparison(state.compared).splitlines()]
     if baseline is not None:
         lines.append(f"  run 0     baseline ({baseline.source}) {baseline.verdict}: {metrics_line(baseline.metrics)}")
         lines += [f"            {reason}" for reason in baseline.reasons]
@@ -112,6 +135,9 @@ def as_text(folder: Path, state: State) -> str:
         f"  spent     {spent.calls} calls, {spent.prompt_tokens} tokens sent, {spent.completion_tokens} received, "
         f"${spent.cost:.4f}" + (f" ({spent.unpriced_calls} calls of unknown price)" if spent.unpriced_calls else "")
     )
+    if state.spent_before is not None:
+        before = state.spent_before
+        lines.append(f"            and before the branch, not counted here: {before.calls} calls, ${before.cost:.4f}")
     lines.append(f"  edits     {state.edits_applied} blocks applied, {state.edits_refused} replies refused")
     if state.plots:
         lines.append(f"  plots     {', '.join(state.plots)}")

@@ -19,6 +19,7 @@ from agent import __version__
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.loop import drive
 from agent.model import Model, open_model
+from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
 from agent.session import Session, create_folder, is_driven
 from agent.show import read_state
@@ -49,7 +50,7 @@ class SessionStopped(AiSciError):
 class RunOptions:
     """What `ai-sci run` was asked; None means the template's value or the usual one."""
 
-    idea: str
+    idea: str | Idea
     template: str = "sae"
     ideas_file: Path | None = None
     model: str | None = None
@@ -72,12 +73,14 @@ class RunOptions:
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
     template = load_template(options.template, options.overrides)
-    idea = find_idea(template, options.idea, options.ideas_file)
-    folder = _session_folder(options, idea)
-    name, model = _choose_model(options, template, idea, screen)
-    _require_price(model, options.max_cost)
+    named = options.idea
+    idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
+    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
+    folder = session_folder(options.runs_dir, name)
+    model_name, model = _choose_model(options, template, idea, screen)
+    require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
-    _check_machine()
+    check_machine()
     limits = _limits(template, options)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
     create_folder(
@@ -90,7 +93,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "files": [str(path) for path in template.files()],
             "brings_baseline": template.brings_baseline,
             "overrides": options.overrides,
-            "model": name,
+            "model": model_name,
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
             "max_failures": template.max_failures,
@@ -104,7 +107,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "version": __version__,
         },
     )
-    return folder, _drive(folder, setup, model, screen)
+    return folder, drive_session(folder, setup, model, screen)
 
 
 @dataclass(frozen=True)
@@ -128,28 +131,33 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
-    model_name = _with_absolute_path(options.model or state.model)
+    model_name = absolute_model(options.model or state.model)
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     model = open_model(model_name, api_base=api_base)
-    _require_price(model, max_cost)
-    template = _template_of(folder, started)
+    require_price(model, max_cost)
+    setup = setup_of(folder, started, screen)
+    max_time = options.max_time if options.max_time is not None else state.max_time
+    window = options.context_window or setup.template.context_window or model.context_window
+    if options.context_window is None and model_name == state.model:
+        window = state.context_window
+    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
+    return folder, drive_session(folder, setup, model, screen, resumed)
+
+
+def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
+    """What the session in `folder` needs for its attempts, as it was when it began."""
+    template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
     python = Path(started.python) if started.python else None
     trusted = None
     if template.prepare is not None:
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
-    max_time = options.max_time if options.max_time is not None else state.max_time
-    window = options.context_window or template.context_window or model.context_window
-    if options.context_window is None and model_name == state.model:
-        window = state.context_window
-    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
-    return folder, _drive(folder, setup, model, screen, resumed)
+    return make_setup(template, limits, python, sandbox, screen.note, trusted)
 
 
-def _template_of(folder: Path, started: SessionStarted) -> Template:
+def template_of(folder: Path, started: SessionStarted) -> Template:
     """The template as it was when the session began: its copy in the session, with the settings of that day."""
     copy = load_template(str(folder), started.overrides)
     return dataclasses.replace(
@@ -161,7 +169,7 @@ def _template_of(folder: Path, started: SessionStarted) -> Template:
     )
 
 
-def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None) -> Status:
+def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None) -> Status:
     session = Session(folder, setup.template.editable, screen)
     sandbox = setup.sandbox
     try:
@@ -171,7 +179,9 @@ def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Re
                     session.rewind()
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
-                return drive(Work(session, setup, model))
+                origin = recorded_origin(session.started)
+                work = Work(session, setup, model, origin if session.started.reuse else None)
+                return follow(work, origin) if origin and replays(model, session.started) else drive(work)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
                 session.reopen_journal()
@@ -205,14 +215,13 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def _session_folder(options: RunOptions, idea: Idea) -> Path:
-    """Where the session will be. Raises ConfigError when it is taken or cannot be written."""
-    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
+def session_folder(runs_dir: Path, name: str) -> Path:
+    """Where a new session will be. Raises ConfigError when it is taken or cannot be written."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
         raise ConfigError(
             f'"{name[:100]}" is not a name for a session: use at most 100 letters, digits, "_", "-" and ".".'
         )
-    runs_dir = options.runs_dir.expanduser().resolve()
+    runs_dir = runs_dir.expanduser().resolve()
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         probe = runs_dir / f".writable.{os.getpid()}"
@@ -230,7 +239,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
-        name = _with_absolute_path(name)
+        name = absolute_model(name)
         return name, open_model(name, api_base=options.api_base)
     scripted = template.folder / "scripted" / idea.name
     if not scripted.is_dir():
@@ -246,20 +255,21 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
     return name, open_model(name)
 
 
-def _with_absolute_path(name: str) -> str:
-    """`scripted:FOLDER` and `replay:SESSION` are journalled so that resume finds them from any folder."""
+def absolute_model(name: str) -> str:
+    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
     kind, colon, path = name.partition(":")
-    return f"{kind}:{Path(path).expanduser().resolve()}" if colon and kind in ("scripted", "replay") else name
+    fixed = colon and kind in ("scripted", "replay", "history")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name
 
 
-def _check_machine() -> None:
+def check_machine() -> None:
     """What every session needs, found out before anything is built. Raises ConfigError."""
     if shutil.which("git") is None:
         raise ConfigError("git is not installed, and every session is a git repository: install git.")
     cache_folder("baselines")
 
 
-def _require_price(model: Model, max_cost: float | None) -> None:
+def require_price(model: Model, max_cost: float | None) -> None:
     if max_cost is not None and model.worst_case_cost([]) is None:
         raise ConfigError(
             f"litellm knows no price for {model.name}, so --max-cost could not be kept: leave it out, and bound the "

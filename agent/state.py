@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    Branched,
     CallFailed,
     CompletionAccepted,
     CompletionDoubted,
@@ -17,9 +18,12 @@ from agent.events import (
     EditApplied,
     Event,
     PlotsFinished,
+    PromptDiffered,
+    ReplayCompared,
     Replied,
     ReplyRejected,
     Resumed,
+    ResumeReplayed,
     RunClosed,
     SandboxFound,
     SessionEnded,
@@ -81,6 +85,11 @@ class Spent:
     cost: float = 0.0  # USD, of the calls whose price is known
     unpriced_calls: int = 0
 
+    def plus(self, other: Spent | None) -> Spent:
+        if other is None:
+            return self
+        return Spent(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
 
 @dataclass
 class State:
@@ -112,11 +121,13 @@ class State:
     lint: str = ""  # the last linter's report
     plots_outcome: PlotsFinished | None = None
     code_hash: str = ""  # of the code as it stands
-    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "run 2, attempt 1"
+    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "an attempt of run 2"
     base_commit: str = ""  # what the next run builds on: the last accepted code
     base_code_hash: str = ""
     head: str = ""  # the last commit that the journal knows of
     spent: Spent = field(default_factory=Spent)
+    spent_before: Spent | None = None  # by the session that this one branched from, up to there
+    compared: ReplayCompared | None = None
     edits_applied: int = 0
     edits_refused: int = 0
     commits: int = 0
@@ -164,7 +175,14 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
     if previous_at is not None and not isinstance(event, Resumed):
         state.active_seconds += max(0.0, entry.at - previous_at)
     match event:
-        case CallFailed():
+        case CallFailed() | PromptDiffered():
+            return
+        case ResumeReplayed():
+            state.max_runs, state.context_window = event.max_runs, event.context_window
+            state.learned_window = None if event.other_model else state.learned_window
+            return
+        case ReplayCompared():
+            state.compared = event
             return
         case SandboxFound():
             state.sandbox = event
@@ -174,6 +192,13 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             if (event.model, event.api_base) != (state.model, state.api_base):
                 state.learned_window = None
             _take_options(state, event)
+            return
+        case Branched():
+            state.status, state.ended, state.ended_at = Status.running, None, None
+            state.learned_window = None
+            _take_options(state, event)
+            state.spent_before = state.spent.plus(state.spent_before)
+            state.spent, state.active_seconds = Spent(), 0.0
             return
         case SessionEnded():
             state.status, state.ended, state.ended_at = Status(event.status), event, entry.at
@@ -204,9 +229,9 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
         case AttemptStarted():
             state.runs.setdefault(event.run, RunRecord(event.run))
         case AttemptFinished():
-            state.runs[event.run].attempts.append(event)
+            state.runs.setdefault(event.run, RunRecord(event.run)).attempts.append(event)
             if event.verdict != "lost":
-                state.executed[event.code_hash] = f"run {event.run}, attempt {event.attempt}"
+                state.executed[event.code_hash] = f"an attempt of run {event.run}"
         case RunClosed():
             _close(state, event)
         case PlotsFinished():
@@ -215,7 +240,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
     state.last = event
 
 
-def _take_options(state: State, event: SessionStarted | Resumed) -> None:
+def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> None:
     state.model, state.api_base = event.model, event.api_base
     state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
     state.context_window = event.context_window

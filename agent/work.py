@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.model import Model
+from agent.recording import Recording
 from agent.session import Session
 from agent.state import State
 from experiment.setup import Setup
@@ -15,6 +16,7 @@ class Work:
     session: Session
     setup: Setup
     model: Model
+    earlier: Recording | None = None  # whose finished attempts are taken over
 
     @property
     def state(self) -> State:

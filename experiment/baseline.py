@@ -56,8 +56,8 @@ def measure_baseline(
     run_0 = session / "run_0"
     if template.brings_baseline:
         if not run_0.is_dir():
-            _copy(template.folder / "run_0", run_0)
-        return _checked(template, run_0, "template")
+            copy_run(template.folder / "run_0", run_0)
+        return checked(template, run_0, "template")
 
     key = baseline_key(template, environment)
     folder = cache_folder("baselines")
@@ -68,8 +68,8 @@ def measure_baseline(
 
     with locked(folder / f"{key}.lock", waiting):
         if _usable(kept):
-            _copy(kept, run_0)
-            return _checked(template, run_0, "cached")
+            copy_run(kept, run_0)
+            return checked(template, run_0, "cached")
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -85,13 +85,22 @@ def measure_baseline(
         if outcome.verdict is not Verdict.ok:
             reason = f"{outcome.reason} (log: {outcome.log})"
             return BaselineOutcome({}, outcome.verdict, (reason,), "measured")
-        _copy(run_0, kept)
-    return _checked(template, run_0, "measured")
+        copy_run(run_0, kept)
+    return checked(template, run_0, "measured")
 
 
 def baseline_key(template: Template, environment: Environment) -> str:
     """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
-    files = [path for path in template.files() if str(path) not in _NO_MATTER]
+    return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER])
+
+
+def conditions_key(template: Template, environment: Environment) -> str:
+    """As `baseline_key`, but for the files that a model edits."""
+    edited = {*template.editable, *_NO_MATTER}
+    return _key(template, environment, [path for path in template.files() if str(path) not in edited])
+
+
+def _key(template: Template, environment: Environment, files: list[Path]) -> str:
     contents = [[str(path), hash_of((template.folder / path).read_bytes())] for path in files]
     return hash_of(_LAYOUT, contents, template.settings, environment.key, list(_machine()))
 
@@ -114,7 +123,8 @@ def _usable(folder: Path) -> bool:
     return True
 
 
-def _checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+    """The results in `run_0` under the template's checks."""
     try:
         results: Results = read_results(run_0)
     except ResultError as error:
@@ -123,8 +133,8 @@ def _checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
     return BaselineOutcome(results.metrics, Verdict.degenerate if failed else Verdict.ok, tuple(failed), source)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all: a copy that was cut short never looks like one that was finished."""
+def copy_run(source: Path, target: Path) -> None:
+    """The folder of a run, whole or not at all: a copy that was cut short never looks like one that was finished."""
     partial = target.with_name(target.name + ".partial")
     for leftover in (partial, target):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -53,6 +53,7 @@ def experiment_env(python: Path, data: Path | None, smoke: bool) -> dict[str, st
         "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only
+        "PYTHONHASHSEED": "0",  # sets in the same order each time, in results and in what a failure prints
         "PYTHONFAULTHANDLER": "1",  # so that a crash in C, or the end of its time, comes with a Python stack
         "MPLBACKEND": "Agg",
         "HF_HUB_OFFLINE": "1",  # without it every load waits for a network that is not there

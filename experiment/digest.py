@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from experiment.cleaning import clean_output
 from experiment.tracebacks import Traceback, find_stacks, find_tracebacks, render
@@ -15,11 +17,17 @@ _MOST_TAIL = 1_500
 _NOISE = ("Extension modules:",)
 
 
-def failure_digest(verdict: Verdict | str, reason: str, output: str, session_files: Collection[str]) -> str:
+def failure_digest(
+    verdict: Verdict | str, reason: str, output: str, session_files: Collection[str], folders: Sequence[Path] = ()
+) -> str:
     """Verdict and reason, the last traceback with the session's own frames, then the end of the output.
 
-    `session_files` are names relative to the session, such as `experiment.py`. `output` may hold anything.
+    `session_files` are names relative to the session, such as `experiment.py`. `output` may hold anything. Paths in
+    `folders`, of which an inner one comes first, are shown relative to them: the same failure reads the same wherever
+    the session lies.
     """
+    for folder in folders:
+        reason, output = _relative(reason, folder), _relative(output, folder)
     clean = clean_output(output)
     lines = [line for line in clean.lines if not line.startswith(_NOISE)]
     tracebacks, stacks = find_tracebacks(lines), find_stacks(lines)
@@ -40,6 +48,11 @@ def failure_digest(verdict: Verdict | str, reason: str, output: str, session_fil
     elif not tracebacks and not stacks:
         parts.append("It printed nothing.")
     return "\n\n".join(parts)[:MOST]
+
+
+def _relative(text: str, folder: Path) -> str:
+    place = re.escape(str(folder))
+    return re.sub(rf"{place}(?![\w.-])", ".", re.sub(rf"{place}/(?=[\w.-])", "", text))
 
 
 def _chain(tracebacks: list[Traceback], session_files: Collection[str]) -> str:

@@ -29,8 +29,7 @@ def judge_exit(code: int, seconds: float, peak: int, oom_killer: bool, error: st
         what = f"killed from outside by SIGKILL at {format_size(peak)} of memory, most likely by the kernel"
         return Breach(Verdict.out_of_memory, f"{what} for lack of memory; {memory_limit(limits)}")
     if code == _KILLED:
-        what = f"killed from outside by SIGKILL after {seconds:.1f} s, by another program or by hand"
-        return Breach(Verdict.crashed, f"{what} (its memory was last {format_size(peak)})")
+        return Breach(Verdict.crashed, "killed from outside by SIGKILL, by another program or by hand")
     if _OUT_OF_MEMORY.search(error):
         return Breach(Verdict.out_of_memory, f"ran out of memory: {error}; {memory_limit(limits)}")
     if code == 128 + signal.SIGXFSZ or _OUT_OF_DISK.search(error):

@@ -75,7 +75,8 @@ def run_plots(plan: PlotPlan, on_output: Callable[[str], None] = lambda text: No
 def _digest(plan: PlotPlan, verdict: Verdict, reason: str, done: ProcessResult) -> str:
     if verdict is Verdict.ok:
         return ""
-    return failure_digest(verdict, reason, done.tail, [str(path) for path in plan.template.files()])
+    folders = [plan.session / "attempts" / f"plots.{plan.number}" / "work", plan.session]
+    return failure_digest(verdict, reason, done.tail, [str(path) for path in plan.template.files()], folders)
 
 
 def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:

@@ -25,6 +25,8 @@ from experiment.sandbox import Sandbox
 from experiment.template import Template
 from experiment.verdict import Verdict
 
+_BY_THE_CODE = (Verdict.ok, Verdict.crashed, Verdict.no_result, Verdict.bad_result, Verdict.degenerate)
+
 
 @dataclass(frozen=True)
 class AttemptPlan:
@@ -57,6 +59,12 @@ class AttemptPlan:
     def is_smoke(self) -> bool:
         return self.kind == "smoke"
 
+    @property
+    def time_limit(self) -> float:
+        """Seconds."""
+        smoke = self.template.smoke if self.is_smoke else None
+        return min(self.limits.time, smoke.time) if smoke else self.limits.time
+
 
 @dataclass(frozen=True)
 class AttemptOutcome:
@@ -74,6 +82,11 @@ class AttemptOutcome:
     stderrs: dict[str, float] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the code alone decided it: no limit, no signal from anywhere, no hand in other files."""
+        return self.verdict in _BY_THE_CODE and self.exit_code < 128
+
 
 def run_attempt(
     plan: AttemptPlan,
@@ -86,9 +99,9 @@ def run_attempt(
     `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone.
     """
     plan = replace(plan, session=plan.session.resolve())
-    _make_room(plan)
+    make_room(plan)
     files = plan.template.files()
-    _snapshot(plan)
+    snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
     done = run_process(_process(plan, log), on_output, on_start)
@@ -107,7 +120,7 @@ def run_attempt(
         reason=reason,
         seconds=done.seconds,
         metrics=results.metrics if results else {},
-        digest="" if verdict is Verdict.ok else failure_digest(verdict, reason, done.tail, names),
+        digest="" if verdict is Verdict.ok else failure_digest(verdict, reason, done.tail, names, [plan.session]),
         out_dir=out_dir,
         log=log,
         exit_code=done.exit_code,
@@ -120,7 +133,7 @@ def run_attempt(
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
     limits, setting = plan.limits, plan.time_setting
     if plan.is_smoke and plan.template.smoke is not None:
-        limits, setting = replace(limits, time=min(limits.time, plan.template.smoke.time)), "[smoke] time"
+        limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
     return ProcessSpec(
         argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],
@@ -155,7 +168,7 @@ def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
-def _make_room(plan: AttemptPlan) -> None:
+def make_room(plan: AttemptPlan) -> None:
     """Fresh folders: what an attempt that was cut short has left is moved away, never written over."""
     if plan.folder.exists():
         plan.folder.rename(free_name(plan.folder.with_name(plan.folder.name + ".lost")))
@@ -188,7 +201,7 @@ def free_name(path: Path) -> Path:
     return free
 
 
-def _snapshot(plan: AttemptPlan) -> None:
+def snapshot(plan: AttemptPlan) -> None:
     """The code as it is executed: the session's own files go on changing."""
     for name in plan.template.editable:
         source, target = plan.session / name, plan.folder / "code" / name

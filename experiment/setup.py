@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from experiment.baseline import BaselineOutcome, measure_baseline
+from experiment.baseline import BaselineOutcome, baseline_key, conditions_key, measure_baseline
 from experiment.environment import Environment, ensure_environment
 from experiment.limits import Limits
 from experiment.plots import PLOT_TIME, PlotPlan
@@ -43,6 +44,14 @@ class Setup:
     def plot_plan(self, session: Path, number: int) -> PlotPlan:
         limits = replace(self.limits, time=PLOT_TIME)
         return PlotPlan(session, number, self.template, self.environment, self.sandbox, self.data, limits)
+
+    @cached_property
+    def baseline_key(self) -> str:
+        return baseline_key(self.template, self.environment)
+
+    @cached_property
+    def conditions_key(self) -> str:
+        return conditions_key(self.template, self.environment)
 
     def measure_baseline(self, session: Path, on_output: Callable[[str], None]) -> BaselineOutcome:
         return measure_baseline(

@@ -89,7 +89,8 @@ class Watchdog(threading.Thread):
     def _too_many(self, pids: list[int]) -> Breach | None:
         if len(pids) <= self._limits.processes:
             return None
-        reason = f"killed with {len(pids)} processes at once, the limit is {self._limits.processes} (limits.processes)"
+        most = self._limits.processes
+        reason = f"killed with {most + 1} processes at once, the limit is {most} (limits.processes)"
         return Breach(Verdict.too_many_processes, reason)
 
     def _out_of_memory(self, pids: list[int], now: float) -> Breach | None:
@@ -107,7 +108,8 @@ class Watchdog(threading.Thread):
         self.peak_memory = max(self.peak_memory, used)
         if used <= self._ceiling:
             return None
-        return Breach(Verdict.out_of_memory, f"killed at {format_size(used)} of memory, {memory_limit(self._limits)}")
+        over = format_size(self._ceiling)
+        return Breach(Verdict.out_of_memory, f"killed at over {over} of memory, {memory_limit(self._limits)}")
 
     def _tmpfs_bytes(self, pids: list[int]) -> int:
         """What lies in the attempt's own tmpfs: memory that belongs to no process."""
@@ -145,8 +147,9 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
         return Breach(Verdict.out_of_disk, reason)
     size += _deleted_bytes(pids, {os.stat(folder).st_dev for folder in folders if folder.is_dir()})
     if size > limits.disk:
-        limit = f"the limit is {format_size(limits.disk)} (limits.disk or --disk)"
-        return Breach(Verdict.out_of_disk, f"ended after writing {format_size(size)}, {limit}")
+        most = format_size(limits.disk)
+        reason = f"ended after writing over {most}, the limit is {most} (limits.disk or --disk)"
+        return Breach(Verdict.out_of_disk, reason)
     for folder in folders:
         free = _free_bytes(folder)
         if free is not None and free < RESERVE:

@@ -112,7 +112,9 @@ def test_disk_limits(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * MB)
     assert disk_breach([tmp_path], Limits()) is None
     breach = disk_breach([tmp_path], Limits(disk=MB // 2))
-    assert breach == Breach(Verdict.out_of_disk, "ended after writing 1M, the limit is 512K (limits.disk or --disk)")
+    assert breach == Breach(
+        Verdict.out_of_disk, "ended after writing over 512K, the limit is 512K (limits.disk or --disk)"
+    )
     assert disk_breach([tmp_path, tmp_path / "missing"], Limits(inodes=1)) is None
 
 

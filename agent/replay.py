@@ -1,0 +1,183 @@
+"""`ai-sci replay SESSION`: a recorded session again, or another way on from one of its turns."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from agent import __version__
+from agent.events import Branched, Resumed, SessionStarted
+from agent.gitlog import GitFailed, GitLog
+from agent.journal import Entry
+from agent.model import Model, open_model
+from agent.recorded import USED_UP
+from agent.recording import Recording, load_recording
+from agent.screen import Screen
+from agent.session import folder_in_making, write_entries
+from agent.show import read_state
+from agent.start import (
+    absolute_model,
+    check_machine,
+    drive_session,
+    require_price,
+    session_folder,
+    setup_of,
+    template_of,
+)
+from agent.state import State, Status, fold
+from experiment.baseline import copy_run
+from experiment.errors import ConfigError
+from experiment.setup import Setup
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What `ai-sci replay` was asked; None means what the recorded session had."""
+
+    model: str | None = None
+    api_base: str | None = None
+    from_turn: int | None = None  # counted from 1
+    reuse: bool = False
+    session: str | None = None
+    runs_dir: Path = Path("runs")
+    max_runs: int | None = None
+    max_cost: float | None = None  # USD
+    max_time: float | None = None  # seconds
+    context_window: int | None = None  # tokens, of the live model
+
+
+def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a new session made from the one in `origin`, which is only read, and drives it to an end.
+
+    Raises ConfigError or EnvironmentFailed before it is opened.
+    """
+    recording = load_recording(origin)
+    check_machine()
+    if options.from_turn is not None:
+        return _branch(recording, options.from_turn, options, screen)
+    return _again(recording, options, screen)
+
+
+def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
+    name = f"replay:{recording.folder}"
+    recorded = open_model(name)
+    live = _live(options.model, options, recording, fold(recording.entries).max_runs) if options.model else None
+    started = dataclasses.replace(
+        recording.started,
+        model=name,
+        api_base=None,
+        max_runs=options.max_runs or recording.started.max_runs,
+        max_cost=live[1].max_cost if live else options.max_cost,
+        max_time=live[1].max_time if live else options.max_time,
+        version=__version__,
+        from_turn=0,
+    )
+    folder = _new_folder(recording, "replay", options)
+    folder, setup = _create(folder, recording, started, [], options, screen)
+    status = drive_session(folder, setup, recorded, screen)
+    if not used_up(folder, status):
+        return folder, status
+    if live is None:
+        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
+        return folder, status
+    return folder, drive_session(folder, setup, live[0], screen, live[1])
+
+
+def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """The recorded history up to the request of `turn`; the live model is the first to answer it."""
+    name = options.model or os.environ.get("AI_SCI_MODEL")
+    if not name:
+        raise ConfigError("--from-turn needs --model NAME, the model that goes on from there.")
+    turns = len(recording.requests)
+    if not 1 <= turn <= turns:
+        there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
+        raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
+    prefix = recording.prefix(turn)
+    model, goes_on = _live(name, options, recording, fold(prefix).max_runs)
+    branched = Branched(
+        str(recording.folder),
+        turn,
+        goes_on.model,
+        goes_on.api_base,
+        goes_on.max_runs,
+        goes_on.max_cost,
+        goes_on.max_time,
+        goes_on.context_window,
+    )
+    started = dataclasses.replace(recording.started, from_turn=turn)
+    folder = _new_folder(recording, f"turn{turn}", options)
+    history = [*prefix[1:], Entry(time.time(), branched)]
+    folder, setup = _create(folder, recording, started, history, options, screen)
+    return folder, drive_session(folder, setup, model, screen)
+
+
+def _live(name: str, options: ReplayOptions, recording: Recording, max_runs: int) -> tuple[Model, Resumed]:
+    """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
+    name = absolute_model(name)
+    model = open_model(name, api_base=options.api_base)
+    state = fold(recording.entries)
+    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
+    max_time = options.max_time if options.max_time is not None else state.max_time
+    require_price(model, max_cost)
+    template = template_of(recording.folder, recording.started)
+    window = options.context_window or template.context_window or model.context_window
+    return model, Resumed(name, options.api_base, options.max_runs or max_runs, max_cost, max_time, window)
+
+
+def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:
+    if options.session:
+        return session_folder(options.runs_dir, options.session)
+    base = f"{recording.folder.name[:80]}_{what}"
+    names = (f"{base}{number if number > 1 else ''}" for number in count(1))
+    runs_dir = options.runs_dir.expanduser()
+    return session_folder(options.runs_dir, next(name for name in names if not (runs_dir / name).exists()))
+
+
+def _create(
+    folder: Path,
+    recording: Recording,
+    started: SessionStarted,
+    history: Sequence[Entry],
+    options: ReplayOptions,
+    screen: Screen,
+) -> tuple[Path, Setup]:
+    """A new session in `folder` with that history, its code as it then was, and the files of its finished runs."""
+    started = dataclasses.replace(started, session=folder.name, origin=str(recording.folder), reuse=options.reuse)
+    entries = [Entry(recording.entries[0].at if history else time.time(), started), *history]
+    state = fold(entries)
+    with folder_in_making(folder) as partial:
+        for name in _finished(state):
+            if (recording.folder / name).is_dir():
+                (partial / name).parent.mkdir(exist_ok=True)
+                copy_run(recording.folder / name, partial / name)
+        try:
+            GitLog(partial).adopt(recording.folder, state.head)
+        except GitFailed as error:
+            raise ConfigError(f"the history of {recording.folder} cannot be read: {error}") from error
+        setup = setup_of(partial, started, screen)
+        write_entries(partial, entries)
+    return folder, dataclasses.replace(setup, template=template_of(folder, started))
+
+
+def _finished(state: State) -> list[str]:
+    """The folders of a session that hold what came of its runs, as far as `state` knows of them."""
+    assert state.started is not None
+    names = [f"run_{record.run}" for record in state.accepted]
+    names += [f"attempts/run_{one.run}.{one.attempt}" for record in state.runs.values() for one in record.attempts]
+    if state.started.brings_baseline:
+        names.append("run_0")
+    elif state.baseline is not None:
+        names += ["run_0", "attempts/run_0.1"]
+    return names
+
+
+def used_up(folder: Path, status: Status) -> bool:
+    """Whether a session stopped because it has played all of the recorded replies."""
+    ended = read_state(folder).ended
+    return status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)

@@ -1,0 +1,57 @@
+"""`ai-sci replay FILE`: what was wrong in an aider chat history, and its replies on a template of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from agent.diagnosis import diagnose
+from agent.history_file import choose_session, read_history, session_list
+from agent.history_idea import recognise_idea
+from agent.model import open_model
+from agent.replay import used_up
+from agent.screen import Screen
+from agent.start import ResumeOptions, RunOptions, absolute_model, require_price, resume, run
+from agent.state import Status
+from experiment.errors import ConfigError
+from experiment.template import load_template
+
+
+def examine(file: Path, number: int | None) -> int:
+    """Prints the diagnosis of one session of the history, and returns which one that is.
+
+    Raises ConfigError when there are several and none was chosen, after a list of them, and when there is nothing to
+    replay.
+    """
+    sessions = read_history(file)
+    if number is None and len(sessions) > 1:
+        print(session_list(sessions), flush=True)
+    session = choose_session(file, sessions, number)
+    print(diagnose(session, len(sessions)), flush=True)
+    if not session.replies:
+        raise ConfigError(f"{file} holds no reply in session {session.number}: there is nothing to replay.")
+    return session.number
+
+
+def replay_history(file: Path, number: int, options: RunOptions, screen: Screen) -> tuple[Path, Status]:
+    """A new session with the recorded replies as the model, then with `options.model`; without one it stops there.
+
+    `options.idea` is "" to take the idea from the history. Raises ConfigError or EnvironmentFailed before the session
+    is opened.
+    """
+    recorded = f"history:{file.expanduser().resolve()}#{number}"
+    live = absolute_model(options.model) if options.model else None
+    if live:
+        require_price(open_model(live, api_base=options.api_base), options.max_cost)
+    session = choose_session(file, read_history(file), number)
+    if not options.idea:
+        recognised = recognise_idea(session, load_template(options.template, options.overrides))
+        screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
+        options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
+    folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
+    if not used_up(folder, status):
+        return folder, status
+    if live is None:
+        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
+        return folder, status
+    return resume(folder, ResumeOptions(live, options.api_base, context_window=options.context_window), screen)
