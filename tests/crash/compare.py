@@ -152,7 +152,9 @@ def _story(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _plain_fields(event: Event) -> dict[str, Any]:
-    volatile = _VOLATILE | ({"template", "session", "model", "api_base"} if isinstance(event, SessionStarted) else set())
+    volatile = _VOLATILE | (
+        {"template", "session", "model", "api_base"} if isinstance(event, SessionStarted) else set()
+    )
     fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name not in volatile}
     if isinstance(event, Replied):
         fields.pop("model")  # of a script: its folder
@@ -194,7 +196,10 @@ def _history(folder: Path) -> list[str]:
 def _logs(folder: Path, events: Sequence[Event]) -> list[tuple[str, str]]:
     """The logs as they are committed, byte for byte but for addresses and times."""
     names = [
-        (f"attempts/run_{event.run}.{event.attempt}/output.log", f"run {event.run} {event.attempt_kind} {event.verdict}")
+        (
+            f"attempts/run_{event.run}.{event.attempt}/output.log",
+            f"run {event.run} {event.attempt_kind} {event.verdict}",
+        )
         for event in events
         if isinstance(event, AttemptFinished) and event.verdict != "lost"
     ]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-# record: a line of the journal. git: a command of git. rename: a file or folder put in place or set aside.
-# gate: the experiment may start.
+# record: a line of the journal. commit: a `git commit`, git: any other command of git. rename: a file or folder put in
+# place or set aside. gate: a gate of an attempt is opened, of the two that each has.
 MOMENTS = {
     "record": ("torn", "unsynced", "after"),
+    "commit": ("before", "during", "after"),
     "git": ("before", "during", "after"),
     "rename": ("before", "after"),
     "gate": ("before", "after"),
@@ -70,7 +71,7 @@ def set_up(scene: Scene, calls: Path) -> None:
     _wrap_journal(scene)
     _wrap_git(scene)
     _wrap_renames(scene)
-    _wrap_gate(scene)
+    _wrap_gates(scene)
     _note_calls(calls)
 
 
@@ -98,8 +99,8 @@ def _wrap_git(scene: Scene) -> None:
 
     execute, popen = git.cmd.Git.execute, git.cmd.safer_popen
 
-    def dying_execute(*args: Any, **kwargs: Any) -> Any:
-        moment = scene.comes("git")
+    def dying_execute(self: Any, command: list[str], *args: Any, **kwargs: Any) -> Any:
+        moment = scene.comes("commit" if command[1] == "commit" else "git")
         if moment == "during":
 
             def dying_popen(*args: Any, **kwargs: Any) -> NoReturn:
@@ -107,7 +108,7 @@ def _wrap_git(scene: Scene) -> None:
                 die()
 
             git.cmd.safer_popen = dying_popen  # type: ignore[assignment]
-        result = execute(*args, **kwargs)
+        result = execute(self, command, *args, **kwargs)
         if moment == "after":
             die()
         return result
@@ -130,18 +131,18 @@ def _wrap_renames(scene: Scene) -> None:
     Path.replace = dying(Path.replace)  # type: ignore[method-assign]
 
 
-def _wrap_gate(scene: Scene) -> None:
-    from experiment.attempt import _Attempt
+def _wrap_gates(scene: Scene) -> None:
+    from experiment import attempt
 
-    open_gate = _Attempt._open_gate
+    go = attempt._go
 
-    def dying_gate(stdin: Any) -> None:
+    def dying_go(gate: Any) -> None:
         moment = scene.comes("gate")
-        open_gate(stdin)
+        go(gate)
         if moment == "after":
             die()
 
-    _Attempt._open_gate = staticmethod(dying_gate)  # type: ignore[method-assign]
+    attempt._go = dying_go
 
 
 def _note_calls(calls: Path) -> None:

@@ -25,7 +25,9 @@ GOOD = good_session()[0]
 TYPING = "Run 1: 20 steps.\n\n" + block("STEPS = 10", "STEPS = twenty")
 CRASH = block("STEPS = twenty", "STEPS = 20\nraise ValueError('twenty')")
 REPAIR = block("STEPS = 20\nraise ValueError('twenty')", "STEPS = 20")
-BAD_PLOTS = block('labels = {"run_0": "baseline"}', "raise KeyError('no labels')\nlabels = {'run_0': 'baseline'}", "plot.py")
+BAD_PLOTS = block(
+    'labels = {"run_0": "baseline"}', "raise KeyError('no labels')\nlabels = {'run_0': 'baseline'}", "plot.py"
+)
 
 # Several files of code in one edit, so that a kill can fall between two of them.
 TWO_FILES = EXPERIMENT.replace("RATE = 0.1\n", "from rate import RATE\n")

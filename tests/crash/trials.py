@@ -33,6 +33,7 @@ class Stage:
     launcher: Launcher
     server: StrictServer | None
     played: int = 0
+    path: str = os.environ["PATH"]
 
     def __post_init__(self) -> None:
         make_template(self.folder / "template", self.story.toml, **self.story.files)
@@ -92,6 +93,7 @@ class Stage:
         return {
             "AI_SCI_CACHE": str(cache),
             "AI_SCI_RETRY_WAIT": "0.02",
+            "PATH": self.path,
             "TMPDIR": str(self.folder / "tmp"),
             "OPENAI_API_KEY": "sk-of-the-loopback-server",
         }
@@ -140,9 +142,7 @@ class Stage:
         ]
         firsts = [death for [death] in self.points() if isinstance(death, Death)]
         firsts = [death for death in firsts if death.nth < 0.7 * self.counts[death.place] and death.nth > 2]
-        return [
-            [rng.choice(firsts), *(rng.choice(early)() for _ in range(rng.randint(1, 3)))] for _ in range(count)
-        ]
+        return [[rng.choice(firsts), *(rng.choice(early)() for _ in range(rng.randint(1, 3)))] for _ in range(count)]
 
     def instants(self, rng: random.Random, count: int) -> list[list[Kill]]:
         """Any time, whatever the process is doing."""
