@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment import process_tree
+from experiment import gates, process_tree
 from experiment.cleaning import last_error_line
 from experiment.errors import EnvironmentFailed
 from experiment.judging import judge_exit
@@ -26,11 +26,6 @@ from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
 from experiment.verdict import Verdict
 from experiment.watchdog import Breach, Watchdog, disk_breach
 
-# Two shells wait for a line each, and give up when the harness is gone. The outer one lets the limits and the journal
-# be in place before anything starts. The inner one lets the sandbox be in place before the program starts: until then
-# nothing would end it if the harness were killed.
-_OUTER_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@"', "gate")
-_INNER_GATE = ("/bin/sh", "-c", 'echo ready >&0 && read -r go && exec "$@" </dev/null', "gate")
 _READ = 256 * 1024
 _PIPE = 1024 * 1024
 _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, not 50,000 times
@@ -83,7 +78,7 @@ def run_process(
     if not os.access(program, os.X_OK):
         raise EnvironmentFailed(f"{program} is gone or cannot be executed: the experiment's environment is damaged")
     launch = spec.sandbox.wrap(
-        [*_INNER_GATE, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
+        [*gates.INNER, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
     )
     try:
         return _Attempt(spec, launch, on_output, on_start).run()
@@ -113,7 +108,7 @@ class _Attempt:
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    [*_OUTER_GATE, *self.launch.argv],
+                    [*gates.OUTER, *self.launch.argv],
                     stdin=theirs,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -139,7 +134,7 @@ class _Attempt:
                 self.on_start(identify(process.pid))
             started = time.monotonic()
             watchdog.start()
-            _open_gates(gate)
+            gates.open_gates(gate, process.pid, self.launch.pid_namespace)
             self._pump(pipe)
             seconds = time.monotonic() - started
             watchdog.stop()
@@ -267,19 +262,6 @@ class _Attempt:
             return None
         reason = f"ended because {self.spec.log} cannot be written: {self.output.failed.strerror}"
         return Breach(Verdict.out_of_disk, reason)
-
-
-def _open_gates(gate: socket.socket) -> None:
-    try:
-        _go(gate)
-        if gate.recv(16):  # nothing: the sandbox refused; its exit and its output say why
-            _go(gate)
-    except OSError:  # killed at the gate
-        pass
-
-
-def _go(gate: socket.socket) -> None:
-    gate.sendall(b"go\n")
 
 
 def _widen(pipe: int) -> None:

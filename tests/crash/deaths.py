@@ -132,9 +132,9 @@ def _wrap_renames(scene: Scene) -> None:
 
 
 def _wrap_gates(scene: Scene) -> None:
-    from experiment import attempt
+    from experiment import gates
 
-    go = attempt._go
+    go = gates.go
 
     def dying_go(gate: Any) -> None:
         moment = scene.comes("gate")
@@ -142,7 +142,7 @@ def _wrap_gates(scene: Scene) -> None:
         if moment == "after":
             die()
 
-    attempt._go = dying_go
+    gates.go = dying_go
 
 
 def _note_calls(calls: Path) -> None:

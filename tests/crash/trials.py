@@ -18,7 +18,7 @@ from tests.end_to_end.templates import make_template, write_script
 from tests.servers.loopback import Messages
 from tests.servers.openai_strict import StrictServer
 
-GRACE = 2.0  # seconds that the kernel and the reaper get to end what a killed harness leaves behind
+GRACE = 5.0  # seconds that the kernel and the reaper get to end what a killed harness leaves behind
 MOST_RESUMES = 6
 
 Kill = Death | float  # a place, or seconds after the start
@@ -117,11 +117,18 @@ class Stage:
             found.append(f"{self.calls()} calls for {session.replies} replies")
         if session.lost > len(kills):
             found.append(f"{session.lost} attempts were lost in {len(kills)} kills")
-        if left := list(self.folder.joinpath("tmp").iterdir()):
-            found.append(f"left in the temporary folder: {[path.name for path in left]}")
+        found += self._litter()
         if not found:
             shutil.rmtree(self.trial)
         return found
+
+    def _litter(self) -> list[str]:
+        """Killed before its gate, an attempt without a sandbox leaves an empty temporary folder: that is all."""
+        left = list(self.folder.joinpath("tmp").iterdir())
+        full = [path.name for path in left if not path.is_dir() or any(path.iterdir())]
+        for path in left:
+            shutil.rmtree(path)
+        return [f"left in the temporary folder: {full}"] if full else []
 
     # -- points ---------------------------------------------------------------------------------------------------
 
