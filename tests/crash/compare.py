@@ -80,7 +80,7 @@ def read_session(folder: Path) -> Session:
     _git(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
     lost = [event for event in events if isinstance(event, AttemptFinished) and event.verdict == "lost"]
     replies = [event for event in events if isinstance(event, Replied)]
-    llm = {name: value for name, value in shown["llm"].items()}
+    llm = dict(shown["llm"])
     assert llm["calls"] == len(replies)
     assert llm["prompt_tokens"] == sum(reply.prompt_tokens for reply in replies)
     picture = Picture(

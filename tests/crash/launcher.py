@@ -113,10 +113,10 @@ def main() -> None:
 
 def _import_everything() -> None:
     import agent.cli
-    import agent.doctor
+
     import agent.lint_aider
     import agent.lint_flake8
-    import agent.start
+    import agent.start  # noqa: F401
     import experiment.bubblewrap  # noqa: F401
     from agent.litellm_setup import load
     from agent.model_names import resolve

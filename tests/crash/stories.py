@@ -110,7 +110,8 @@ STORIES = [
             PLOTS,
             block("Run 1 trained longer.", "Run 1 trained longer and faster.", "notes.txt"),
         ],
-        toml='[experiment]\neditable = ["experiment.py", "rate.py", "warmup.py", "plot.py", "notes.txt"]\nmax_failures = 3\n',
+        toml="[experiment]\nmax_failures = 3\n"
+        'editable = ["experiment.py", "rate.py", "warmup.py", "plot.py", "notes.txt"]\n',
         files={"experiment_py": TWO_FILES, "rate_py": "RATE = 0.1\n"},
         measured=True,
     ),
