@@ -5,6 +5,7 @@ May differ, and is left out:
   higher numbers, which also stand in commit messages, folder names and in "the same as that of run 1, attempt 2";
 - records of the resuming itself (`resumed`, `sandbox_found`), and the ones that say a request failed;
 - clocks, seconds, pids, commit hashes (they hold dates), addresses in a dump of threads;
+- tokens that the provider's cache held, which are more when a reply was lost and asked for again;
 - whether a baseline that was measured just before the kill is "measured" or "cached".
 Everything else is compared byte for byte.
 """
@@ -34,7 +35,17 @@ from agent.events import (
 from agent.journal import read_journal
 from agent.show import as_json, read_state
 
-_VOLATILE = {"commit", "base_commit", "pid", "process_started", "boot_id", "seconds", "attempt", "source"}
+_VOLATILE = {
+    "commit",
+    "base_commit",
+    "pid",
+    "process_started",
+    "boot_id",
+    "seconds",
+    "attempt",
+    "source",
+    "cached_tokens",
+}
 _NUMBERS = [
     (re.compile(r"\battempt \d+"), "attempt N"),
     (re.compile(r"\brun_(\d+)\.\d+"), r"run_\1.N"),
@@ -80,7 +91,7 @@ def read_session(folder: Path) -> Session:
     _git(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
     lost = [event for event in events if isinstance(event, AttemptFinished) and event.verdict == "lost"]
     replies = [event for event in events if isinstance(event, Replied)]
-    llm = dict(shown["llm"])
+    llm = {name: value for name, value in shown["llm"].items() if name != "cached_tokens"}
     assert llm["calls"] == len(replies)
     assert llm["prompt_tokens"] == sum(reply.prompt_tokens for reply in replies)
     picture = Picture(

@@ -113,7 +113,6 @@ def main() -> None:
 
 def _import_everything() -> None:
     import agent.cli
-
     import agent.lint_aider
     import agent.lint_flake8
     import agent.start  # noqa: F401

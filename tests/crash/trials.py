@@ -36,6 +36,7 @@ class Stage:
     path: str = os.environ["PATH"]
 
     def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
         make_template(self.folder / "template", self.story.toml, **self.story.files)
         self.model = write_script(self.folder / "script", self.story.replies)
         self.folder.joinpath("tmp").mkdir()
@@ -132,8 +133,12 @@ class Stage:
 
     # -- points ---------------------------------------------------------------------------------------------------
 
+    def boundaries(self) -> list[list[Kill]]:
+        """After every line of the journal."""
+        return [[Death("record", nth, "after")] for nth in range(1, self.counts["record"] + 1)]
+
     def points(self) -> list[list[Kill]]:
-        """Every boundary of the uninterrupted session, at every moment."""
+        """Everything that can be counted, at every moment."""
         return [
             [Death(place, nth, moment)]
             for place, count in self.counts.items()
