@@ -134,8 +134,12 @@ class GitLog:
 
         Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
         """
-        for stale in (self.folder / ".git").rglob("*.lock"):
-            stale.unlink()
+        for place, folders, names in os.walk(self.folder / ".git"):
+            if "pack" in folders and os.path.basename(place) == "objects":
+                folders[:] = ["info"]  # the rest are objects, tens of thousands after a long session
+            for name in names:
+                if name.endswith(".lock"):
+                    Path(place, name).unlink()
         self._git("reset", "-q", commit)
         self.restore(commit, files)
 

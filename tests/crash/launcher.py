@@ -30,10 +30,11 @@ TOO_LONG = 60.0  # seconds: no session here takes a tenth of it
 
 @dataclass(frozen=True)
 class Ended:
-    """`code` is negative after a signal. `hung`: the launcher lost its patience."""
+    """`code` is negative after a signal. `cpu`: seconds, its children included. `hung`: the launcher lost patience."""
 
     code: int
     seconds: float
+    cpu: float
     hung: bool
     out: str
     err: str
@@ -80,7 +81,7 @@ class Launcher:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         texts = [(folder / name).read_text(errors="replace") for name in ("out", "err")]
-        return Ended(answer["code"], answer["seconds"], answer["hung"], *texts)
+        return Ended(**answer, out=texts[0], err=texts[1])
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -106,8 +107,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _be_the_command(request)
-        code, hung = _wait(pid, request["kill_after"])
-        print(json.dumps({"code": code, "seconds": time.monotonic() - started, "hung": hung}), flush=True)
+        print(json.dumps({**_wait(pid, request["kill_after"]), "seconds": time.monotonic() - started}), flush=True)
     os._exit(0)  # taking so many modules down takes long
 
 
@@ -156,8 +156,7 @@ def _be_the_command(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _wait(pid: int, kill_after: float | None) -> tuple[int, bool]:
-    """The exit code, and whether it had to be ended because it took too long."""
+def _wait(pid: int, kill_after: float | None) -> dict[str, Any]:
     descriptor = os.pidfd_open(pid)
     try:
         patience = TOO_LONG if kill_after is None else kill_after
@@ -166,7 +165,9 @@ def _wait(pid: int, kill_after: float | None) -> tuple[int, bool]:
         os.close(descriptor)
     if not over:
         os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), not over and kill_after is None
+    _, status, usage = os.wait4(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return {"code": code, "cpu": usage.ru_utime + usage.ru_stime, "hung": not over and kill_after is None}
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Stage:
         waiting = list(kills)
         for _ in range(MOST_RESUMES):
             kill = waiting.pop(0) if waiting else None
-            args = ["resume", session] if session.exists() else self._opening()
+            args = ["resume", session] if session.exists() else self.opening()
             ended = self.launcher.run(
                 args,
                 trial,
@@ -80,7 +80,7 @@ class Stage:
         assert not left, f"still alive: {left}"
         return read_session(session), ended
 
-    def _opening(self) -> list[str | Path]:
+    def opening(self) -> list[str | Path]:
         model: list[str] = ["--model", self.model]
         if self.server is not None:
             model = ["--model", "openai/strict", "--api-base", self.server.url]
