@@ -130,7 +130,8 @@ class GitLog:
                 (self.folder / name).unlink(missing_ok=True)
 
     def rewind(self, commit: str, files: Iterable[str]) -> None:
-        """After a crash: drops what was committed or written but never journalled. Results on disk stay.
+        """After a crash: drops what was committed or written but never journalled, and puts everything that is tracked
+        back, for an attempt without a sandbox may have changed any of it. Results that are not tracked yet stay.
 
         Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
         """
@@ -141,6 +142,7 @@ class GitLog:
                 if name.endswith(".lock"):
                     Path(place, name).unlink()
         self._git("reset", "-q", commit)
+        self._git("checkout", "-q", commit, "--", ".")
         self.restore(commit, files)
 
 

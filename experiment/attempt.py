@@ -109,7 +109,7 @@ class _Attempt:
             with theirs:
                 self.process = subprocess.Popen(
                     [*gates.OUTER, *self.launch.argv],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     env=self.launch.env,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import Told
+from agent.events import Event, Told
 from agent.journal import Journal, read_journal
 from tests.crash.stories import STORIES
 from tests.crash.trials import Stage
@@ -48,7 +48,7 @@ def test_what_a_power_cut_may_leave_behind_the_last_record(journal, tmp_path, ga
     assert path.read_bytes().startswith(journal)
 
 
-def _append(path: Path) -> list[object]:
+def _append(path: Path) -> list[Event]:
     """The events after a reopening and one more record, which is whole."""
     open_journal = Journal(path)
     open_journal.append(NEXT)
@@ -58,7 +58,7 @@ def _append(path: Path) -> list[object]:
     return events
 
 
-def _reopened(path: Path, content: bytes) -> list[object]:
+def _reopened(path: Path, content: bytes) -> list[Event]:
     path.write_bytes(content)
     Journal(path).close()
     assert path.read_bytes() == content
