@@ -39,8 +39,10 @@ class GitFailed(AiSciError):
 class GitLog:
     """The git side of one session folder. Raises GitFailed when git refuses."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: int | None = None) -> None:
+        """`lock`: a descriptor that every git command holds too, for one may outlive a killed harness."""
         self.folder = folder
+        self._held = () if lock is None else (lock,)
         # A caller that runs inside a git hook has these set, and git would commit to the wrong repository.
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
             os.environ.pop(name, None)
@@ -57,7 +59,11 @@ class GitLog:
             given.seek(0)
             try:
                 return Git(str(self.folder)).execute(  # type: ignore[return-value]
-                    ["git", *args], istream=given, env={"GIT_LITERAL_PATHSPECS": "1"}, strip_newline_in_stdout=False
+                    ["git", *args],
+                    istream=given,
+                    env={"GIT_LITERAL_PATHSPECS": "1"},
+                    strip_newline_in_stdout=False,
+                    pass_fds=self._held,
                 )
             except GitCommandNotFound as error:
                 raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
@@ -81,10 +87,12 @@ class GitLog:
         self._git("init", "-q", "-b", "main")
         config = (self.folder / ".git" / "config").open("a")
         with config:
-            # The user's hooks, signing and line-ending rules have no say in a session.
+            # The user's hooks, daemons, signing and line-ending rules have no say in a session.
             config.write(
                 "[user]\n\tname = ai-sci\n\temail = ai-sci@localhost\n[commit]\n\tgpgsign = false\n"
-                "[core]\n\thooksPath = /dev/null\n\tautocrlf = false\n[gc]\n\tauto = 0\n"
+                "[core]\n\thooksPath = /dev/null\n\tautocrlf = false\n\tfsmonitor = false\n"
+                # A power cut must not take what the journal says is committed.
+                "\tfsync = committed\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
             )
         (self.folder / ".git" / "info").mkdir(exist_ok=True)
         (self.folder / ".git" / "info" / "exclude").write_text("\n".join(_EXCLUDED) + "\n")
@@ -132,13 +140,19 @@ class GitLog:
                 (self.folder / name).unlink(missing_ok=True)
 
     def rewind(self, commit: str, files: Iterable[str]) -> None:
-        """After a crash: drops what was committed or written but never journalled. Results on disk stay.
+        """After a crash: drops what was committed or written but never journalled, and puts everything that is tracked
+        back, for an attempt without a sandbox may have changed any of it. Results that are not tracked yet stay.
 
         Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
         """
-        for stale in (self.folder / ".git").rglob("*.lock"):
-            stale.unlink()
+        for place, folders, names in os.walk(self.folder / ".git"):
+            if "pack" in folders and os.path.basename(place) == "objects":
+                folders[:] = ["info"]  # the rest are objects, tens of thousands after a long session
+            for name in names:
+                if name.endswith(".lock"):
+                    Path(place, name).unlink()
         self._git("reset", "-q", commit)
+        self._git("checkout", "-q", commit, "--", ".")
         self.restore(commit, files)
 
 

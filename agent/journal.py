@@ -21,6 +21,10 @@ class JournalError(AiSciError):
     exit_code = 3
 
 
+# Looked up for every record of a long journal.
+_FIELDS = {kind: {field.name for field in dataclasses.fields(cls)} for kind, cls in EVENT_TYPES.items()}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line: `at` is seconds since the epoch."""
@@ -42,10 +46,9 @@ def decode(line: bytes) -> Entry:
     try:
         record = json.loads(line)
         at = float(record.pop("at"))
-        event_type = EVENT_TYPES[record.pop("event")]
-        known = {field.name for field in dataclasses.fields(event_type)}
+        kind = record.pop("event")
         # A newer version may have added fields; what we know is still true.
-        event = event_type(**{key: value for key, value in record.items() if key in known})
+        event = EVENT_TYPES[kind](**{key: value for key, value in record.items() if key in _FIELDS[kind]})
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a journal record: {error}") from error
     return Entry(at, event)

@@ -23,10 +23,13 @@ from agent.screen import Screen
 from agent.state import Phase, State, Status, advance, fold
 from agent.workspace import NOTES, PLOT, code_files, code_hash, read_texts
 from experiment.errors import ConfigError
+from experiment.process_tree import ProcessIdentity, identify, still_runs
 from experiment.quantities import format_duration
 from experiment.template import Template
 
 JOURNAL = "journal.jsonl"
+LOCK = "lock"
+_LEFTOVER_PATIENCE = 60.0  # seconds
 
 
 class Session:
@@ -41,7 +44,7 @@ class Session:
         self.journal = Journal(folder / JOURNAL)
         self.state: State = fold(self.journal.entries)
         rebuild_log(folder, self.journal.entries)
-        self.git = GitLog(folder)
+        self.git = GitLog(folder, self._lock)
 
     def reopen_journal(self) -> None:
         """Reads the journal again, a torn tail cut off."""
@@ -199,7 +202,7 @@ def _copy_template(template: Template, folder: Path) -> None:
 def is_driven(folder: Path) -> bool:
     """Whether some process works on the session at this moment."""
     try:
-        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -211,10 +214,27 @@ def is_driven(folder: Path) -> bool:
     return False
 
 
-def _take_lock(folder: Path) -> int:
-    """An flock on the session, freed by the kernel when this process ends, however it ends."""
+def wait_for_leftovers(folder: Path) -> None:
+    """Raises ConfigError when another process drives the session; a command of git that a killed one began may end."""
+    deadline = time.monotonic() + _LEFTOVER_PATIENCE
+    while is_driven(folder):
+        if time.monotonic() > deadline or _driver_is_alive(folder):
+            raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.")
+        time.sleep(0.01)
+
+
+def _driver_is_alive(folder: Path) -> bool:
     try:
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        pid, started, boot_id = (folder / LOCK).read_text().split()
+    except (OSError, ValueError):  # it is being written at this moment
+        return False
+    return still_runs(ProcessIdentity(int(pid), int(started), boot_id))
+
+
+def _take_lock(folder: Path) -> int:
+    """An flock on the session, freed by the kernel when this process and its git commands have ended, however."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise ConfigError(f"cannot write in {folder}: {error.strerror}.") from error
     try:
@@ -222,4 +242,7 @@ def _take_lock(folder: Path) -> int:
     except BlockingIOError:
         os.close(lock)
         raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
+    us = identify(os.getpid())
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{us.pid} {us.started} {us.boot_id}\n".encode(), 0)
     return lock

@@ -21,7 +21,7 @@ from agent.loop import drive
 from agent.model import Model, open_model
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
-from agent.session import Session, create_folder, is_driven
+from agent.session import Session, create_folder, wait_for_leftovers
 from agent.show import read_state
 from agent.state import Status
 from agent.work import Work
@@ -123,11 +123,10 @@ class ResumeOptions:
 def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
     """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
     folder = folder.resolve()
+    wait_for_leftovers(folder)
     state = read_state(folder)
     started = state.started
     assert started is not None  # read_state refuses a journal without it
-    if is_driven(folder):
-        raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.")
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
@@ -176,6 +175,8 @@ def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resu
         with _signals_interrupt():
             try:
                 if resumed is not None:
+                    if not session.state.status.resumable:
+                        return session.state.status  # another process ended it a moment ago
                     session.rewind()
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))

@@ -7,14 +7,14 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from experiment import process_tree
+from experiment import gates, process_tree
 from experiment.cleaning import last_error_line
 from experiment.errors import EnvironmentFailed
 from experiment.judging import judge_exit
@@ -26,8 +26,6 @@ from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
 from experiment.verdict import Verdict
 from experiment.watchdog import Breach, Watchdog, disk_breach
 
-# The shell waits for a line, so that the limits and the journal are in place before the program starts.
-_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
 _READ = 256 * 1024
 _PIPE = 1024 * 1024
 _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, not 50,000 times
@@ -79,7 +77,9 @@ def run_process(
     program = Path(spec.argv[0])
     if not os.access(program, os.X_OK):
         raise EnvironmentFailed(f"{program} is gone or cannot be executed: the experiment's environment is damaged")
-    launch = spec.sandbox.wrap(spec.argv, spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden)
+    launch = spec.sandbox.wrap(
+        [*gates.INNER, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
+    )
     try:
         return _Attempt(spec, launch, on_output, on_start).run()
     finally:
@@ -104,22 +104,25 @@ class _Attempt:
         self.namespace: int | None = None  # pidfd of the first process in the pid namespace
 
     def run(self) -> ProcessResult:
+        gate, theirs = socket.socketpair()
         try:
-            self.process = subprocess.Popen(
-                [*_GATE, *self.launch.argv],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=self.launch.env,
-                bufsize=0,
-                start_new_session=True,
-            )
-            return self._supervise(self.process)
+            with theirs:
+                self.process = subprocess.Popen(
+                    [*gates.OUTER, *self.launch.argv],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=self.launch.env,
+                    bufsize=0,
+                    start_new_session=True,
+                )
+            return self._supervise(self.process, gate)
         finally:
+            gate.close()
             self.output.close()
 
-    def _supervise(self, process: subprocess.Popen[bytes]) -> ProcessResult:
-        assert process.stdin is not None and process.stdout is not None
+    def _supervise(self, process: subprocess.Popen[bytes], gate: socket.socket) -> ProcessResult:
+        assert process.stdout is not None
         pipe = process.stdout.fileno()
         watchdog = Watchdog(
             process.pid, self.spec.limits, self.folders, self.launch.private_tmpfs, self._end, self.spec.time_setting
@@ -131,7 +134,7 @@ class _Attempt:
                 self.on_start(identify(process.pid))
             started = time.monotonic()
             watchdog.start()
-            self._open_gate(process.stdin)
+            gates.open_gates(gate, process.pid, self.launch.pid_namespace)
             self._pump(pipe)
             seconds = time.monotonic() - started
             watchdog.stop()
@@ -146,14 +149,6 @@ class _Attempt:
                 process_tree.kill_tagged(TAG_VARIABLE, self.launch.tag)
         self.output.close()
         return self._result(process.returncode, seconds, watchdog)
-
-    @staticmethod
-    def _open_gate(stdin: IO[bytes]) -> None:
-        try:
-            stdin.write(b"go\n")
-            stdin.close()
-        except BrokenPipeError:  # killed at the gate; its exit says so
-            pass
 
     # --- output -------------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,14 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def is_waiting(pid: int) -> bool:
+    """Whether the process sleeps in a system call."""
+    try:
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] == b"S"
+    except OSError:
+        return False
+
+
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

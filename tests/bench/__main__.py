@@ -30,6 +30,9 @@ def main() -> None:
     own, children = overhead()
     print(f"overhead      {own:.3f} s of its own CPU a turn (bound 0.15)")
     print(f"              {children:.3f} s of its children: git, sandbox and the no-op experiment itself")
+    short, long = (resume_cpu(events) for events in (20, 10_000))
+    print(f"resume        {long:.2f} s CPU after the imports, with 10,000 events in the journal (bound 1.00)")
+    print(f"              {short:.2f} s with 20")
     with tempfile.TemporaryDirectory() as folder:
         done = ai_sci("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
         if done.code != 0:
@@ -102,6 +105,17 @@ def _session_cpu(runs: int) -> tuple[float, float]:
                 if kept is not None:
                     os.environ["AI_SCI_CACHE"] = kept
         return _cpu(resource.RUSAGE_SELF) - before[0], _cpu(resource.RUSAGE_CHILDREN) - before[1]
+
+
+def resume_cpu(events: int) -> float:
+    """CPU seconds, those of git and the sandbox's probe included, until the model would be asked; the best of three."""
+    from tests.bench.long_session import make_long_session
+    from tests.crash.launcher import open_launcher
+
+    with tempfile.TemporaryDirectory() as name, open_launcher() as launcher:
+        session = make_long_session(Path(name), events)
+        args, environment = ("resume", session), {"AI_SCI_CACHE": f"{name}/cache"}
+        return min(launcher.run(args, Path(name), environment).cpu for _ in range(3))
 
 
 def _cpu(who: int) -> float:
