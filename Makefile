@@ -1,9 +1,9 @@
-# make setup | run | test | test-all | bench: each sets up what it needs first.
+# make setup | run | test | test-all | gauntlet | bench: each sets up what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
-.PHONY: setup run test test-all lint format bench clean
+.PHONY: setup run test test-all gauntlet lint format bench clean
 
 setup: $(VENV)/.done
 
@@ -31,6 +31,10 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest -n 2 -m ''
+
+# Every fault that we know of, against the real command: a table, in at most 10 minutes.
+gauntlet: setup
+	$(BIN)/python -m tests.gauntlet
 
 bench: setup
 	$(BIN)/python -m tests.bench
