@@ -119,8 +119,9 @@ def run_attempt(
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
     limits, setting = plan.limits, plan.time_setting
-    if plan.is_smoke and plan.template.smoke is not None:
-        limits, setting = replace(limits, time=min(limits.time, plan.template.smoke.time)), "[smoke] time"
+    smoke = plan.template.smoke
+    if plan.is_smoke and smoke is not None and smoke.time < limits.time:
+        limits, setting = replace(limits, time=smoke.time), "[smoke] time"
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
     return ProcessSpec(
         argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],
