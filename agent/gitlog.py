@@ -21,7 +21,8 @@ _EXCLUDED = [
     "journal.jsonl",
     "lock",
     "log.md",
-    "attempts/*/out/",
+    "attempts/*/out",  # a folder, or whatever an experiment put in its place
+    "attempts/*/out[0-9]*",
     "attempts/*/work/",
     "attempts/*/code/",
     "attempts/*.lost*/",
