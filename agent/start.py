@@ -196,7 +196,8 @@ def _signals_interrupt() -> Iterator[None]:
         yield
     finally:
         for name, handler in previous.items():
-            signal.signal(name, handler)
+            if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
+                signal.signal(name, handler)
 
 
 def _session_folder(options: RunOptions, idea: Idea) -> Path:
