@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -163,10 +164,19 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> 
         journal = Journal(partial / JOURNAL)
         journal.append(SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable)))
         journal.close()
-        partial.rename(folder)
+        _move_into_place(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise ConfigError(f"{folder} exists since a moment ago: take another --session.") from error
 
 
 def _copy_template(template: Template, folder: Path) -> None:
