@@ -83,7 +83,7 @@ def run_attempt(
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
     Afterwards `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
-    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone.
+    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
     """
     plan = replace(plan, session=plan.session.resolve())
     _make_room(plan)

@@ -23,10 +23,11 @@ RESERVE = 100 * 1024**2  # bytes that the journal, the log and git still need on
 
 @dataclass(frozen=True)
 class Breach:
-    """The limit that was broken, and one line about it."""
+    """The limit that was broken, and one line about it. `ours`: the experiment has no part in it."""
 
     verdict: Verdict
     reason: str
+    ours: bool = False
 
 
 class Watchdog(threading.Thread):
@@ -150,8 +151,10 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
     for folder in folders:
         free = _free_bytes(folder)
         if free is not None and free < RESERVE:
-            reason = f"the disk that holds {folder} is full: only {format_size(free)} are left of it; make room there"
-            return Breach(Verdict.out_of_disk, reason)
+            left = f"the disk that holds {folder} is full: only {format_size(free)} are left of it"
+            if free + size < RESERVE:
+                return Breach(Verdict.out_of_disk, f"{left}; make room there", ours=True)
+            return Breach(Verdict.out_of_disk, f"{left} after the experiment wrote {format_size(size)}")
     return None
 
 
