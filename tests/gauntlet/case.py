@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.servers.loopback import Fault, LoopbackServer, Replies
 
 if TYPE_CHECKING:
-    from tests.gauntlet.stage import Stage
+    from tests.gauntlet.stage import Seen, Stage
 
 Hook = Callable[["Stage"], None]
 
@@ -71,6 +71,8 @@ class Case:
     resume_args: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
 
+    check: Callable[[Seen], str] | None = None  # of what the command left; says what is wrong, "" when all is well
+    needs: Callable[[], str] | None = None  # says why the case cannot be played on this machine, "" when it can
     finished: bool = True  # a completed session has plots and notes
     seconds: float = 60.0  # how long a command may take
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.gauntlet import experiment, machine, model_api, replies
+from tests.gauntlet import experiment, machine, model_api, replies, results
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
     "model API": model_api.CASES,
     "replies": replies.CASES,
-    "experiment": experiment.CASES,
+    "experiment": [*experiment.CASES, *results.CASES],
     "machine": machine.CASES,
 }
 

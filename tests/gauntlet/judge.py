@@ -41,6 +41,8 @@ def problems(case: Case, outcome: Outcome) -> list[Problem]:
     found = [*_everywhere(ran), *_ended(ran, case.ends, case)]
     if case.says and not any(re.search(case.says, line) for line in _clear_lines(ran)):
         found.append(_other(f"no line says /{case.says}/: {_clear_lines(ran)}"))
+    if case.check and (complaint := case.check(ran)):
+        found.append(_other(complaint))
     if ran.bad_requests != case.refused_requests:
         found.append(_other(f"{ran.bad_requests} requests were refused for their form, not {case.refused_requests}"))
     if resumed is None:

@@ -1,7 +1,380 @@
-"""Faults of the machine."""
+"""Faults of the machine: its disk, its signals, its git, and the people who work on it."""
 
 from __future__ import annotations
 
-from tests.gauntlet.case import Case
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
-CASES: list[Case] = []
+from tests.end_to_end.command import ai_sci
+from tests.gauntlet.case import Case, Ends, Hook
+from tests.gauntlet.machine_hooks import (
+    cannot_mount,
+    copy_template,
+    fill,
+    filler,
+    own_cache,
+    own_interpreter,
+    path_without_git,
+    remount,
+    resume_is_refused,
+    runs_on_a_small_disk,
+    signals,
+    wait_for_output,
+)
+from tests.gauntlet.stage import Stage
+from tests.gauntlet.story import SECOND, faulty_run, story
+
+# Time to do harm in the smoke attempt of run 2, which then goes well.
+SLOW = faulty_run(
+    "import time\nif os.environ.get('AI_SCI_SMOKE') == '1':\n    print('begun', flush=True)\n    time.sleep(4)"
+)
+ALL_WELL = Ends(accepted=3)
+REPEATED = Ends(accepted=3, verdicts=("lost",))
+
+
+def _interrupted(name: str, act: Hook | None, resumed: Ends | None = REPEATED, **more) -> Case:
+    """Stopped in the smoke attempt of run 2; resume repeats that attempt and completes the session."""
+    return Case(name, SLOW, status="interrupted", accepted=1, act=act, resumed=resumed, **more)
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+_STOPPED = r"stopped by a signal"
+TERMINAL = [sys.executable, "-m", "tests.gauntlet.terminal"]
+
+
+def _in_a_terminal(stage: Stage) -> None:
+    stage.prefix = TERMINAL
+
+
+def _without_terminal(stage: Stage) -> None:
+    stage.prefix = []
+
+
+def _in_its_terminal(number: signal.Signals) -> Hook:
+    def act(stage: Stage) -> None:
+        wait_for_output(stage, "begun")
+        assert stage.process is not None
+        stage.process.send_signal(number)
+
+    return act
+
+
+def _before_the_session(stage: Stage) -> None:
+    """Ctrl-C while the interpreter is asked for its version, which takes long here."""
+    waiting = stage.folder / "asked"
+    deadline = time.monotonic() + 30
+    while not waiting.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert stage.process is not None
+    os.killpg(stage.process.pid, signal.SIGINT)
+
+
+def _slow_interpreter(stage: Stage) -> None:
+    python = stage.folder / "slow-python"
+    python.write_text(f"#!/bin/sh\ntouch {stage.folder}/asked\nsleep 5\n")
+    python.chmod(0o755)
+    stage.args += ("--python", str(python))
+
+
+SIGNALS = [
+    _interrupted("Ctrl-C", signals(signal.SIGINT), says=_STOPPED, quick=True),
+    _interrupted("Ctrl-C twice", signals(signal.SIGINT, signal.SIGINT), says=_STOPPED),
+    _interrupted("Ctrl-C five times at once", signals(*[signal.SIGINT] * 5, pause=0.002), says=_STOPPED),
+    _interrupted("SIGTERM", signals(signal.SIGTERM), says=_STOPPED),
+    _interrupted("SIGHUP, then SIGTERM", signals(signal.SIGHUP, signal.SIGTERM), says=_STOPPED),
+    _interrupted("harness killed with SIGKILL", signals(signal.SIGKILL), code=-9, quick=True),
+    _interrupted(
+        "harness killed with SIGKILL, without a sandbox",
+        signals(signal.SIGKILL),
+        code=-9,
+        args=("--sandbox", "none", "--allow-unsandboxed"),
+    ),
+    _interrupted(
+        "Ctrl-C typed in a terminal",
+        _in_its_terminal(signal.SIGUSR2),
+        prepare=_in_a_terminal,
+        mend=_without_terminal,
+        says=_STOPPED,
+    ),
+    _interrupted(
+        "terminal closed",
+        _in_its_terminal(signal.SIGUSR1),
+        prepare=_in_a_terminal,
+        mend=_without_terminal,
+        says=_STOPPED,
+        quick=True,
+    ),
+    Case(
+        "Ctrl-C before there is a session",
+        status=None,
+        prepare=_slow_interpreter,
+        act=_before_the_session,
+        says="interrupted before a session was open",
+    ),
+]
+
+# --- disk -------------------------------------------------------------------------------------------------------------
+
+
+def _fill_at_begun(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    fill(stage)
+
+
+# The record of this attempt takes more room than the last page of the journal can have left.
+_TALKS = _BEGUN + "    os.write(1, ('\\xfc' * 300 + '\\n').encode() * 20)\n    os.kill(os.getpid(), 9)"
+
+
+def _empty_again(stage: Stage) -> None:
+    filler(stage).unlink()
+
+
+def _full_from_the_start(stage: Stage) -> None:
+    runs_on_a_small_disk(stage)
+    fill(stage)
+
+
+def _nearly_full_from_the_start(stage: Stage) -> None:
+    runs_on_a_small_disk(stage)
+    fill(stage, leave=50_000_000)
+
+
+def _read_only(stage: Stage) -> None:
+    runs_on_a_small_disk(stage)
+    remount(stage, "ro")
+
+
+def _refused_while_read_only(stage: Stage) -> None:
+    remount(stage, "ro")
+    resume_is_refused(stage, 2, r"cannot write in .*: Read-only file system")
+    remount(stage, "rw")
+
+
+def _limit_of_file_size(stage: Stage) -> None:
+    """The journal grows past it with the second reply, and nothing else does."""
+    stage.prefix = ["prlimit", "--fsize=100000:unlimited"]
+
+
+def _no_limit(stage: Stage) -> None:
+    stage.prefix = []
+
+
+DISK = [
+    _interrupted(
+        "disk full while an attempt runs",
+        _fill_at_begun,
+        prepare=runs_on_a_small_disk,
+        mend=_empty_again,
+        needs=cannot_mount,
+        says=r"the disk that holds .* is full: only \S+ are left of it; make room there",
+    ),
+    Case(
+        "disk full while journalling",
+        faulty_run(_TALKS),
+        status="interrupted",
+        accepted=1,
+        prepare=runs_on_a_small_disk,
+        act=_fill_at_begun,
+        mend=_empty_again,
+        resumed=Ends(accepted=2, verdicts=("lost", "crashed")),
+        needs=cannot_mount,
+        says=r"cannot write .*journal\.jsonl: No space left on device.*ai-sci resume",
+    ),
+    Case(
+        "the experiment fills the disk of the machine",
+        faulty_run("import time\n(out_dir / 'big').write_bytes(b'x' * 40_000_000)\ntime.sleep(5)"),
+        ("out_of_disk",),
+        prepare=runs_on_a_small_disk,
+        needs=cannot_mount,
+        says=r"the disk that holds .* is full: only \S+ are left of it after the experiment wrote 38",
+    ),
+    Case(
+        "disk full before the session",
+        status=None,
+        prepare=_full_from_the_start,
+        needs=cannot_mount,
+        says=r"cannot write .*: No space left on device\. Choose another --runs-dir",
+    ),
+    Case(
+        "disk nearly full",
+        status="interrupted",
+        accepted=0,
+        prepare=_nearly_full_from_the_start,
+        mend=_empty_again,
+        resumed=Ends(),
+        needs=cannot_mount,
+        says=r"the disk that holds .* is full: only \S+ are left of it",
+    ),
+    Case(
+        "the disk refuses half of a journal line",
+        story("I think.\n" * 15_000 + SECOND, repair=None),
+        status="interrupted",
+        accepted=1,
+        prepare=_limit_of_file_size,
+        mend=_no_limit,
+        resumed=Ends(),
+        says=r"cannot write .*journal\.jsonl: File too large",
+    ),
+    Case(
+        "runs folder read-only",
+        status=None,
+        prepare=_read_only,
+        needs=cannot_mount,
+        says=r"cannot write in .*: Read-only file system\. Choose another --runs-dir",
+        quick=True,
+    ),
+    _interrupted(
+        "session folder read-only at resume",
+        signals(signal.SIGINT),
+        prepare=runs_on_a_small_disk,
+        mend=_refused_while_read_only,
+        needs=cannot_mount,
+    ),
+]
+
+# --- git --------------------------------------------------------------------------------------------------------------
+
+
+def _locks_of_a_dead_git(stage: Stage) -> None:
+    for name in ("index.lock", "HEAD.lock", "refs/heads/main.lock", "config.lock"):
+        (stage.session / ".git" / name).touch()
+
+
+def _lock_at_begun(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    (stage.session / ".git" / "index.lock").touch()
+
+
+def _refused_without_git(stage: Stage) -> None:
+    path = stage.env["PATH"]
+    stage.env["PATH"] = path_without_git(stage)
+    resume_is_refused(stage, 3, r"the session stopped: .*git.*[Ii]nstall git.*ai-sci resume")
+    stage.env["PATH"] = path
+
+
+GIT = [
+    _interrupted("git's lock files left behind", signals(signal.SIGKILL), code=-9, mend=_locks_of_a_dead_git),
+    Case(
+        "git's lock file appears during a session",
+        SLOW,
+        status="interrupted",
+        accepted=1,
+        act=_lock_at_begun,
+        resumed=ALL_WELL,
+        says=r"git \w+ failed in .*index\.lock': File exists",
+        quick=True,
+    ),
+    _interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git, quick=True),
+]
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def _resume_beside(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    resumed = ai_sci("resume", stage.session, cwd=stage.folder)
+    assert (resumed.code, "another process is working on" in resumed.error) == (2, True), resumed.err
+
+
+def _same_name_beside(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    second = subprocess.run(stage.run_command(), env=stage.env, cwd=stage.folder, capture_output=True, text=True)
+    assert second.returncode == 2 and "exists: take another --session" in second.stderr, second.stderr
+
+
+def _template_changes(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    template = Path(stage.template)
+    (template / "experiment.py").write_text("raise SystemExit('another experiment')\n")
+    (template / "plot.py").unlink()
+    (template / "template.toml").write_text("[limits]\ntime = 0.001\n")
+
+
+def _kill_and_delete_template(stage: Stage) -> None:
+    signals(signal.SIGKILL)(stage)
+    shutil.rmtree(stage.template)
+
+
+def _move_session(stage: Stage) -> None:
+    there = stage.folder / "another disk" / "kept"
+    there.parent.mkdir()
+    stage.session = stage.session.rename(there)
+
+
+def _delete_session(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    stage.session.rename(stage.folder / "trash")
+
+
+PEOPLE = [
+    Case("a second process on the session", SLOW, accepted=3, act=_resume_beside, quick=True),
+    Case("a second session of the same name", SLOW, accepted=3, act=_same_name_beside),
+    Case("template changed during the session", SLOW, accepted=3, prepare=copy_template, act=_template_changes),
+    _interrupted("template deleted before resume", _kill_and_delete_template, code=-9, prepare=copy_template),
+    _interrupted("session folder moved before resume", signals(signal.SIGINT), mend=_move_session, quick=True),
+    Case(
+        "session folder taken away during the session",
+        SLOW,
+        status=None,
+        code=3,
+        act=_delete_session,
+        says=r"the session stopped: .*runs/s\S*: No such file or directory",
+    ),
+]
+
+# --- experiment environment -------------------------------------------------------------------------------------------
+
+
+def _with_own_interpreter(stage: Stage) -> None:
+    stage.args += ("--python", str(own_interpreter(stage)))
+
+
+def _interpreter_goes(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    (stage.folder / "venv").rename(stage.folder / "venv.away")
+
+
+def _interpreter_comes_back(stage: Stage) -> None:
+    resume_is_refused(stage, 2, r"--python .*: there is no such interpreter")
+    (stage.folder / "venv.away").rename(stage.folder / "venv")
+
+
+def _environment_goes(stage: Stage) -> None:
+    wait_for_output(stage, "begun")
+    shutil.rmtree(Path(stage.env["AI_SCI_CACHE"], "envs"))
+
+
+_DAMAGED = r"python is gone or cannot be executed: the experiment's environment is damaged.*ai-sci resume"
+ENVIRONMENT = [
+    Case(
+        "interpreter of --python goes during the session",
+        SLOW,
+        status="interrupted",
+        accepted=1,
+        prepare=_with_own_interpreter,
+        act=_interpreter_goes,
+        mend=_interpreter_comes_back,
+        resumed=ALL_WELL,
+        says=_DAMAGED,
+        quick=True,
+    ),
+    Case(
+        "experiment environment deleted, and rebuilt by resume",
+        faulty_run(_BEGUN + "    (out_dir / 'final_info.json').write_text('{\"test_r2\": 0.5}')\n    os._exit(0)"),
+        status="interrupted",
+        accepted=1,
+        prepare=own_cache,
+        act=_environment_goes,
+        resumed=ALL_WELL,
+        says=_DAMAGED,
+        seconds=180,
+    ),
+]
+
+CASES = [*SIGNALS, *DISK, *GIT, *PEOPLE, *ENVIRONMENT]

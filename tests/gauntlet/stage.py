@@ -82,6 +82,9 @@ class Stage:
         self.case = case
         self.folder = folder
         self.template: str | Path = "tiny"  # a hook may put a copy here
+        self.args = case.args
+        self.prefix: list[str] = []  # a command that starts ours
+        self.at_the_end = contextlib.ExitStack()
         self.runs_dir = folder / "runs"
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
@@ -116,16 +119,16 @@ class Stage:
         model = self._model()
         base = ["--api-base", self.server.url] if self.server else []
         options = ["run", "--template", str(self.template), "--idea", IDEA, "--runs-dir", str(self.runs_dir)]
-        return argv(*options, "--session", "s", "--model", model, *base, *FAST, *self.case.args)
+        return self.prefix + argv(*options, "--session", "s", "--model", model, *base, *FAST, *self.args)
 
     def resume_command(self) -> list[str]:
-        return argv("resume", self.session, *self.case.resume_args)
+        return self.prefix + argv("resume", self.session, *self.case.resume_args)
 
     # The play.
 
     def play(self) -> Outcome:
         case, began = self.case, time.monotonic()
-        with self._open_server() as self.server:
+        with self.at_the_end, self._open_server() as self.server:
             if case.prepare:
                 case.prepare(self)
             ran = self._see(self.run_command(), act=True)
@@ -149,8 +152,13 @@ class Stage:
                 stderr=stderr,
                 start_new_session=True,  # a hook may signal its group
             )
-            if act and self.case.act:
-                self.case.act(self)
+            try:
+                if act and self.case.act:
+                    self.case.act(self)
+            except AssertionError:
+                self.process.kill()
+                self._brood.left()
+                raise
             code = self._wait()
         left = tuple(self._brood.left())
         shown, wrong = self._show()

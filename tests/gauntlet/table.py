@@ -20,9 +20,11 @@ class Row:
     resumed: str
     seconds: float
     wrong: list[Problem]
+    skipped: str = ""  # why it could not be played here
 
     def __str__(self) -> str:
-        end = "ok" if not self.wrong else "WRONG: " + " | ".join(map(str, self.wrong))
+        end = f"SKIPPED: {self.skipped}" if self.skipped else "ok"
+        end = end if not self.wrong else "WRONG: " + " | ".join(map(str, self.wrong))
         cells = f"{self.group:10}  {self.name:44}  {self.verdicts:34}  {self.ran:19}  {self.resumed:19}"
         return f"{cells}  {self.seconds:5.1f} s  {end}"
 
@@ -33,7 +35,12 @@ HEAD = f"{'group':10}  {'case':44}  {'what went wrong':34}  {'status, exit code'
 def play_one(name: str, folder: Path, cache: Path) -> Row:
     """Plays the case called `name` in a folder below `folder`; for a worker process."""
     group, case = find(name)
-    outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
+    if case.needs and (reason := case.needs()):
+        return Row(group, name, "", "", "", 0.0, [], skipped=reason)
+    try:
+        outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
+    except AssertionError as error:  # a hook did not find what it waited for
+        return Row(group, name, "", "", "", 0.0, [Problem(Wrong.outcome, str(error))])
     ran, resumed = outcome.ran, outcome.resumed
     after = "–" if case.resumed is None or resumed is None else _end(resumed)
     return Row(group, name, told(ran.verdicts), _end(ran), after, outcome.seconds, problems(case, outcome))
@@ -43,9 +50,11 @@ def totals(rows: list[Row], seconds: float) -> str:
     def cases_with(kind: Wrong) -> int:
         return sum(any(problem.kind is kind for problem in row.wrong) for row in rows)
 
-    named = len(rows) - cases_with(Wrong.outcome)
+    skipped = sum(bool(row.skipped) for row in rows)
+    played = len(rows) - skipped
+    named = played - cases_with(Wrong.outcome)
     return (
-        f"{len(rows)} cases: {named} named outcomes as expected; {cases_with(Wrong.uncaught)} with uncaught "
+        f"{played} cases{f' ({skipped} more cannot be played here)' if skipped else ''}: {named} named outcomes as expected; {cases_with(Wrong.uncaught)} with uncaught "
         f"exceptions, {cases_with(Wrong.orphan)} with orphans, {cases_with(Wrong.lost)} with finished runs lost; "
         f"{seconds / 60:.1f} minutes"
     )
