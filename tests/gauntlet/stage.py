@@ -86,16 +86,9 @@ class Stage:
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
         self.process: subprocess.Popen[bytes] | None = None  # the command that is running
-        self.env = environment(
-            PYTHONPATH=str(ROOT),
-            AI_SCI_CACHE=str(cache),
-            AI_SCI_RETRY_WAIT="0.02",
-            AI_SCI_STALL_TIMEOUT="5",
-            DEEPSEEK_API_KEY="test-key",
-            ANTHROPIC_API_KEY="test-key",
-            OPENAI_API_KEY="test-key",
-            **case.env,
-        )
+        keys = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "test-key")
+        waits = {"AI_SCI_RETRY_WAIT": "0.02", "AI_SCI_STALL_TIMEOUT": "20"}
+        self.env = environment(**{"PYTHONPATH": str(ROOT), "AI_SCI_CACHE": str(cache), **keys, **waits, **case.env})
         self._brood = brood
 
     # For hooks.
@@ -149,9 +142,14 @@ class Stage:
                 stderr=stderr,
                 start_new_session=True,  # a hook may signal its group
             )
-            if act and self.case.act:
-                self.case.act(self)
-            code = self._wait()
+            try:
+                if act and self.case.act:
+                    self.case.act(self)
+                code = self._wait()
+            finally:
+                if self.process.poll() is None:
+                    self.process.kill()
+                    self.process.wait()
         left = tuple(self._brood.left())
         shown, wrong = self._show()
         events = [entry.event for entry in self._entries()[before:]]
@@ -175,8 +173,6 @@ class Stage:
         try:
             return self.process.wait(self.case.seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
             return None
 
     @property

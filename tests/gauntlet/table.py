@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,12 @@ HEAD = f"{'group':10}  {'case':44}  {'what went wrong':34}  {'status, exit code'
 def play_one(name: str, folder: Path, cache: Path) -> Row:
     """Plays the case called `name` in a folder below `folder`; for a worker process."""
     group, case = find(name)
-    outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
+    began = time.monotonic()
+    try:
+        outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
+    except AssertionError as error:  # the fault itself could not be played
+        problem = Problem(Wrong.outcome, f"not played: {error}")
+        return Row(group, name, "?", "?", "?", time.monotonic() - began, [problem])
     ran, resumed = outcome.ran, outcome.resumed
     after = "–" if case.resumed is None or resumed is None else _end(resumed)
     return Row(group, name, told(ran.verdicts), _end(ran), after, outcome.seconds, problems(case, outcome))
