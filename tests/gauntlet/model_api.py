@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from tests.gauntlet.case import Case, Ends
 from tests.gauntlet.stage import Stage
 from tests.servers import faults
+from tests.servers.answers import tokens
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
-from tests.servers.loopback import Fault, LoopbackServer
-from tests.servers.openai_strict import StrictServer
+from tests.servers.loopback import Fault, LoopbackServer, Recorded
+from tests.servers.openai_strict import StrictServer, prompt_text
 
 TRIES = 8  # of one call, before the session stops
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
@@ -53,19 +54,24 @@ def stops(
     )
 
 
-def full_window(name: str, status: int, words: str, **more) -> Case:
-    """The conversation is too long for the model, now and at resume."""
-    return Case(
-        f"context window: {name}",
-        server=more.pop("server", StrictServer),
-        faults=[None, *[faults.status(status, words, error_code=more.pop("error_code", None))] * 2],
-        verdicts=("context_window",),
-        status="model_unavailable",
-        accepted=1,
-        says="longer than the model's context window",
-        resumed=Ends("model_unavailable", 1, ("context_window",)),
-        **more,
-    )
+class SmallWindow(StrictServer):
+    """A server whose window holds run 1 and little more, counted in the test servers' tokens."""
+
+    window = 2700
+
+    def refuse(self, request: Recorded) -> tuple[int, str] | None:
+        count = tokens(prompt_text(request))
+        if count > self.window:
+            return 400, f"the request exceeds the available context size: {count} tokens, n_ctx {self.window}"
+        return super().refuse(request)
+
+
+def too_long(
+    name: str, words: str, status: int = 400, server: type[LoopbackServer] = StrictServer, code: str = "", **more
+) -> Case:
+    """Once the conversation is too long for the model, in the words of some server: it is rebuilt shorter."""
+    fault = faults.status(status, words, error_code=code or None)
+    return passes(f"context window: {name}", fault, "context_window", "longer than the model's", server, **more)
 
 
 STATUSES = [
@@ -103,7 +109,6 @@ STATUSES = [
     stops("404", faults.status(404, "The model does not exist"), "not_found", "HTTP 404", quick=True),
     passes("408", faults.status(408), "timeout", "HTTP 408.*try 2 of 8"),
     passes("409", faults.status(409), "conflict", "HTTP 409"),
-    stops("413", faults.status(413, body=b"Payload Too Large"), "too_large", "HTTP 413"),
     stops(
         "422",
         faults.status(422, body=b'{"detail": [{"loc": ["body"], "msg": "field required"}]}'),
@@ -169,26 +174,40 @@ STATUSES = [
     ),
 ]
 
+OPENAI = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."
+VLLM = "You passed 9001 input tokens. However, the model's context length is only 8192 tokens."
+LLAMA_CPP = "the request exceeds the available context size (8192 tokens), try increasing it"
+DEEPSEEK = "This model's maximum context length is 65536 tokens. However, you requested 70000 tokens."
+
 WINDOWS = [
-    full_window(
-        "OpenAI",
-        400,
-        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
-        error_code="context_length_exceeded",
+    too_long("OpenAI", OPENAI, code="context_length_exceeded", quick=True),
+    too_long("vLLM", VLLM),
+    too_long("llama.cpp", LLAMA_CPP),
+    too_long("llama.cpp, as 500", LLAMA_CPP, 500),
+    too_long("Anthropic", "prompt is too long: 210000 tokens > 200000 maximum", server=AnthropicServer),
+    too_long("DeepSeek", DEEPSEEK, server=DeepSeekServer),
+    too_long("Ollama", "input length exceeds the context length"),
+    too_long("as 413", "Prompt is too long", 413),
+    passes("413", faults.status(413, body=b"Payload Too Large"), "too_large", "HTTP 413"),
+    stops("413 for the rebuilt conversation too", [faults.status(413)] * 2, "too_large", "larger window", quick=True),
+    Case(
+        "context window: of a small server",
+        server=SmallWindow,
+        verdicts=("context_window",),
+        says="n_ctx 2700",
+        refused_requests=1,
         quick=True,
     ),
-    full_window("vLLM", 400, "You passed 9001 input tokens. However, the model's context length is only 8192 tokens."),
-    full_window("llama.cpp", 400, "the request exceeds the available context size (8192 tokens), try increasing it"),
-    full_window("llama.cpp, as 500", 500, "the request exceeds the available context size, try increasing it"),
-    full_window("Anthropic", 400, "prompt is too long: 210000 tokens > 200000 maximum", server=AnthropicServer),
-    full_window(
-        "DeepSeek",
-        400,
-        "This model's maximum context length is 65536 tokens. However, you requested 70000 tokens.",
-        server=DeepSeekServer,
+    Case(
+        "context window: too small for the task",
+        server=StrictServer,
+        faults=[None, *[faults.status(400, OPENAI)] * 3],
+        verdicts=("context_window",) * 2,
+        status="model_unavailable",
+        accepted=1,
+        says="the task and the code alone are too long",
+        resumed=Ends("model_unavailable", 1, ("context_window",)),
     ),
-    full_window("Ollama", 400, "input length exceeds the context length"),
-    full_window("413", 413, "Prompt is too long"),
 ]
 
 CONNECTION = [

@@ -57,7 +57,12 @@ TALK = [
     asked(
         "code that was executed before", block(RUN_1, "    return 2 * x[:, None] - 1"), "same as that of the baseline"
     ),
-    asked("notes only", NOTES.replace("Scaling", "I think that scaling"), "leaves the experiment's code as it was"),
+    Case(
+        "notes only",
+        [*story(NOTES)[:-1], block("Scaling the input", "Scaling x", "notes.txt")],
+        verdicts=("no_edit",),
+        says="leaves the experiment's code as it was",
+    ),
     taken("shell commands beside an edit", "```bash\npython experiment.py\n```\n\n" + EDIT),
     taken("ALL_COMPLETED beside an edit", EDIT + "\nALL_COMPLETED\n"),
 ]
