@@ -34,6 +34,10 @@ ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of t
 MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
 MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
 MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
+ContextWindow = Annotated[
+    Optional[int],
+    typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
+]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -53,6 +57,7 @@ def run(
     disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,
+    context_window: ContextWindow = None,
     python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
     sandbox: Annotated[
         str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
@@ -77,6 +82,7 @@ def run(
         disk=_quantity("--disk", disk, parse_size),
         max_cost=max_cost,
         max_time=_quantity("--max-time", max_time, parse_duration),
+        context_window=context_window,
         python=python,
         sandbox=sandbox,
         allow_unsandboxed=allow_unsandboxed,
@@ -92,12 +98,13 @@ def resume(
     max_cost: MaxCost = None,
     max_runs: MaxRuns = None,
     max_time: MaxTime = None,
+    context_window: ContextWindow = None,
 ) -> None:
     """Go on with a session that stopped early."""
     from agent import start
 
     limit = _quantity("--max-time", max_time, parse_duration)
-    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit)
+    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit, context_window)
     _drive(lambda screen: start.resume(session, options, screen))
 
 

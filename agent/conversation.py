@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.events import Event, Replied, Told
+from agent.events import ConversationRebuilt, Event, Replied, Told
 from agent.prompts import render
 
 Role = Literal["system", "user", "assistant"]
@@ -26,7 +28,8 @@ def wire_messages(events: Iterable[Event]) -> list[Message]:
     Pieces of one side are merged with a blank line between; what is empty after stripping is left out. Failed
     requests are not part of the conversation, so the same journal gives the same request again.
     The loop always has a user text first and last; a journal cut elsewhere gets `prompts/go_on.md` there, so that
-    the function is total.
+    the function is total. A rebuilt conversation begins with the task as before, so that a provider's cache of that
+    prefix still serves.
     """
     messages: list[Message] = []
     for role, text in _pieces(events):
@@ -45,9 +48,22 @@ def wire_messages(events: Iterable[Event]) -> list[Message]:
     return messages
 
 
-def _pieces(events: Iterable[Event]) -> Iterable[tuple[Role, str]]:
+def prompt_hash(messages: Iterable[Message]) -> str:
+    """sha256 of a request, byte for byte: what a replay compares."""
+    canonical = json.dumps([[message.role, message.content] for message in messages])
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _pieces(events: Iterable[Event]) -> list[tuple[Role, str]]:
+    pieces: list[tuple[Role, str]] = []
+    task: list[tuple[Role, str]] = []
     for event in events:
         if isinstance(event, Told):
-            yield "user", event.text
+            pieces.append(("user", event.text))
+            if event.prompt == "task" and not task:
+                task.append(pieces[-1])
+        elif isinstance(event, ConversationRebuilt):
+            pieces = [*task, ("user", event.text)]
         elif isinstance(event, Replied):
-            yield "assistant", event.text
+            pieces.append(("assistant", event.text))
+    return pieces

@@ -33,6 +33,7 @@ class SessionStarted:
     commit: str
     code_hash: str  # of the files that an experiment executes, unmodified
     version: str
+    context_window: int | None = None  # tokens: as asked for, else the model's own; None when unknown
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Resumed:
     max_runs: int
     max_cost: float | None
     max_time: float | None
+    context_window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ class Told:
 
 
 @dataclass(frozen=True)
+class ConversationRebuilt:
+    """The conversation had become too long: from here on the model gets the task and `text`, and what follows."""
+
+    kind: ClassVar[str] = "conversation_rebuilt"
+    text: str
+    reason: str
+    learned_window: int | None  # tokens, when the server's error told it (or let it be guessed)
+
+
+@dataclass(frozen=True)
 class CallFailed:
     kind: ClassVar[str] = "call_failed"
     status: int | None
@@ -93,6 +105,7 @@ class Replied:
     cached_tokens: int
     cost: float | None  # USD; None when the price is not known
     seconds: float
+    prompt_hash: str = ""  # of the request that it answers: conversation.prompt_hash
 
 
 @dataclass(frozen=True)
@@ -209,6 +222,7 @@ Event = Union[
     SandboxFound,
     BaselineMeasured,
     Told,
+    ConversationRebuilt,
     CallFailed,
     Replied,
     EditApplied,

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import getproxies
 
 from agent.call_errors import Seen
 
@@ -57,7 +58,14 @@ def watch_http(litellm: Any) -> None:
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
+        transport = None
+        if not getproxies():  # a socket to a proxy says nothing of the server, and a transport of ours would go past it
+            from agent.probing import ProbingTransport
+
+            transport = ProbingTransport(get_ssl_configuration(), os.getenv("SSL_CERTIFICATE"))
+            litellm.sync_transport = transport  # for the providers that do not go through OpenAI's client
         litellm.client_session = httpx.Client(
+            transport=transport,
             verify=get_ssl_configuration(),
             follow_redirects=True,
             event_hooks={"request": [_before_request], "response": [_after_response]},

@@ -10,6 +10,7 @@ from agent.events import (
     BaselineMeasured,
     CallFailed,
     CompletionAccepted,
+    ConversationRebuilt,
     EditApplied,
     Event,
     PhaseGivenUp,
@@ -43,6 +44,8 @@ def story(event: Event) -> str | None:
             return f"**run 0** (baseline, {source}): **{verdict}** {detail}"
         case CallFailed(message=message):
             return f"model call failed: {message}"
+        case ConversationRebuilt(reason=reason):
+            return f"conversation rebuilt: {reason}"
         case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
             price = f", ${cost:.4f}" if cost is not None else ""
             return f"reply, {sent} tokens sent, {received} received{price}: {first_line(text)}"

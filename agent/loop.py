@@ -13,6 +13,7 @@ from agent.events import (
     BaselineMeasured,
     CompletionAccepted,
     CompletionDoubted,
+    ConversationRebuilt,
     EditApplied,
     OutcomeCommitted,
     PhaseGivenUp,
@@ -56,7 +57,9 @@ def step(work: Work) -> None:
             work.session.end(Status.invalid_baseline, f"the baseline is not usable: {'; '.join(reasons)}")
         case Told() if state.phase is Phase.runs and state.run > state.max_runs:
             finish_experiments(work)
-        case Told():
+        case Told(prompt="task"):
+            work.session.record(tell.code(work.session))
+        case Told() | ConversationRebuilt():
             ask(work)
         case Replied() as reply:
             take(work, reply)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from agent import tell
-from agent.conversation import wire_messages
+from agent import context, tell
+from agent.conversation import Message, prompt_hash, wire_messages
 from agent.edits import EditRefused, all_completed, plan_edits, write_files
 from agent.events import (
     CallFailed,
@@ -29,6 +29,9 @@ def ask(work: Work) -> None:
     """One reply from the model, within the budgets. A failed call leaves the conversation as it is."""
     session, state = work.session, work.state
     messages = wire_messages(session.journal.events)
+    if reason := context.nearly_full(session, messages):
+        session.record(context.rebuilt(session, reason, None))
+        return
     if reason := session.budget_reached(work.model, messages):
         work.session.end(Status.budget_exhausted, reason)
         return
@@ -43,7 +46,7 @@ def ask(work: Work) -> None:
             messages, turn=state.replies, on_delta=session.screen.delta, on_failure=note_failure
         )
     except ModelUnavailable as error:
-        work.session.end(Status.model_unavailable, str(error))
+        without_reply(work, messages, error)
         return
     session.record(
         Replied(
@@ -56,8 +59,23 @@ def ask(work: Work) -> None:
             cached_tokens=reply.usage.cached_tokens,
             cost=reply.cost,
             seconds=round(time.monotonic() - asked, 3),
+            prompt_hash=prompt_hash(messages),
         )
     )
+
+
+def without_reply(work: Work, messages: list[Message], error: ModelUnavailable) -> None:
+    """A conversation that the server finds too long is shortened, once; anything else ends the session for now."""
+    session, failure = work.session, error.failure
+    if failure.kind not in ("context_window", "too_large"):
+        session.end(Status.model_unavailable, str(error))
+    elif context.can_shrink(session):
+        tokens = context.estimated_tokens(session.journal.events, messages)
+        learned = context.learned_window(failure.message, tokens)
+        session.record(context.rebuilt(session, failure.message, learned))
+    else:
+        advice = "the task and the code alone are too long for it: resume with a --model that has a larger window"
+        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {advice}")
 
 
 def take(work: Work, reply: Replied) -> None:

@@ -63,6 +63,7 @@ class RunOptions:
     disk: int | None = None  # bytes
     max_cost: float | None = None  # USD
     max_time: float | None = None  # seconds
+    context_window: int | None = None  # tokens
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
@@ -99,6 +100,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "allow_unsandboxed": options.allow_unsandboxed,
             "max_cost": options.max_cost,
             "max_time": options.max_time,
+            "context_window": options.context_window or template.context_window or model.context_window,
             "version": __version__,
         },
     )
@@ -112,6 +114,7 @@ class ResumeOptions:
     max_cost: float | None = None
     max_runs: int | None = None
     max_time: float | None = None  # seconds, those of before included
+    context_window: int | None = None  # tokens
 
 
 def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
@@ -139,7 +142,10 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
     setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
     max_time = options.max_time if options.max_time is not None else state.max_time
-    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time)
+    window = options.context_window or template.context_window or model.context_window
+    if options.context_window is None and model_name == state.model:
+        window = state.context_window
+    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
     return folder, _drive(folder, setup, model, screen, resumed)
 
 

@@ -13,6 +13,7 @@ from agent.events import (
     CallFailed,
     CompletionAccepted,
     CompletionDoubted,
+    ConversationRebuilt,
     EditApplied,
     Event,
     PlotsFinished,
@@ -92,6 +93,8 @@ class State:
     max_runs: int = 0
     max_cost: float | None = None
     max_time: float | None = None
+    context_window: int | None = None  # tokens, as asked for or as litellm knows it
+    learned_window: int | None = None  # tokens, from the server's own words
     sandbox: SandboxFound | None = None
     baseline: BaselineMeasured | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
@@ -168,8 +171,9 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             return
         case Resumed():
             state.status, state.ended, state.ended_at = Status.running, None, None
-            state.model, state.api_base = event.model, event.api_base
-            state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+            if (event.model, event.api_base) != (state.model, state.api_base):
+                state.learned_window = None
+            _take_options(state, event)
             return
         case SessionEnded():
             state.status, state.ended, state.ended_at = Status(event.status), event, entry.at
@@ -178,8 +182,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
     match event:
         case SessionStarted():
             state.started, state.started_at = event, entry.at
-            state.model, state.api_base = event.model, event.api_base
-            state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+            _take_options(state, event)
             state.code_hash = state.base_code_hash = event.code_hash
             state.executed[event.code_hash] = "the baseline"
             state.base_commit = event.commit
@@ -188,6 +191,8 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.base_commit = event.commit or state.base_commit
         case Told(prompt=prompt) if prompt in _PHASE_OF_PROMPT:
             state.phase, state.failures = _PHASE_OF_PROMPT[prompt], 0
+        case ConversationRebuilt():
+            state.learned_window = event.learned_window or state.learned_window
         case CompletionDoubted():
             state.completion_doubted = True
         case CompletionAccepted():
@@ -208,6 +213,12 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.plot_attempts += 1
             state.plots, state.plots_outcome = event.files, event
     state.last = event
+
+
+def _take_options(state: State, event: SessionStarted | Resumed) -> None:
+    state.model, state.api_base = event.model, event.api_base
+    state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+    state.context_window = event.context_window
 
 
 def _close(state: State, event: RunClosed) -> None:

@@ -15,7 +15,7 @@ from experiment.template import Template
 
 
 def task(session: Session, template: Template) -> Told:
-    """The first message: everything that holds for the whole session, so that later requests repeat it unchanged."""
+    """The beginning of every request: what holds for the whole session, so that it is repeated unchanged."""
     state, started = session.state, session.started
     assert state.baseline is not None
     text = render(
@@ -36,9 +36,13 @@ def task(session: Session, template: Template) -> Told:
         edit_format=render("edit_format"),
         baseline_note=" (as the template brought it, not measured here)" if state.baseline.source == "template" else "",
         baseline=json.dumps(_rounded(state.baseline.metrics)),
-        files=_texts(session),
     )
     return Told("task", text)
+
+
+def code(session: Session) -> Told:
+    """The other half of the first message. It goes when the conversation is rebuilt: by then the code is another."""
+    return Told("code", render("code", files=_texts(session)))
 
 
 def result(session: Session, closed: RunClosed) -> Told:
@@ -51,7 +55,7 @@ def result(session: Session, closed: RunClosed) -> Told:
             render(
                 "result",
                 run=closed.run,
-                table=_table(closed.metrics, state.baseline.metrics),
+                table=metrics_line(closed.metrics, state.baseline.metrics),
                 next_run=closed.run + 1,
                 max_runs=state.max_runs,
             ),
@@ -176,8 +180,8 @@ def _rounded(metrics: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.5g}") for name, value in metrics.items()}
 
 
-def _table(metrics: dict[str, float], baseline: dict[str, float]) -> str:
-    """`l0 31.2 (40.1), …` with the baseline's values in brackets; what equals the baseline is not repeated."""
+def metrics_line(metrics: dict[str, float], baseline: dict[str, float]) -> str:
+    """`l0 31.2 (40.1), …`, with the baseline's values in brackets; what equals the baseline is not repeated."""
     parts = []
     for name, value in metrics.items():
         now, before = f"{value:.4g}", f"{baseline[name]:.4g}" if name in baseline else None

@@ -75,6 +75,7 @@ class Template:
     settings: dict[str, Setting] = field(default_factory=dict)
     max_runs: int = 5
     max_failures: int = 4
+    context_window: int | None = None  # tokens, of the models that this template is used with
     brings_baseline: bool = False
     system: str = ""
     task_description: str = ""
@@ -116,6 +117,7 @@ def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None)
         prepare=_prepare(top, folder, experiment["editable"]),
         checks=_checks(top),
         grade=_grade(top),
+        context_window=_model(top),
         **_environment(top, folder),
         **experiment,
         **_prompt(folder / "prompt.json"),
@@ -291,6 +293,14 @@ def _checks(top: Table) -> tuple[Check, ...]:
         except ConfigError as error:
             table.refuse("rules", str(error))
     return tuple(checks)
+
+
+def _model(top: Table) -> int | None:
+    top.expect("model")
+    table = Table(top.file, "model")
+    window = table.count("context_window", 1) if "context_window" in table.values else None
+    table.finish()
+    return window
 
 
 def _grade(top: Table) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from agent.conversation import Message, wire_messages
-from agent.events import CallFailed, Replied, Told
+from agent.conversation import Message, prompt_hash, wire_messages
+from agent.events import CallFailed, ConversationRebuilt, Replied, Told
 from tests.agent.journals import conversations
 
 
@@ -25,6 +25,7 @@ def test_any_journal_gives_a_request_that_strict_servers_take(events):
 
 @given(conversations)
 def test_nothing_that_was_said_is_lost_or_moved(events):
+    events = [event for event in events if not isinstance(event, ConversationRebuilt)]
     sent = "\n".join(message.content for message in wire_messages(events))
     position = 0
     for event in events:
@@ -55,3 +56,22 @@ def test_an_empty_reply_merges_what_stands_around_it():
 def test_reasoning_is_not_sent():
     messages = wire_messages([Told("task", "do it"), reply("done", "secret thoughts"), Told("result", "ok")])
     assert not any("secret" in message.content for message in messages)
+
+
+def test_a_rebuilt_conversation_begins_with_the_task_and_drops_the_rest():
+    events = [
+        *(Told("task", "do it"), Told("code", "x = 1"), reply("first"), Told("failed", "no")),
+        ConversationRebuilt("the short version", "too long", None),
+    ]
+    assert wire_messages(events) == [Message("user", "do it\n\nthe short version")]
+    assert wire_messages([*events, reply("second"), Told("result", "yes")]) == [
+        *(Message("user", "do it\n\nthe short version"), Message("assistant", "second"), Message("user", "yes"))
+    ]
+
+
+@given(conversations)
+def test_a_request_hashes_to_the_same_and_any_other_to_another(events):
+    messages = wire_messages(events)
+    assert prompt_hash(messages) == prompt_hash(wire_messages(events))
+    assert prompt_hash(messages) != prompt_hash([*messages, Message("assistant", "x")])
+    assert prompt_hash([Message("user", messages[0].content + " ")]) != prompt_hash(messages[:1])

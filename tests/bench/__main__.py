@@ -135,7 +135,7 @@ def compare_tokens(session: Path) -> None:
     prompts = [f"{goal}\nPlan your runs, then make the edits for run 1."]
     waiting: list[str] = []
     for event in events:
-        if isinstance(event, Told) and event.prompt != "task":
+        if isinstance(event, Told) and event.prompt not in ("task", "code"):
             waiting.append(event.text.split("\nplot.py\n```")[0])  # aider has the file in the chat anyway
         if isinstance(event, Replied) and waiting:
             prompts.append("\n\n".join(waiting))

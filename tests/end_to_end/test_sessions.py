@@ -40,7 +40,8 @@ def attempts(state: dict) -> list[tuple[int, str, str]]:
 
 
 def told(folder: Path) -> list[str]:
-    return [event.prompt for event in events(folder) if isinstance(event, Told)]
+    """The prompts, without the code that follows the task in the first message."""
+    return [event.prompt for event in events(folder) if isinstance(event, Told) and event.prompt != "code"]
 
 
 def events(folder: Path) -> list[Event]:

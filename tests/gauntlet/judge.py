@@ -87,7 +87,9 @@ def _everywhere(seen: Seen) -> list[Problem]:
         for line in (seen.shown.get("reason") or "", *_reasons(seen)):
             if "\n" in line:
                 found.append(_other(f"a reason of more than one line: {line[:80]!r}"))
-    found += [_other(line) for line in seen.git]
+    # What a stopped session has begun and not committed lies beside git's tree until resume.
+    stopped = seen.status in RESUMABLE
+    found += [_other(line) for line in seen.git if not (stopped and line.startswith("git status: ??"))]
     for run, kept in (seen.kept or {}).items():
         if not kept.result or not kept.in_git:
             where = "in git" if kept.result else "on disk"

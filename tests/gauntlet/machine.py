@@ -28,11 +28,13 @@ from tests.gauntlet.machine_hooks import (
 )
 from tests.gauntlet.stage import Stage
 from tests.gauntlet.story import SECOND, faulty_run, story
+from tests.servers.answers import Answer
+from tests.servers.loopback import Exchange
+from tests.servers.openai_strict import StrictServer
 
 # Time to do harm in the smoke attempt of run 2, which then goes well.
-SLOW = faulty_run(
-    "import time\nif os.environ.get('AI_SCI_SMOKE') == '1':\n    print('begun', flush=True)\n    time.sleep(4)"
-)
+_BEGUN = "import time\nif os.environ.get('AI_SCI_SMOKE') == '1':\n    print('begun', flush=True)\n    time.sleep(4)\n"
+SLOW = faulty_run(_BEGUN)
 ALL_WELL = Ends(accepted=3)
 REPEATED = Ends(accepted=3, verdicts=("lost",))
 
@@ -127,8 +129,18 @@ def _fill_at_begun(stage: Stage) -> None:
     fill(stage)
 
 
-# The record of this attempt takes more room than the last page of the journal can have left.
-_TALKS = _BEGUN + "    os.write(1, ('\\xfc' * 300 + '\\n').encode() * 20)\n    os.kill(os.getpid(), 9)"
+def _fill_while_the_model_thinks(stage: Stage) -> None:
+    assert stage.server is not None
+    deadline = time.monotonic() + 30
+    while len(stage.server.requests) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    fill(stage)
+
+
+def _thinks_for_three_seconds(exchange: Exchange) -> None:
+    """Its reply is longer than the room that the last page of the journal can have left."""
+    time.sleep(3)
+    exchange.give(Answer("I think.\n" * 1_000 + SECOND))
 
 
 def _empty_again(stage: Stage) -> None:
@@ -176,13 +188,14 @@ DISK = [
     ),
     Case(
         "disk full while journalling",
-        faulty_run(_TALKS),
+        server=StrictServer,
+        faults=[None, _thinks_for_three_seconds],
         status="interrupted",
         accepted=1,
         prepare=runs_on_a_small_disk,
-        act=_fill_at_begun,
+        act=_fill_while_the_model_thinks,
         mend=_empty_again,
-        resumed=Ends(accepted=2, verdicts=("lost", "crashed")),
+        resumed=Ends(),
         needs=cannot_mount,
         says=r"cannot write .*journal\.jsonl: No space left on device.*ai-sci resume",
     ),

@@ -33,7 +33,7 @@ def wait_for_output(stage: Stage, word: str, seconds: float = 60.0) -> None:
 
 
 def kill_the_experiment(word: str, after: float = 0.0) -> Hook:
-    """SIGKILL to the Python that executes experiment.py once it has printed `word`, as the kernel chooses its victim."""
+    """SIGKILL to the Python that executes experiment.py once it has printed `word`: the kernel's choice of a victim."""
 
     def act(stage: Stage) -> None:
         wait_for_output(stage, word)
@@ -84,12 +84,11 @@ def own_interpreter(stage: Stage) -> Path:
     return folder / "bin" / "python"
 
 
-def own_cache(stage: Stage) -> Path:
+def own_cache(stage: Stage) -> None:
     """A copy of the cache for this case alone, made of hard links."""
     copy = stage.folder / "cache"
     subprocess.run(["cp", "-al", stage.env["AI_SCI_CACHE"], copy], check=True)
     stage.env["AI_SCI_CACHE"] = str(copy)
-    return copy
 
 
 # --- file systems -----------------------------------------------------------------------------------------------------

@@ -1,10 +1,278 @@
-"""Faults of a reply."""
+"""Faults of a reply. Each stands where run 2 is due, when run 1 is accepted; then comes a good reply."""
 
 from __future__ import annotations
 
-from tests.gauntlet.case import Case
-from tests.gauntlet.story import story
+import shutil
+from pathlib import Path
 
-CASES: list[Case] = [
-    Case("prose only", story("I would first like to think."), verdicts=("no_edit",), quick=True),
+from experiment.template import bundled_templates
+from tests.end_to_end.templates import block
+from tests.gauntlet.case import Case, Ends
+from tests.gauntlet.stage import Stage
+from tests.gauntlet.story import BASELINE, COMPLETED, ENDING, FIRST, NOTES, PLOTS, RUN_1, RUN_2, SECOND, story
+from tests.servers.answers import Answer
+from tests.servers.loopback import Exchange
+from tests.servers.openai_strict import StrictServer
+
+EDIT = block(RUN_1, RUN_2)
+EDIT_AGAIN = block(RUN_2, f"{RUN_2}  # faster")
+TINY = bundled_templates() / "tiny"
+CODE = (TINY / "experiment.py").read_text().replace(BASELINE, RUN_1)  # as run 1 leaves it
+
+
+def refused(name: str, reply: str, says: str = "", **more) -> Case:
+    """The reply's edits are refused, all of them, and the session goes on."""
+    return Case(name, story(reply), verdicts=("edit_refused",), says=says, **more)
+
+
+def asked(name: str, reply: str, says: str = "", **more) -> Case:
+    """The reply changes nothing, starts nothing and is asked about."""
+    return Case(name, story(reply), verdicts=("no_edit",), says=says, **more)
+
+
+def taken(name: str, reply: str, **more) -> Case:
+    """The reply is odd, but what it means is certain: it becomes run 2."""
+    return Case(name, story(repair=reply), **more)
+
+
+TALK = [
+    asked("prose only", "I would first like to think about it.", "holds no edit", quick=True),
+    asked(
+        "a plan with ALL_COMPLETED in a sentence",
+        "When both runs are done I will say ALL_COMPLETED, not before.",
+        "holds no edit",
+        quick=True,
+    ),
+    asked("ALL_COMPLETED in a code fence", "I end with\n\n```\nALL_COMPLETED\n```\n"),
+    asked(
+        "shell commands",
+        "```bash\nsed -i s/3/4/ experiment.py\npython experiment.py --out_dir=run_2\n```\n",
+        "holds no edit",
+        quick=True,
+    ),
+    asked("a tool call in text", '<tool_call>{"name": "edit", "arguments": {"file": "experiment.py"}}</tool_call>'),
+    asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n"),
+    asked("the result, made up", '{"waves": {"means": {"test_r2": 0.99}}}\n\nRun 2 is done: test_r2 0.99.'),
+    asked("a block that changes nothing", block(RUN_1, RUN_1), "leaves every file as it was"),
+    asked(
+        "code that was executed before", block(RUN_1, "    return 2 * x[:, None] - 1"), "same as that of the baseline"
+    ),
+    Case(
+        "notes only",
+        [*story(NOTES)[:-1], block("Scaling the input", "Scaling x", "notes.txt")],
+        verdicts=("no_edit",),
+        says="leaves the experiment's code as it was",
+    ),
+    taken("shell commands beside an edit", "```bash\npython experiment.py\n```\n\n" + EDIT),
+    taken("ALL_COMPLETED beside an edit", EDIT + "\nALL_COMPLETED\n"),
 ]
+
+BLOCKS = [
+    refused("unclosed block", EDIT[: EDIT.index(">>>>>>>")], "not closed", quick=True),
+    refused("block without a divider", EDIT.replace("=======\n", ""), "no line `=======`"),
+    refused("block whose end has another word", EDIT.replace("REPLACE", "REPLACED"), "not closed"),
+    refused(
+        "===== inside the content",
+        block(RUN_1, f"{RUN_2}\n    # above\n=======\n    # below"),
+        "`=======` 2 times",
+        quick=True,
+    ),
+    taken("a short row of = inside the content", block(RUN_1, f"    # ====\n{RUN_2}")),
+    taken("two blocks in one fence", EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1]),
+    refused("SEARCH that matches nowhere", block("    return 9 * x", "    return 4 * x"), "SEARCH part", quick=True),
+    refused("SEARCH that matches twice", block("    rng = np.random", "    rng = np.random"), ""),
+    refused("empty SEARCH in a file with text", block("", "x = 1").replace("SEARCH\n\n", "SEARCH\n"), "is empty"),
+    refused("the same edit again", FIRST, "already there", quick=True),
+    refused(
+        "contradicting blocks",
+        EDIT + "\n" + block(RUN_1, "    return 5 * x[:, None] - 1"),
+        "before the edits above it",
+        quick=True,
+    ),
+    refused("one good block and one bad", EDIT + "\n" + block("no such line", "x = 1"), "SEARCH part"),
+    refused(
+        "a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py", quick=True
+    ),
+    refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
+    refused("tabs for spaces", block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"), ""),
+    taken("the whole file", f"experiment.py\n```python\n{CODE.replace('return 3 *', 'return 4 *')}```\n"),
+    taken("a unified diff", f"```diff\n--- experiment.py\n+++ experiment.py\n@@\n-{RUN_1}\n+{RUN_2}\n```\n"),
+    refused("half of the file", f"experiment.py\n```python\n{CODE[:2000]}```\n", "not the whole"),
+    taken("CRLF in the reply", EDIT.replace("\n", "\r\n")),
+    taken("white space at line ends", block(RUN_1 + "   ", RUN_2)),
+    taken(
+        "unicode",
+        block(RUN_1, "    größe = 4  # Größe → α · 漢字 🎲\n    return größe * x[:, None] - 1") + "\n…fertig 🎉",
+    ),
+    taken(
+        "a thousand blocks",
+        "\n".join(
+            block(f"    return {n} * x[:, None] - 1", f"    return {n + 1} * x[:, None] - 1") for n in range(3, 1003)
+        ).replace("return 1003", "return 4"),
+    ),
+]
+
+FILES = [
+    refused("wrong file name", EDIT.replace("experiment.py", "experiments.py"), "experiments.py"),
+    refused("absolute path", EDIT.replace("experiment.py", "/etc/cron.d/job.py"), "/etc/cron.d/job.py", quick=True),
+    refused(
+        "a path with ..", EDIT.replace("experiment.py", "../../experiment.py"), r"\.\./\.\./experiment.py", quick=True
+    ),
+    refused(
+        "a path with .. inside the session", EDIT.replace("experiment.py", "run_1/../experiment.py"), r"run_1/\.\."
+    ),
+    refused(
+        "a protected file: the settings",
+        block('"steps": 60', '"steps": 6000', "settings.json"),
+        "settings.json",
+        quick=True,
+    ),
+    refused(
+        "a protected file: the baseline",
+        block('"test_r2"', '"test_r1"', "run_0/final_info.json"),
+        "run_0/final_info.json",
+    ),
+    refused("a protected file: a git hook", block("", "#!/bin/sh\nid", ".git/hooks/post-commit.sh"), "post-commit"),
+    refused("a protected file: the journal", block("", "{}", "journal.jsonl"), "journal.jsonl"),
+    refused("a new module", block("", "x = 1", "helpers.py").replace("SEARCH\n\n", "SEARCH\n"), "helpers.py"),
+    refused(
+        "a good block and one for a protected file", EDIT + "\n" + block("", "x = 1", "template.toml"), "template.toml"
+    ),
+]
+
+CODE_FAULTS = [
+    Case(
+        "syntax error",
+        story(block(RUN_1, "    return 4 * x[:, None] - "), repair=block("    return 4 * x[:, None] - ", RUN_2)),
+        verdicts=("lint_failed",),
+        quick=True,
+    ),
+    Case(
+        "undefined name",
+        story(
+            block(RUN_1, "    return scale * x[:, None] - 1"), repair=block("    return scale * x[:, None] - 1", RUN_2)
+        ),
+        verdicts=("lint_failed",),
+        says="scale",
+    ),
+]
+
+
+def copy_of_tiny(stage: Stage) -> Path:
+    stage.template = stage.folder / "template"
+    shutil.copytree(TINY, stage.template)
+    return stage.template
+
+
+def with_crlf(stage: Stage) -> None:
+    experiment = copy_of_tiny(stage) / "experiment.py"
+    experiment.write_bytes(experiment.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def with_byte_order_mark(stage: Stage) -> None:
+    experiment = copy_of_tiny(stage) / "experiment.py"
+    experiment.write_bytes(b"\xef\xbb\xbf" + experiment.read_bytes())
+
+
+def with_a_link_for_plot_py(stage: Stage) -> None:
+    """When the second reply comes, `plot.py` is a link to a file outside; at the third, it is what it was."""
+    plot, kept, outside = stage.session / "plot.py", stage.folder / "plot.py", stage.folder / "outside.py"
+    outside.write_text("# nobody may write here\n")
+
+    def link(exchange: Exchange) -> None:
+        plot.rename(kept)
+        plot.symlink_to(outside)
+        exchange.give(Answer(block("# nobody may write here", "import os", "plot.py")))
+
+    def put_back(exchange: Exchange) -> None:
+        assert outside.read_text() == "# nobody may write here\n"
+        kept.replace(plot)
+        answer = exchange.reply()
+        assert answer is not None
+        exchange.give(answer)
+
+    assert stage.server is not None
+    stage.server.faults = [None, link, put_back]
+
+
+def two_more_replies(stage: Stage) -> None:
+    for number, reply in enumerate(story()[2:], start=3):
+        (stage.folder / "script" / f"{number:02d}.md").write_text(reply)
+
+
+MACHINE_OF_FILES = [
+    Case("a file with CRLF", prepare=with_crlf, quick=True),
+    Case("a file with a byte order mark", prepare=with_byte_order_mark),
+    Case(
+        "a file that is a symbolic link",
+        server=StrictServer,
+        prepare=with_a_link_for_plot_py,
+        verdicts=("edit_refused",),
+        says="symbolic link",
+        quick=True,
+    ),
+]
+
+ENDS = [
+    Case("ALL_COMPLETED before any run, then work", ["ALL_COMPLETED", *story()]),
+    Case(
+        "ALL_COMPLETED before any run, twice",
+        ["ALL_COMPLETED", "Nothing can be learned from this data.\n\nALL_COMPLETED"],
+        status="no_run_accepted",
+        accepted=0,
+        says="no run was accepted",
+    ),
+    Case(
+        "ALL_COMPLETED in the middle of a failing run",
+        [FIRST, block(RUN_1, "    return scale"), *ENDING],
+        verdicts=("lint_failed",),
+        accepted=1,
+    ),
+    Case(
+        "the same wrong reply for ever",
+        [FIRST, *["Let me think."] * 8],
+        verdicts=("no_edit",) * 8,
+        status="gave_up",
+        accepted=1,
+        says="two runs in a row",
+        quick=True,
+    ),
+    Case(
+        "a run that fails four times",
+        [FIRST, *["Let me think."] * 4, EDIT, COMPLETED, PLOTS.replace("run_2", "run_3"), NOTES],
+        verdicts=("no_edit",) * 4,
+    ),
+    Case(
+        "the replies end",
+        story()[:2],
+        verdicts=("script_ended",),
+        status="model_unavailable",
+        mend=two_more_replies,
+        resumed=Ends(),
+        says="replies",
+    ),
+    Case(
+        "plots that fail, then work",
+        [FIRST, SECOND, COMPLETED, PLOTS.replace('"3 x"', "1 / 0"), block("1 / 0", '"3 x"', "plot.py"), NOTES],
+        verdicts=("crashed",),
+    ),
+    Case(
+        "plots that are never edited right",
+        [FIRST, SECOND, COMPLETED, *[block("no such line", "x", "plot.py")] * 4, NOTES],
+        verdicts=("edit_refused",) * 4,
+        finished=False,
+    ),
+    Case(
+        "an edit of the code when only plots are due",
+        [FIRST, SECOND, COMPLETED, block(RUN_2, RUN_1), PLOTS, NOTES],
+        verdicts=("edit_refused",),
+        says="experiment.py",
+    ),
+    Case(
+        "notes that never come",
+        [FIRST, SECOND, COMPLETED, PLOTS, *["They are written."] * 4],
+        verdicts=("no_edit",) * 4,
+    ),
+]
+
+CASES: list[Case] = [*TALK, *BLOCKS, *FILES, *CODE_FAULTS, *MACHINE_OF_FILES, *ENDS]

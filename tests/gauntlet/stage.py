@@ -89,16 +89,9 @@ class Stage:
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
         self.process: subprocess.Popen[bytes] | None = None  # the command that is running
-        self.env = environment(
-            PYTHONPATH=str(ROOT),
-            AI_SCI_CACHE=str(cache),
-            AI_SCI_RETRY_WAIT="0.02",
-            AI_SCI_STALL_TIMEOUT="5",
-            DEEPSEEK_API_KEY="test-key",
-            ANTHROPIC_API_KEY="test-key",
-            OPENAI_API_KEY="test-key",
-            **case.env,
-        )
+        keys = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "test-key")
+        waits = {"AI_SCI_RETRY_WAIT": "0.02", "AI_SCI_STALL_TIMEOUT": "20"}
+        self.env = environment(**{"PYTHONPATH": str(ROOT), "AI_SCI_CACHE": str(cache), **keys, **waits, **case.env})
         self._brood = brood
 
     # For hooks.
@@ -155,11 +148,11 @@ class Stage:
             try:
                 if act and self.case.act:
                     self.case.act(self)
-            except AssertionError:
-                self.process.kill()
-                self._brood.left()
-                raise
-            code = self._wait()
+                code = self._wait()
+            finally:
+                if self.process.poll() is None:
+                    self.process.kill()
+                    self.process.wait()
         left = tuple(self._brood.left())
         shown, wrong = self._show()
         events = [entry.event for entry in self._entries()[before:]]
@@ -183,8 +176,6 @@ class Stage:
         try:
             return self.process.wait(self.case.seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
             return None
 
     @property
@@ -239,7 +230,10 @@ class Stage:
     def _git_problems(self) -> tuple[str, ...]:
         if not self._there:
             return ()
-        status, fsck = self._git("status", "--porcelain"), self._git("fsck", "--no-dangling", "--no-progress")
+        status, fsck = (
+            self._git("--no-optional-locks", "status", "--porcelain"),
+            self._git("fsck", "--no-dangling", "--no-progress"),
+        )
         wrong = [f"git status: {line}" for line in (status.stdout + status.stderr).decode().splitlines()]
         if fsck.returncode != 0:
             wrong += [f"git fsck: {line}" for line in (fsck.stdout + fsck.stderr).decode().splitlines()]

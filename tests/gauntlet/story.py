@@ -7,13 +7,13 @@ import textwrap
 from tests.end_to_end.templates import block
 
 # Run 1 and run 2 each scale the input, which changes every metric.
-_BASELINE = "    return 2 * x[:, None] - 1"
-_RUN_1 = "    return 3 * x[:, None] - 1"
-_RUN_2 = "    return 4 * x[:, None] - 1"
+BASELINE = "    return 2 * x[:, None] - 1"
+RUN_1 = "    return 3 * x[:, None] - 1"
+RUN_2 = "    return 4 * x[:, None] - 1"
 _LAST_LINE = '    print(", ".join(f"{name} {value:.3f}" for name, value in means.items()))'
 
-FIRST = "Run 1 scales the input by 3.\n\n" + block(_BASELINE, _RUN_1)
-SECOND = "Run 2 scales it by 4.\n\n" + block(_RUN_1, _RUN_2)
+FIRST = "Run 1 scales the input by 3.\n\n" + block(BASELINE, RUN_1)
+SECOND = "Run 2 scales it by 4.\n\n" + block(RUN_1, RUN_2)
 COMPLETED = "Both runs are done.\n\nALL_COMPLETED\n"
 PLOTS = block(
     '    "run_0": "baseline",', '    "run_0": "baseline",\n    "run_1": "3 x",\n    "run_2": "4 x",', "plot.py"

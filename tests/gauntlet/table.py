@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,12 @@ def play_one(name: str, folder: Path, cache: Path) -> Row:
     group, case = find(name)
     if case.needs and (reason := case.needs()):
         return Row(group, name, "", "", "", 0.0, [], skipped=reason)
+    began = time.monotonic()
     try:
         outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
-    except AssertionError as error:  # a hook did not find what it waited for
-        return Row(group, name, "", "", "", 0.0, [Problem(Wrong.outcome, str(error))])
+    except AssertionError as error:  # the fault itself could not be played
+        problem = Problem(Wrong.outcome, f"not played: {error}")
+        return Row(group, name, "?", "?", "?", time.monotonic() - began, [problem])
     ran, resumed = outcome.ran, outcome.resumed
     after = "–" if case.resumed is None or resumed is None else _end(resumed)
     return Row(group, name, told(ran.verdicts), _end(ran), after, outcome.seconds, problems(case, outcome))
@@ -53,8 +56,9 @@ def totals(rows: list[Row], seconds: float) -> str:
     skipped = sum(bool(row.skipped) for row in rows)
     played = len(rows) - skipped
     named = played - cases_with(Wrong.outcome)
+    beside = f" ({skipped} more cannot be played here)" if skipped else ""
     return (
-        f"{played} cases{f' ({skipped} more cannot be played here)' if skipped else ''}: {named} named outcomes as expected; {cases_with(Wrong.uncaught)} with uncaught "
+        f"{played} cases{beside}: {named} named outcomes as expected; {cases_with(Wrong.uncaught)} with uncaught "
         f"exceptions, {cases_with(Wrong.orphan)} with orphans, {cases_with(Wrong.lost)} with finished runs lost; "
         f"{seconds / 60:.1f} minutes"
     )
