@@ -24,7 +24,7 @@ _SYNTAX_ERROR = block(_LAST_LINE, _LAST_LINE + "\n    print('no end")
 
 ENDS = [
     Case(
-        "syntax error",
+        "syntax error in the experiment",
         story(_SYNTAX_ERROR, repair=block(_LAST_LINE + "\n    print('no end", _LAST_LINE + "\n    print('an end')")),
         ("lint_failed",),
         says=r"experiment\.py:\d+.*unterminated string",

@@ -205,7 +205,7 @@ DISK = [
         ("out_of_disk",),
         prepare=runs_on_a_small_disk,
         needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it after the experiment wrote 38",
+        says=r"the disk that holds .* is full: only \S+ are left of it after the experiment wrote",
     ),
     Case(
         "disk full before the session",
@@ -220,7 +220,7 @@ DISK = [
         accepted=0,
         prepare=_nearly_full_from_the_start,
         mend=_empty_again,
-        resumed=Ends(),
+        resumed=Ends(verdicts=("lost",)),
         needs=cannot_mount,
         says=r"the disk that holds .* is full: only \S+ are left of it",
     ),
