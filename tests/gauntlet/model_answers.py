@@ -13,7 +13,7 @@ from tests.servers.openai_strict import StrictServer
 
 NOT_A_REPLY = [
     passes("HTTP 200 with HTML", faults.html(), "not_a_reply", quick=True),
-    passes("HTTP 200 with an error in it", faults.error_in_200(), "not_a_reply", "Provider returned error"),
+    passes("HTTP 200 with an error in it", faults.error_in_200(), "stream_error", "Provider returned error"),
     passes("HTTP 200 with nothing", faults.no_body(), "not_a_reply"),
     passes("HTTP 200 with null", faults.null_body(), "not_a_reply"),
     passes("HTTP 200 that is not gzip", faults.not_gzip(), "not_a_reply"),

@@ -57,7 +57,7 @@ def stops(
 class SmallWindow(StrictServer):
     """A server whose window holds run 1 and little more, counted in the test servers' tokens."""
 
-    window = 2700
+    window = 2400
 
     def refuse(self, request: Recorded) -> tuple[int, str] | None:
         count = tokens(prompt_text(request))
@@ -205,7 +205,7 @@ WINDOWS = [
         "context window: of a small server",
         server=SmallWindow,
         verdicts=("context_window",),
-        says="n_ctx 2700",
+        says="n_ctx 2400",
         refused_requests=1,
         quick=True,
     ),

@@ -26,6 +26,7 @@ EDIT = block(RUN_1, RUN_2)
 EDIT_AGAIN = block(RUN_2, f"{RUN_2}  # faster")
 TINY = bundled_templates() / "tiny"
 CODE = (TINY / "experiment.py").read_text().replace(BASELINE, RUN_1)  # as run 1 leaves it
+CODE_OF_RUN_2 = CODE.replace(RUN_1, RUN_2)
 
 
 def refused(name: str, reply: str, says: str = "", **more) -> Case:
@@ -41,6 +42,10 @@ def asked(name: str, reply: str, says: str = "", **more) -> Case:
 def taken(name: str, reply: str, **more) -> Case:
     """The reply is odd, but what it means is certain: it becomes run 2."""
     return Case(name, story(repair=reply), **more)
+
+
+def whole_file(text: str) -> str:
+    return f"experiment.py\n```python\n{text}```\n"
 
 
 TALK = [
@@ -67,7 +72,7 @@ TALK = [
     ),
     Case(
         "notes only",
-        [*story(NOTES)[:-1], block("Scaling the input", "Scaling x", "notes.txt")],
+        [*story(NOTES)[:-1], block("Scaling the input changes the fit.", "It does.", "notes.txt")],
         verdicts=("no_edit",),
         says="leaves the experiment's code as it was",
     ),
@@ -103,9 +108,9 @@ BLOCKS = [
     ),
     refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
     refused("tabs for spaces", block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"), ""),
-    taken("the whole file", f"experiment.py\n```python\n{CODE.replace('return 3 *', 'return 4 *')}```\n"),
+    taken("the whole file", whole_file(CODE_OF_RUN_2)),
     taken("a unified diff", f"```diff\n--- experiment.py\n+++ experiment.py\n@@\n-{RUN_1}\n+{RUN_2}\n```\n"),
-    refused("half of the file", f"experiment.py\n```python\n{CODE[: CODE.index('def predict')]}```\n", "not the whole"),
+    refused("half of the file", whole_file(CODE_OF_RUN_2[: CODE.index("def predict")]), "not the whole"),
     taken("CRLF in the reply", EDIT.replace("\n", "\r\n")),
     taken("white space at line ends", block(RUN_1 + "   ", RUN_2)),
     taken(
