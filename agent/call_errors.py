@@ -70,7 +70,8 @@ class Seen:
     requests: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    body: str = ""  # of an error
+    answer: bytes = b""  # a whole body that came with a good status
     connection: Any = None  # httpcore's stream, once the answer has begun
 
     def hang_up(self) -> None:
@@ -203,7 +204,7 @@ def _broken_connection(chain: list[BaseException]) -> CallFailed | None:
             return failed("cut", f"the server hung up: {words}")
         if isinstance(error, (httpx.TransportError, httpx.StreamError, ConnectionError)):
             return failed("cut", f"the connection broke: {words}")
-        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, httpx.DecodingError)):
             return failed("not_a_reply", f"what the server sent cannot be read: {words}", unreadable=True)
     # litellm's own handler drops the cause of a timeout.
     if any(type(error).__name__ in ("Timeout", "APITimeoutError") for error in chain):

@@ -101,3 +101,6 @@ def _after_response(response: Any) -> None:
     if response.status_code >= 400:
         seen.headers = dict(response.headers)
         seen.body = response.read().decode("utf-8", "replace")
+    elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
+        # A stream has no length: this is a whole body, which nobody would read who asked for a stream.
+        seen.answer = response.read()

@@ -6,6 +6,7 @@ library is waiting for; a thread given up ends by itself when its own read times
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -17,7 +18,7 @@ from agent.call_errors import CallFailed, Seen, explain, failed
 from agent.litellm_setup import one_try
 from agent.reasoning import ThinkSplitter, split_unopened
 from agent.retrying import seconds_in
-from agent.stream_events import Along
+from agent.stream_events import Along, ErrorEvent
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _sending(
                 if response is None:
                     # litellm's answer when its own repair of the messages failed.
                     raise failed("not_a_reply", "litellm returned nothing for this request")
+                _refuse_error(seen)
                 if arguments.get("stream"):
                     inbox.put(_stream(litellm, response, inbox, given_up))
                 else:
@@ -164,6 +166,17 @@ def _sending(
                 inbox.put(_Broken(error, seen))
 
     return run
+
+
+def _refuse_error(seen: Seen) -> None:
+    """Some routers answer HTTP 200 and put the error into the body, where neither a stream nor a reply is."""
+    try:
+        body = json.loads(seen.answer)
+    except ValueError:
+        return
+    error = body.get("error") if isinstance(body, dict) else None
+    if error:
+        raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
 
 
 def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.gauntlet import experiment, machine, model_answers, model_api, replies, results
+from tests.gauntlet import endings, experiment, machine, model_answers, model_api, replies, results
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
     "model API": [*model_api.CASES, *model_answers.CASES],
-    "replies": replies.CASES,
+    "replies": [*replies.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *results.CASES],
     "machine": machine.CASES,
 }

@@ -7,9 +7,17 @@ from pathlib import Path
 
 from experiment.template import bundled_templates
 from tests.end_to_end.templates import block
-from tests.gauntlet.case import Case, Ends
+from tests.gauntlet.case import Case
 from tests.gauntlet.stage import Stage
-from tests.gauntlet.story import BASELINE, COMPLETED, ENDING, FIRST, NOTES, PLOTS, RUN_1, RUN_2, SECOND, story
+from tests.gauntlet.story import (
+    BASELINE,
+    FIRST,
+    NOTES,
+    RUN_1,
+    RUN_2,
+    starts_file,
+    story,
+)
 from tests.servers.answers import Answer
 from tests.servers.loopback import Exchange
 from tests.servers.openai_strict import StrictServer
@@ -18,6 +26,7 @@ EDIT = block(RUN_1, RUN_2)
 EDIT_AGAIN = block(RUN_2, f"{RUN_2}  # faster")
 TINY = bundled_templates() / "tiny"
 CODE = (TINY / "experiment.py").read_text().replace(BASELINE, RUN_1)  # as run 1 leaves it
+CODE_OF_RUN_2 = CODE.replace(RUN_1, RUN_2)
 
 
 def refused(name: str, reply: str, says: str = "", **more) -> Case:
@@ -33,6 +42,10 @@ def asked(name: str, reply: str, says: str = "", **more) -> Case:
 def taken(name: str, reply: str, **more) -> Case:
     """The reply is odd, but what it means is certain: it becomes run 2."""
     return Case(name, story(repair=reply), **more)
+
+
+def whole_file(text: str) -> str:
+    return f"experiment.py\n```python\n{text}```\n"
 
 
 TALK = [
@@ -59,7 +72,7 @@ TALK = [
     ),
     Case(
         "notes only",
-        [*story(NOTES)[:-1], block("Scaling the input", "Scaling x", "notes.txt")],
+        [*story(NOTES)[:-1], block("Scaling the input changes the fit.", "It does.", "notes.txt")],
         verdicts=("no_edit",),
         says="leaves the experiment's code as it was",
     ),
@@ -78,10 +91,10 @@ BLOCKS = [
         quick=True,
     ),
     taken("a short row of = inside the content", block(RUN_1, f"    # ====\n{RUN_2}")),
-    taken("two blocks in one fence", EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1]),
+    taken("two blocks in one fence", EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1], quick=True),
     refused("SEARCH that matches nowhere", block("    return 9 * x", "    return 4 * x"), "SEARCH part", quick=True),
-    refused("SEARCH that matches twice", block("    rng = np.random", "    rng = np.random"), ""),
-    refused("empty SEARCH in a file with text", block("", "x = 1").replace("SEARCH\n\n", "SEARCH\n"), "is empty"),
+    refused("SEARCH that matches twice", block("plt.legend()", "plt.legend(loc=1)", "plot.py"), "2 ", quick=True),
+    refused("empty SEARCH in a file with text", starts_file("x = 1", "experiment.py"), "is empty"),
     refused("the same edit again", FIRST, "already there", quick=True),
     refused(
         "contradicting blocks",
@@ -95,14 +108,15 @@ BLOCKS = [
     ),
     refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
     refused("tabs for spaces", block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"), ""),
-    taken("the whole file", f"experiment.py\n```python\n{CODE.replace('return 3 *', 'return 4 *')}```\n"),
+    taken("the whole file", whole_file(CODE_OF_RUN_2)),
     taken("a unified diff", f"```diff\n--- experiment.py\n+++ experiment.py\n@@\n-{RUN_1}\n+{RUN_2}\n```\n"),
-    refused("half of the file", f"experiment.py\n```python\n{CODE[:2000]}```\n", "not the whole"),
+    refused("half of the file", whole_file(CODE_OF_RUN_2[: CODE.index("def predict")]), "not the whole"),
     taken("CRLF in the reply", EDIT.replace("\n", "\r\n")),
     taken("white space at line ends", block(RUN_1 + "   ", RUN_2)),
     taken(
         "unicode",
         block(RUN_1, "    größe = 4  # Größe → α · 漢字 🎲\n    return größe * x[:, None] - 1") + "\n…fertig 🎉",
+        quick=True,
     ),
     taken(
         "a thousand blocks",
@@ -131,16 +145,38 @@ FILES = [
         "a protected file: the baseline",
         block('"test_r2"', '"test_r1"', "run_0/final_info.json"),
         "run_0/final_info.json",
+        quick=True,
     ),
-    refused("a protected file: a git hook", block("", "#!/bin/sh\nid", ".git/hooks/post-commit.sh"), "post-commit"),
-    refused("a protected file: the journal", block("", "{}", "journal.jsonl"), "journal.jsonl"),
-    refused("a new module", block("", "x = 1", "helpers.py").replace("SEARCH\n\n", "SEARCH\n"), "helpers.py"),
+    refused("a protected file: a git hook", starts_file("#!/bin/sh\nid", ".git/hooks/post-commit.sh"), "post-commit"),
+    refused("a protected file: the journal", starts_file("{}", "journal.jsonl"), "journal.jsonl"),
+    refused("a new module", starts_file("x = 1", "helpers.py"), "helpers.py"),
     refused(
-        "a good block and one for a protected file", EDIT + "\n" + block("", "x = 1", "template.toml"), "template.toml"
+        "a good block and one for a protected file",
+        EDIT + "\n" + starts_file("x = 1", "template.toml"),
+        "template.toml",
     ),
 ]
 
+DEEP = "    return " + "-" * 100_000 + "x[:, None]"
+NUMBERS = ", ".join(["x"] * 400_000)
+COMMENTS = "    # loss = reconstruction + penalty\n" * 55_000
+
 CODE_FAULTS = [
+    taken("an edit of 2 MB", block(RUN_1, COMMENTS + RUN_2)),
+    taken("a line of 1 MB", block(RUN_1, f"    unused = ({NUMBERS})\n{RUN_2}")),
+    Case(
+        "code nested too deeply",
+        story(block(RUN_1, DEEP), repair=block(DEEP, RUN_2)),
+        ("lint_failed",),
+        says="nested",
+        quick=True,
+    ),
+    Case(
+        "code too deep for the linter alone",
+        story(repair=block(RUN_1, "    return (" + "+".join(["x"] * 800) + ")[:, None] / 200 - 1")),
+    ),
+    refused("a NUL in the code", block(RUN_1, f"    # \0\n{RUN_2}"), "characters that no file can have"),
+    taken("escape sequences for the terminal", "\x1b[2J\x1b]0;title\x07 \u2028 \u202e done\n\n" + EDIT),
     Case(
         "syntax error",
         story(block(RUN_1, "    return 4 * x[:, None] - "), repair=block("    return 4 * x[:, None] - ", RUN_2)),
@@ -154,6 +190,7 @@ CODE_FAULTS = [
         ),
         verdicts=("lint_failed",),
         says="scale",
+        quick=True,
     ),
 ]
 
@@ -182,7 +219,7 @@ def with_a_link_for_plot_py(stage: Stage) -> None:
     def link(exchange: Exchange) -> None:
         plot.rename(kept)
         plot.symlink_to(outside)
-        exchange.give(Answer(block("# nobody may write here", "import os", "plot.py")))
+        exchange.give(Answer(starts_file("import os", "plot.py")))
 
     def put_back(exchange: Exchange) -> None:
         assert outside.read_text() == "# nobody may write here\n"
@@ -195,14 +232,9 @@ def with_a_link_for_plot_py(stage: Stage) -> None:
     stage.server.faults = [None, link, put_back]
 
 
-def two_more_replies(stage: Stage) -> None:
-    for number, reply in enumerate(story()[2:], start=3):
-        (stage.folder / "script" / f"{number:02d}.md").write_text(reply)
-
-
-MACHINE_OF_FILES = [
+ODD_FILES = [
     Case("a file with CRLF", prepare=with_crlf, quick=True),
-    Case("a file with a byte order mark", prepare=with_byte_order_mark),
+    Case("a file with a byte order mark", prepare=with_byte_order_mark, quick=True),
     Case(
         "a file that is a symbolic link",
         server=StrictServer,
@@ -213,66 +245,4 @@ MACHINE_OF_FILES = [
     ),
 ]
 
-ENDS = [
-    Case("ALL_COMPLETED before any run, then work", ["ALL_COMPLETED", *story()]),
-    Case(
-        "ALL_COMPLETED before any run, twice",
-        ["ALL_COMPLETED", "Nothing can be learned from this data.\n\nALL_COMPLETED"],
-        status="no_run_accepted",
-        accepted=0,
-        says="no run was accepted",
-    ),
-    Case(
-        "ALL_COMPLETED in the middle of a failing run",
-        [FIRST, block(RUN_1, "    return scale"), *ENDING],
-        verdicts=("lint_failed",),
-        accepted=1,
-    ),
-    Case(
-        "the same wrong reply for ever",
-        [FIRST, *["Let me think."] * 8],
-        verdicts=("no_edit",) * 8,
-        status="gave_up",
-        accepted=1,
-        says="two runs in a row",
-        quick=True,
-    ),
-    Case(
-        "a run that fails four times",
-        [FIRST, *["Let me think."] * 4, EDIT, COMPLETED, PLOTS.replace("run_2", "run_3"), NOTES],
-        verdicts=("no_edit",) * 4,
-    ),
-    Case(
-        "the replies end",
-        story()[:2],
-        verdicts=("script_ended",),
-        status="model_unavailable",
-        mend=two_more_replies,
-        resumed=Ends(),
-        says="replies",
-    ),
-    Case(
-        "plots that fail, then work",
-        [FIRST, SECOND, COMPLETED, PLOTS.replace('"3 x"', "1 / 0"), block("1 / 0", '"3 x"', "plot.py"), NOTES],
-        verdicts=("crashed",),
-    ),
-    Case(
-        "plots that are never edited right",
-        [FIRST, SECOND, COMPLETED, *[block("no such line", "x", "plot.py")] * 4, NOTES],
-        verdicts=("edit_refused",) * 4,
-        finished=False,
-    ),
-    Case(
-        "an edit of the code when only plots are due",
-        [FIRST, SECOND, COMPLETED, block(RUN_2, RUN_1), PLOTS, NOTES],
-        verdicts=("edit_refused",),
-        says="experiment.py",
-    ),
-    Case(
-        "notes that never come",
-        [FIRST, SECOND, COMPLETED, PLOTS, *["They are written."] * 4],
-        verdicts=("no_edit",) * 4,
-    ),
-]
-
-CASES: list[Case] = [*TALK, *BLOCKS, *FILES, *CODE_FAULTS, *MACHINE_OF_FILES, *ENDS]
+CASES: list[Case] = [*TALK, *BLOCKS, *FILES, *CODE_FAULTS, *ODD_FILES]

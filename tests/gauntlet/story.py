@@ -18,7 +18,14 @@ COMPLETED = "Both runs are done.\n\nALL_COMPLETED\n"
 PLOTS = block(
     '    "run_0": "baseline",', '    "run_0": "baseline",\n    "run_1": "3 x",\n    "run_2": "4 x",', "plot.py"
 )
-NOTES = block("", "Scaling the input changes the fit.", "notes.txt").replace("SEARCH\n\n", "SEARCH\n")
+
+
+def starts_file(text: str, name: str) -> str:
+    """A block with an empty SEARCH part."""
+    return block("", text, name).replace("SEARCH\n\n", "SEARCH\n")
+
+
+NOTES = starts_file("Scaling the input changes the fit.", "notes.txt")
 ENDING = [COMPLETED, PLOTS, NOTES]
 
 
