@@ -1,4 +1,4 @@
-"""Faults of the machine: its disk, its signals, its git, and the people who work on it."""
+"""Faults of the machine: its signals, its git, and the people who work on it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,16 @@ from pathlib import Path
 from tests.end_to_end.command import ai_sci
 from tests.gauntlet.case import Case, Ends, Hook
 from tests.gauntlet.machine_hooks import (
-    cannot_mount,
     copy_template,
-    fill,
-    filler,
     own_cache,
     own_interpreter,
     path_without_git,
-    remount,
     resume_is_refused,
-    runs_on_a_small_disk,
     signals,
     wait_for_output,
 )
 from tests.gauntlet.stage import Stage
-from tests.gauntlet.story import SECOND, faulty_run, story
-from tests.servers.answers import Answer
-from tests.servers.loopback import Exchange
-from tests.servers.openai_strict import StrictServer
+from tests.gauntlet.story import faulty_run
 
 # Time to do harm in the smoke attempt of run 2, which then goes well.
 _BEGUN = "import time\nif os.environ.get('AI_SCI_SMOKE') == '1':\n    print('begun', flush=True)\n    time.sleep(4)\n"
@@ -39,7 +31,7 @@ ALL_WELL = Ends(accepted=3)
 REPEATED = Ends(accepted=3, verdicts=("lost",))
 
 
-def _interrupted(name: str, act: Hook | None, resumed: Ends | None = REPEATED, **more) -> Case:
+def interrupted(name: str, act: Hook | None, resumed: Ends | None = REPEATED, **more) -> Case:
     """Stopped in the smoke attempt of run 2; resume repeats that attempt and completes the session."""
     return Case(name, SLOW, status="interrupted", accepted=1, act=act, resumed=resumed, **more)
 
@@ -85,26 +77,26 @@ def _slow_interpreter(stage: Stage) -> None:
 
 
 SIGNALS = [
-    _interrupted("Ctrl-C", signals(signal.SIGINT), says=_STOPPED, quick=True),
-    _interrupted("Ctrl-C twice", signals(signal.SIGINT, signal.SIGINT), says=_STOPPED),
-    _interrupted("Ctrl-C five times at once", signals(*[signal.SIGINT] * 5, pause=0.002), says=_STOPPED),
-    _interrupted("SIGTERM", signals(signal.SIGTERM), says=_STOPPED),
-    _interrupted("SIGHUP, then SIGTERM", signals(signal.SIGHUP, signal.SIGTERM), says=_STOPPED),
-    _interrupted("harness killed with SIGKILL", signals(signal.SIGKILL), code=-9, quick=True),
-    _interrupted(
+    interrupted("Ctrl-C", signals(signal.SIGINT), says=_STOPPED, quick=True),
+    interrupted("Ctrl-C twice", signals(signal.SIGINT, signal.SIGINT), says=_STOPPED),
+    interrupted("Ctrl-C five times at once", signals(*[signal.SIGINT] * 5, pause=0.002), says=_STOPPED),
+    interrupted("SIGTERM", signals(signal.SIGTERM), says=_STOPPED),
+    interrupted("SIGHUP, then SIGTERM", signals(signal.SIGHUP, signal.SIGTERM), says=_STOPPED),
+    interrupted("harness killed with SIGKILL", signals(signal.SIGKILL), code=-9, quick=True),
+    interrupted(
         "harness killed with SIGKILL, without a sandbox",
         signals(signal.SIGKILL),
         code=-9,
         args=("--sandbox", "none", "--allow-unsandboxed"),
     ),
-    _interrupted(
+    interrupted(
         "Ctrl-C typed in a terminal",
         _in_its_terminal(signal.SIGUSR2),
         prepare=_in_a_terminal,
         mend=_without_terminal,
         says=_STOPPED,
     ),
-    _interrupted(
+    interrupted(
         "terminal closed",
         _in_its_terminal(signal.SIGUSR1),
         prepare=_in_a_terminal,
@@ -118,136 +110,6 @@ SIGNALS = [
         prepare=_slow_interpreter,
         act=_before_the_session,
         says="interrupted before a session was open",
-    ),
-]
-
-# --- disk -------------------------------------------------------------------------------------------------------------
-
-
-def _fill_at_begun(stage: Stage) -> None:
-    wait_for_output(stage, "begun")
-    fill(stage)
-
-
-def _fill_while_the_model_thinks(stage: Stage) -> None:
-    assert stage.server is not None
-    deadline = time.monotonic() + 30
-    while len(stage.server.requests) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    fill(stage)
-
-
-def _thinks_for_three_seconds(exchange: Exchange) -> None:
-    """Its reply is longer than the room that the last page of the journal can have left."""
-    time.sleep(3)
-    exchange.give(Answer("I think.\n" * 1_000 + SECOND))
-
-
-def _empty_again(stage: Stage) -> None:
-    filler(stage).unlink()
-
-
-def _full_from_the_start(stage: Stage) -> None:
-    runs_on_a_small_disk(stage)
-    fill(stage)
-
-
-def _nearly_full_from_the_start(stage: Stage) -> None:
-    runs_on_a_small_disk(stage)
-    fill(stage, leave=50_000_000)
-
-
-def _read_only(stage: Stage) -> None:
-    runs_on_a_small_disk(stage)
-    remount(stage, "ro")
-
-
-def _refused_while_read_only(stage: Stage) -> None:
-    remount(stage, "ro")
-    resume_is_refused(stage, 2, r"cannot write in .*: Read-only file system")
-    remount(stage, "rw")
-
-
-def _limit_of_file_size(stage: Stage) -> None:
-    """The journal grows past it with the second reply, and nothing else does."""
-    stage.prefix = ["prlimit", "--fsize=100000:unlimited"]
-
-
-def _no_limit(stage: Stage) -> None:
-    stage.prefix = []
-
-
-DISK = [
-    _interrupted(
-        "disk full while an attempt runs",
-        _fill_at_begun,
-        prepare=runs_on_a_small_disk,
-        mend=_empty_again,
-        needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it; make room there",
-    ),
-    Case(
-        "disk full while journalling",
-        server=StrictServer,
-        faults=[None, _thinks_for_three_seconds],
-        status="interrupted",
-        accepted=1,
-        prepare=runs_on_a_small_disk,
-        act=_fill_while_the_model_thinks,
-        mend=_empty_again,
-        resumed=Ends(),
-        needs=cannot_mount,
-        says=r"cannot write .*journal\.jsonl: No space left on device.*ai-sci resume",
-    ),
-    Case(
-        "the experiment fills the disk of the machine",
-        faulty_run("import time\n(out_dir / 'big').write_bytes(b'x' * 40_000_000)\ntime.sleep(5)"),
-        ("out_of_disk",),
-        prepare=runs_on_a_small_disk,
-        needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it after the experiment wrote",
-    ),
-    Case(
-        "disk full before the session",
-        status=None,
-        prepare=_full_from_the_start,
-        needs=cannot_mount,
-        says=r"cannot write .*: No space left on device\. Choose another --runs-dir",
-    ),
-    Case(
-        "disk nearly full",
-        status="interrupted",
-        accepted=0,
-        prepare=_nearly_full_from_the_start,
-        mend=_empty_again,
-        resumed=Ends(verdicts=("lost",)),
-        needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it",
-    ),
-    Case(
-        "the disk refuses half of a journal line",
-        story("I think.\n" * 15_000 + SECOND, repair=None),
-        status="interrupted",
-        accepted=1,
-        prepare=_limit_of_file_size,
-        mend=_no_limit,
-        resumed=Ends(),
-        says=r"cannot write .*journal\.jsonl: File too large",
-    ),
-    Case(
-        "runs folder read-only",
-        status=None,
-        prepare=_read_only,
-        needs=cannot_mount,
-        says=r"cannot write in .*: Read-only file system\. Choose another --runs-dir",
-        quick=True,
-    ),
-    _interrupted(
-        "session folder read-only at resume",
-        signals(signal.SIGINT),
-        prepare=runs_on_a_small_disk,
-        mend=_refused_while_read_only,
-        needs=cannot_mount,
     ),
 ]
 
@@ -272,7 +134,7 @@ def _refused_without_git(stage: Stage) -> None:
 
 
 GIT = [
-    _interrupted("git's lock files left behind", signals(signal.SIGKILL), code=-9, mend=_locks_of_a_dead_git),
+    interrupted("git's lock files left behind", signals(signal.SIGKILL), code=-9, mend=_locks_of_a_dead_git),
     Case(
         "git's lock file appears during a session",
         SLOW,
@@ -283,7 +145,7 @@ GIT = [
         says=r"git \w+ failed in .*index\.lock': File exists",
         quick=True,
     ),
-    _interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git, quick=True),
+    interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git, quick=True),
 ]
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -329,8 +191,8 @@ PEOPLE = [
     Case("a second process on the session", SLOW, accepted=3, act=_resume_beside, quick=True),
     Case("a second session of the same name", SLOW, accepted=3, act=_same_name_beside),
     Case("template changed during the session", SLOW, accepted=3, prepare=copy_template, act=_template_changes),
-    _interrupted("template deleted before resume", _kill_and_delete_template, code=-9, prepare=copy_template),
-    _interrupted("session folder moved before resume", signals(signal.SIGINT), mend=_move_session, quick=True),
+    interrupted("template deleted before resume", _kill_and_delete_template, code=-9, prepare=copy_template),
+    interrupted("session folder moved before resume", signals(signal.SIGINT), mend=_move_session, quick=True),
     Case(
         "session folder taken away during the session",
         SLOW,
@@ -390,4 +252,4 @@ ENVIRONMENT = [
     ),
 ]
 
-CASES = [*SIGNALS, *DISK, *GIT, *PEOPLE, *ENVIRONMENT]
+CASES = [*SIGNALS, *GIT, *PEOPLE, *ENVIRONMENT]
