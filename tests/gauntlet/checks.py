@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,5 +36,16 @@ def log_says_what_was_cut(size: int) -> Callable[[Seen], str]:
         if len(text) > 10.1 * 1024**2 or abs(written - size) > size / 100:
             return f"a log of {len(text):,} bytes stands for {written:,} bytes of output, not for {size:,}"
         return ""
+
+    return check
+
+
+def history_says(text: str) -> Callable[[Seen], str]:
+    """Some commit message of the session has `text` in it."""
+
+    def check(ran: Seen) -> str:
+        folder = ran.shown["session"] if ran.shown else "."
+        log = subprocess.run(["git", "log", "--format=%B"], cwd=folder, capture_output=True, text=True).stdout
+        return "" if text in log else f"no commit message says {text!r}"
 
     return check

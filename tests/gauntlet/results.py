@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.gauntlet.case import Case
+from tests.gauntlet.checks import history_says
 from tests.gauntlet.experiment import UNSANDBOXED
 from tests.gauntlet.story import faulty_result, faulty_run
 
@@ -140,5 +141,6 @@ CASES = [
         "copies the result of run 1",
         faulty_run("import shutil, sys\nshutil.copy('run_1/final_info.json', out_dir)\nsys.exit(0)"),
         accepted=3,
+        check=history_says("exactly the numbers of run 1"),
     ),
 ]
