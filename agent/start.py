@@ -189,8 +189,12 @@ def _drive(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Re
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing."""
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing.
+
+    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal.
+    """
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    names = [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for name in names:

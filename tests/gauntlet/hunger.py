@@ -84,7 +84,15 @@ for number in range(60):
     time.sleep(0.01)
 """
 _INODES = "import time\nfor number in range(20_000):\n    os.mknod(out_dir / str(number))\n    time.sleep(0.0005)"
-_BOMB = "import time\nfor _ in range(7):\n    os.fork()\ntime.sleep(5)\nif os.getppid() == 1:\n    os._exit(0)"
+_BOMB = """\
+import time
+first = os.getpid()
+for _ in range(7):
+    os.fork()
+time.sleep(5)
+if os.getpid() != first:
+    os._exit(0)
+"""
 _UNLINKED = """\
 import time
 file = open(out_dir / 'hidden', 'wb')

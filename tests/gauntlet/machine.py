@@ -46,6 +46,10 @@ def _in_a_terminal(stage: Stage) -> None:
     stage.prefix = TERMINAL
 
 
+def _under_nohup(stage: Stage) -> None:
+    stage.prefix = ["nohup"]
+
+
 def _without_terminal(stage: Stage) -> None:
     stage.prefix = []
 
@@ -104,6 +108,7 @@ SIGNALS = [
         says=_STOPPED,
         quick=True,
     ),
+    Case("terminal closed under nohup", SLOW, accepted=3, prepare=_under_nohup, act=signals(signal.SIGHUP), quick=True),
     Case(
         "Ctrl-C before there is a session",
         status=None,
