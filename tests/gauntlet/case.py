@@ -72,7 +72,7 @@ class Case:
     env: dict[str, str] = field(default_factory=dict)
 
     finished: bool = True  # a completed session has plots and notes
-    seconds: float = 60.0  # how long a command may take
+    seconds: float = 120.0  # how long a command may take, on a machine that has other work too
 
     @property
     def ends(self) -> Ends:
