@@ -180,7 +180,8 @@ def _claimed_status(chain: list[BaseException]) -> int | None:
         status = str(getattr(error, "status_code", None))
         if status.isdigit() and int(status) >= 400:
             return int(status)
-    return 500 if any(type(error).__module__.startswith(("openai", "litellm")) for error in chain) else None
+    theirs = event is not None or any(type(error).__module__.startswith(("openai", "litellm")) for error in chain)
+    return 500 if theirs else None
 
 
 def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 from urllib.request import getproxies
@@ -46,6 +47,7 @@ def load() -> Any:
         litellm.disable_streaming_logging = True  # a thread pool task for every chunk
         # A model may write the same line a hundred times; litellm calls that a server error: we would pay again.
         litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
+        warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # at values that it does not know
         litellm._ai_sci_ready = True
         return litellm
 

@@ -233,6 +233,7 @@ def _hello():
     "code, words, kind, told",
     [
         (502, "Provider returned error", "stream_error", "Provider returned error"),
+        ("null", "Provider returned error", "stream_error", "Provider returned error"),
         (402, "Insufficient credits", "payment", "Insufficient credits"),
         (400, "This model's maximum context length is 8192 tokens", "context_window", "8192"),
     ],

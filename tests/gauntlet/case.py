@@ -74,7 +74,7 @@ class Case:
     check: Callable[[Seen], str] | None = None  # of what the command left; says what is wrong, "" when all is well
     needs: Callable[[], str] | None = None  # says why the case cannot be played on this machine, "" when it can
     finished: bool = True  # a completed session has plots and notes
-    seconds: float = 60.0  # how long a command may take
+    seconds: float = 120.0  # how long a command may take, on a machine that has other work too
 
     @property
     def ends(self) -> Ends:

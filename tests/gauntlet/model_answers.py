@@ -35,7 +35,15 @@ NOT_A_REPLY = [
         "cannot be read",
     ),
     passes("Latin-1 instead of UTF-8", faults.wrong_encoding(), "not_a_reply", "cannot be read", quick=True),
-    passes("Latin-1 at Anthropic", faults.wrong_encoding(), "not_a_reply", server=AnthropicServer),
+    # Read as far as can be, by litellm: what is not UTF-8 becomes U+FFFD.
+    passes("Latin-1 at Anthropic", faults.wrong_encoding(), "no_edit", server=AnthropicServer),
+    passes(
+        "broken off by DeepSeek",
+        faults.says(Answer(SECOND[:60], finish_reason="insufficient_system_resource")),
+        "cut",
+        "broke the reply off",
+        server=DeepSeekServer,
+    ),
 ]
 
 # Good HTTP: replies that lead nowhere, which the model is asked about.

@@ -158,12 +158,12 @@ FILES = [
 ]
 
 DEEP = "    return " + "-" * 100_000 + "x[:, None]"
-NUMBERS = ", ".join(["x"] * 400_000)
+NUMBERS = ", ".join(["x"] * 100_000)
 COMMENTS = "    # loss = reconstruction + penalty\n" * 55_000
 
 CODE_FAULTS = [
     taken("an edit of 2 MB", block(RUN_1, COMMENTS + RUN_2)),
-    taken("a line of 1 MB", block(RUN_1, f"    unused = ({NUMBERS})\n{RUN_2}")),
+    taken("a line of 300 kB", block(RUN_1, f"    unused = ({NUMBERS})\n{RUN_2}")),
     Case(
         "code nested too deeply",
         story(block(RUN_1, DEEP), repair=block(DEEP, RUN_2)),
