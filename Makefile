@@ -1,11 +1,11 @@
-# make setup | run | test | test-all | test-live | bench: each sets up what it needs first.
+# make setup | run | test | test-all | test-live | gauntlet | bench: each sets up what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The server that `make test-live` talks to: aider-chat's pins leave no room for its packages in $(VENV).
 LIVE := .venv-live
 # bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
-.PHONY: setup run test test-all test-live lint format bench clean
+.PHONY: setup run test test-all test-live gauntlet lint format bench clean
 
 setup: $(VENV)/.done
 
@@ -41,6 +41,10 @@ $(LIVE)/.done: tests/live/requirements.txt
 	$(PYTHON) -m venv --clear $(LIVE)
 	$(LIVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# Every fault that we know of, against the real command: a table, in at most 10 minutes.
+gauntlet: setup
+	$(BIN)/python -m tests.gauntlet
 
 bench: setup
 	$(BIN)/python -m tests.bench

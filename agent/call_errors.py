@@ -70,7 +70,8 @@ class Seen:
     requests: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    body: str = ""  # of an error
+    answer: bytes = b""  # a whole body that came with a good status
     connection: Any = None  # httpcore's stream, once the answer has begun
 
     def hang_up(self) -> None:
@@ -179,7 +180,8 @@ def _claimed_status(chain: list[BaseException]) -> int | None:
         status = str(getattr(error, "status_code", None))
         if status.isdigit() and int(status) >= 400:
             return int(status)
-    return 500 if any(type(error).__module__.startswith(("openai", "litellm")) for error in chain) else None
+    theirs = event is not None or any(type(error).__module__.startswith(("openai", "litellm")) for error in chain)
+    return 500 if theirs else None
 
 
 def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:
@@ -195,13 +197,15 @@ def _broken_connection(chain: list[BaseException]) -> CallFailed | None:
         words = one_line(str(error)) or type(error).__name__
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
             return failed("connection", f"no connection to the server: {words}")
+        if isinstance(error, httpx.TooManyRedirects):
+            return failed("not_found", "the server sends every request on to another address, without end", retry=False)
         if isinstance(error, httpx.TimeoutException):
             return failed("timeout", f"the server stopped answering ({type(error).__name__})")
         if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in words:
             return failed("cut", f"the server hung up: {words}")
         if isinstance(error, (httpx.TransportError, httpx.StreamError, ConnectionError)):
             return failed("cut", f"the connection broke: {words}")
-        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, httpx.DecodingError)):
             return failed("not_a_reply", f"what the server sent cannot be read: {words}", unreadable=True)
     # litellm's own handler drops the cause of a timeout.
     if any(type(error).__name__ in ("Timeout", "APITimeoutError") for error in chain):

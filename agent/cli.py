@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import typer
 
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
+
+_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
 app = typer.Typer(
     name="ai-sci",
@@ -233,11 +236,11 @@ def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
     try:
         folder, status = drive(screen)
     except SessionStopped as stopped:
-        print(stopped.folder)
+        _print_last(stopped.folder)
         raise
     finally:
         screen.close()
-    print(folder)
+    _print_last(folder)
     raise typer.Exit(exit_code(folder, status))
 
 
@@ -246,6 +249,14 @@ def _refuse(options: dict[str, Any], why: str) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise ConfigError(f"{name} {why}.")
+
+
+def _print_last(folder: Path) -> None:
+    """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
+    try:
+        print(folder, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:
@@ -270,7 +281,10 @@ def _quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any
 def main() -> None:
     """The entry point: every error is one clear line."""
     try:
-        raise SystemExit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        raise SystemExit(code)
     except AiSciError as error:
         _fail(str(error), error.exit_code)
     except click.UsageError as error:

@@ -21,7 +21,8 @@ _EXCLUDED = [
     "journal.jsonl",
     "lock",
     "log.md",
-    "attempts/*/out/",
+    "attempts/*/out",  # a folder, or whatever an experiment put in its place
+    "attempts/*/out[0-9]*",
     "attempts/*/work/",
     "attempts/*/code/",
     "attempts/*.lost*/",
@@ -69,7 +70,7 @@ class GitLog:
                 raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
             except GitCommandError as error:
                 detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
-                said = detail.splitlines()[0] if detail else str(error.status)
+                said = detail.splitlines()[0] if error.stderr else f"exit code {error.status}"
                 raise GitFailed(f"git {args[0]} failed in {self.folder}: {said}") from error
 
     def create(self, files: Iterable[str], message: str) -> str:

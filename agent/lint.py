@@ -8,8 +8,12 @@ looks for errors with tree-sitter also where the compiler finds none. Here flake
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
+
+LONGEST_LINE, LONGEST_REPORT = 2_000, 12_000  # characters
 
 
 def lint_report(folder: Path, files: Iterable[str]) -> str | None:
@@ -24,10 +28,22 @@ def lint_file(folder: Path, name: str) -> str | None:
     path = folder / name
     if path.is_symlink() or not path.is_file():
         return None
-    code = path.read_text(encoding="utf-8", errors="replace")
+    code = path.read_text(encoding="utf-8-sig", errors="replace")
     if compiles(code, name) and not fatal_errors(code, name):
         return None
 
     from agent.lint_aider import InProcessLinter
 
-    return InProcessLinter(root=str(folder)).lint(str(path))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
+            report = InProcessLinter(encoding="utf-8-sig", root=str(folder)).lint(str(path))
+    except RecursionError:  # aider walks the syntax tree by recursion, and some expressions are too deep for it
+        report = f"# Fix any errors below, if possible.\n\n{fatal_errors(code, name)}"
+    return shortened(report) if report else None
+
+
+def shortened(report: str) -> str:
+    """A line of a megabyte is an error that can be told without showing it three times."""
+    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in report.split("\n")]
+    text = "\n".join(lines)
+    return text if len(text) <= LONGEST_REPORT else f"{text[:LONGEST_REPORT]}\n… (the report goes on)\n"

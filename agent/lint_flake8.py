@@ -12,6 +12,7 @@ import warnings
 from importlib.metadata import EntryPoint
 
 from flake8.checker import FileChecker
+from flake8.exceptions import PluginExecutionFailed
 from flake8.plugins.finder import Checkers, LoadedPlugin, Plugin
 from flake8.plugins.pyflakes import FlakesChecker
 from flake8.processor import FileProcessor
@@ -63,8 +64,14 @@ def fatal_errors(code: str, name: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _, results, _ = TextChecker(code, name).run_checks()
-    except (RecursionError, MemoryError, ValueError) as error:
+    except (RecursionError, MemoryError):
+        return f"{name}:1:1: E902 an expression or a block is nested too deeply for Python to compile it\n"
+    except ValueError as error:
         return f"{name}:1:1: E902 {type(error).__name__}: {error}\n"
+    except PluginExecutionFailed as error:
+        if not isinstance(error.original_exception, RecursionError):
+            raise
+        return ""  # Python compiles it and may well run it; only pyflakes cannot go so deep
     results.sort(key=lambda result: (result[1], result[2]))
     lines = io.StringIO(code).readlines()
     return "".join(

@@ -8,8 +8,10 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import getproxies
 
 from agent.call_errors import Seen
 
@@ -45,6 +47,7 @@ def load() -> Any:
         litellm.disable_streaming_logging = True  # a thread pool task for every chunk
         # A model may write the same line a hundred times; litellm calls that a server error: we would pay again.
         litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
+        warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # at values that it does not know
         litellm._ai_sci_ready = True
         return litellm
 
@@ -57,7 +60,14 @@ def watch_http(litellm: Any) -> None:
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
+        transport = None
+        if not getproxies():  # a socket to a proxy says nothing of the server, and a transport of ours would go past it
+            from agent.probing import ProbingTransport
+
+            transport = ProbingTransport(get_ssl_configuration(), os.getenv("SSL_CERTIFICATE"))
+            litellm.sync_transport = transport  # for the providers that do not go through OpenAI's client
         litellm.client_session = httpx.Client(
+            transport=transport,
             verify=get_ssl_configuration(),
             follow_redirects=True,
             event_hooks={"request": [_before_request], "response": [_after_response]},
@@ -93,3 +103,6 @@ def _after_response(response: Any) -> None:
     if response.status_code >= 400:
         seen.headers = dict(response.headers)
         seen.body = response.read().decode("utf-8", "replace")
+    elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
+        # A stream has no length: this is a whole body, which nobody would read who asked for a stream.
+        seen.answer = response.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -137,6 +138,4 @@ def first_line(text: str, most: int = 110) -> str:
 
 def first_problem(report: str) -> str:
     """The first line of a linter's report that names a place."""
-    return next(
-        (line.strip() for line in report.splitlines() if ".py:" in line and "Running" not in line), first_line(report)
-    )
+    return next((line.strip() for line in report.splitlines() if re.search(r"\.py:\d", line)), first_line(report))

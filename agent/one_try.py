@@ -6,6 +6,7 @@ library is waiting for; a thread given up ends by itself when its own read times
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -17,7 +18,12 @@ from agent.call_errors import CallFailed, Seen, explain, failed
 from agent.litellm_setup import one_try
 from agent.reasoning import ThinkSplitter, split_unopened
 from agent.retrying import seconds_in
-from agent.stream_events import Along
+from agent.stream_events import Along, ErrorEvent
+
+# Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
+# Mistral's and Anthropic's.
+_BROKEN_OFF = {"insufficient_system_resource", "abort"}
+_OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,10 @@ def _listen(inbox: queue.SimpleQueue, timeouts: Timeouts, on_delta: Callable[[st
             raise failed("not_a_reply", "the server answered, but with no reply in it", unreadable=True)
         message = f"the stream ended in the middle of the reply, after {len(text)} characters"
         raise failed("cut", message, unreadable=True)
-    return Heard(text if text.strip() else "", thoughts.strip(), end.finish_reason, end.usage)
+    if end.finish_reason in _BROKEN_OFF:
+        raise failed("cut", f"the server broke the reply off ({end.finish_reason}), after {len(text)} characters")
+    finish_reason = "length" if end.finish_reason in _OUT_OF_ROOM else end.finish_reason
+    return Heard(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
 
 
 def _items(inbox: queue.SimpleQueue, timeouts: Timeouts) -> Iterator[_Piece | _End]:
@@ -156,6 +165,7 @@ def _sending(
                 if response is None:
                     # litellm's answer when its own repair of the messages failed.
                     raise failed("not_a_reply", "litellm returned nothing for this request")
+                _refuse_error(seen)
                 if arguments.get("stream"):
                     inbox.put(_stream(litellm, response, inbox, given_up))
                 else:
@@ -166,11 +176,22 @@ def _sending(
     return run
 
 
+def _refuse_error(seen: Seen) -> None:
+    """Some routers answer HTTP 200 and put the error into the body, where neither a stream nor a reply is."""
+    try:
+        body = json.loads(seen.answer)
+    except ValueError:
+        return
+    error = body.get("error") if isinstance(body, dict) else None
+    if error:
+        raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
+
+
 def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
     along = Along(given_up)
     along.follow(response)
     finish_reason = usage = None
-    for chunk in response:
+    for chunk in _chunks(litellm, response):
         if given_up.is_set():
             break
         usage = getattr(chunk, "usage", None) or usage
@@ -186,6 +207,16 @@ def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: thr
     # Where no event had usage, litellm's is an estimate of its own.
     counted = any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", []))
     return _End(finish_reason, usage if counted else None)
+
+
+def _chunks(litellm: Any, response: Any) -> Iterator[Any]:
+    try:
+        yield from response
+    except litellm.APIError:
+        # All of the reply has come: litellm only fails to put the chunks together once more, for a log of its own,
+        # when it does not know the reason that the server gave for the end.
+        if getattr(response, "received_finish_reason", None) is None:
+            raise
 
 
 def _whole(response: Any, inbox: queue.SimpleQueue) -> _End:

@@ -129,11 +129,13 @@ def accept(work: Work, finished: AttemptFinished) -> None:
     # The smoke attempts that went before have no commit of their own.
     attempts = work.state.runs[finished.run].attempts
     tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
+    twin = tell.twin(work.state, finished.run, finished.metrics)
+    remarks = [f"exactly the numbers of {twin}"] if twin else []
     commit = session.commit(
         tracked,
         f"run {finished.run}: ok{tell.headline(template, finished.metrics, work.state.baseline)}",
         {**tell.trailers(work.state, finished), **tell.metric_trailer(template, finished.metrics)},
-        body="\n".join(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items()),
+        body="\n".join([*remarks, *(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items())]),
     )
     session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, work.state.code_hash, artefacts))
 

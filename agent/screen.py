@@ -151,7 +151,8 @@ class TerminalScreen:
             self._say(f"    {line[:500]}", "dim")
 
     def close(self) -> None:
-        self._live.stop()
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            self._live.stop()
 
     def _say(self, text: str, style: str | None = None) -> None:
         with contextlib.suppress(OSError):

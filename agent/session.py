@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -170,7 +171,7 @@ def folder_in_making(folder: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
-        partial.rename(folder)
+        _move_into_place(partial, folder)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise ConfigError(
@@ -187,6 +188,15 @@ def write_entries(folder: Path, entries: Iterable[Entry]) -> None:
         journal.writelines(map(encode, entries))
         journal.flush()
         os.fsync(journal.fileno())
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise ConfigError(f"{folder} exists since a moment ago: take another --session.") from error
 
 
 def _copy_template(template: Template, folder: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent.events import SessionEnded
 from agent.journal import read_journal
 from agent.logbook import comparison, metrics_line
 from agent.session import JOURNAL, is_driven
@@ -24,6 +25,9 @@ def read_state(folder: Path) -> State:
         raise ConfigError(f"{folder / JOURNAL} does not begin with a session.")
     if state.status is Status.running and not is_driven(folder):
         state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+        state.ended = SessionEnded(
+            state.status.value, "it stopped without a word: ai-sci was killed or could not write"
+        )
     return state
 
 

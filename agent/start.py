@@ -200,8 +200,12 @@ def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resu
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing."""
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing.
+
+    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal.
+    """
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    names = [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for name in names:
@@ -213,7 +217,8 @@ def _signals_interrupt() -> Iterator[None]:
         yield
     finally:
         for name, handler in previous.items():
-            signal.signal(name, handler)
+            if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
+                signal.signal(name, handler)
 
 
 def session_folder(runs_dir: Path, name: str) -> Path:

@@ -56,6 +56,7 @@ def result(session: Session, closed: RunClosed) -> Told:
                 "result",
                 run=closed.run,
                 table=metrics_line(closed.metrics, state.baseline.metrics),
+                twin=twin(state, closed.run, closed.metrics),
                 next_run=closed.run + 1,
                 max_runs=state.max_runs,
             ),
@@ -74,6 +75,13 @@ def result(session: Session, closed: RunClosed) -> Told:
             max_runs=state.max_runs,
         ),
     )
+
+
+def twin(state: State, run: int, metrics: dict[str, float]) -> str:
+    """The run before `run` with exactly these numbers, or "". No verdict: an honest change may have no effect."""
+    assert state.baseline is not None
+    before = {0: state.baseline.metrics, **{one.run: one.closed.metrics for one in state.accepted if one.closed}}
+    return next((f"run {number}" for number in before if number != run and before[number] == metrics), "")
 
 
 def failure(session: Session, verdict: str) -> Told:

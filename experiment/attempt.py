@@ -16,7 +16,7 @@ from pathlib import Path
 
 from experiment import gates, process_tree
 from experiment.cleaning import last_error_line
-from experiment.errors import EnvironmentFailed
+from experiment.errors import DiskFull, EnvironmentFailed
 from experiment.judging import judge_exit
 from experiment.limits import Limits
 from experiment.output import Output
@@ -72,7 +72,8 @@ def run_process(
 
     `on_start` is called before the program's first instruction, `on_output` with pieces of its output. The verdict is
     ok, crashed, timed_out, out_of_memory, out_of_disk or too_many_processes. Raises EnvironmentFailed when the program
-    is not there, and kills the tree before it lets any exception pass, KeyboardInterrupt too.
+    is not there, DiskFull when others have filled the disk, and kills the tree before it lets any exception pass,
+    KeyboardInterrupt too.
     """
     program = Path(spec.argv[0])
     if not os.access(program, os.X_OK):
@@ -255,6 +256,8 @@ class _Attempt:
         ruling = watchdog.breach or disk_breach(self.folders, limits) or self._full_log()
         if ruling is None:
             ruling = judge_exit(code, seconds, peak, _oom_kills() > self.oom_kills, last_error_line(tail), limits)
+        if ruling.ours:
+            raise DiskFull(ruling.reason)
         return ProcessResult(ruling.verdict, ruling.reason, code, seconds, peak, tail)
 
     def _full_log(self) -> Breach | None:

@@ -88,6 +88,7 @@ def _without_repetition(lines: list[str]) -> list[str]:
 
 def last_error_line(text: str) -> str:
     """The last line that names an exception, else the last line of `text`; empty when there is none."""
-    lines = [line.strip() for line in clean_output(text[-16384:]).lines[-60:] if line.strip()]
+    end = "\n".join(text.rsplit("\n", 60)[-60:])  # lines, not characters: the message of an exception may be long
+    lines = [line.strip() for line in clean_output(end).lines if line.strip()]
     named = [line for line in lines if _EXCEPTION.match(line)]
     return (named or lines or [""])[-1][:300]

@@ -19,3 +19,9 @@ class EnvironmentFailed(AiSciError):
     """Something outside the session failed (network, pip, prepare step); the same command can be tried again."""
 
     exit_code = 3
+
+
+class DiskFull(AiSciError):
+    """The disk is full, and not because of the experiment: no attempt can say anything until there is room."""
+
+    exit_code = 3

@@ -96,7 +96,7 @@ def run_attempt(
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
     Afterwards `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
-    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone.
+    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
     """
     plan = replace(plan, session=plan.session.resolve())
     make_room(plan)
@@ -132,8 +132,9 @@ def run_attempt(
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
     limits, setting = plan.limits, plan.time_setting
-    if plan.is_smoke and plan.template.smoke is not None:
-        limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
+    smoke = plan.template.smoke
+    if plan.is_smoke and smoke is not None and smoke.time < limits.time:
+        limits, setting = replace(limits, time=smoke.time), "[smoke] time"
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
     return ProcessSpec(
         argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],

@@ -23,10 +23,11 @@ RESERVE = 100 * 1024**2  # bytes that the journal, the log and git still need on
 
 @dataclass(frozen=True)
 class Breach:
-    """The limit that was broken, and one line about it."""
+    """The limit that was broken, and one line about it. `ours`: the experiment has no part in it."""
 
     verdict: Verdict
     reason: str
+    ours: bool = False
 
 
 class Watchdog(threading.Thread):
@@ -90,7 +91,7 @@ class Watchdog(threading.Thread):
         if len(pids) <= self._limits.processes:
             return None
         most = self._limits.processes
-        reason = f"killed with {most + 1} processes at once, the limit is {most} (limits.processes)"
+        reason = f"killed with more than {most} processes at once, the limit (limits.processes)"
         return Breach(Verdict.too_many_processes, reason)
 
     def _out_of_memory(self, pids: list[int], now: float) -> Breach | None:
@@ -153,8 +154,10 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
     for folder in folders:
         free = _free_bytes(folder)
         if free is not None and free < RESERVE:
-            reason = f"the disk that holds {folder} is full: only {format_size(free)} are left of it; make room there"
-            return Breach(Verdict.out_of_disk, reason)
+            left = f"the disk that holds {folder} is full: only {format_size(free)} are left of it"
+            if free + size < RESERVE:
+                return Breach(Verdict.out_of_disk, f"{left}; make room there", ours=True)
+            return Breach(Verdict.out_of_disk, f"{left} after the experiment wrote {format_size(size)}")
     return None
 
 

@@ -33,7 +33,6 @@ BROKEN = {
     "below a string": "x = '''\n''' + y\n",
     "too deep": "(" * 400 + ")" * 400,
     "python 2": "print 'a'\n",
-    "byte order mark": "\ufeffx = y\n",
     "cr lf": "x = 1\r\ny = zz\r\n",
     "star in function": "def f():\n from x import *\n",
     "before assignment": "a = 0\ndef f():\n    print(a)\n    a = 1\n",
@@ -145,3 +144,37 @@ def test_a_clean_file_costs_little(tmp_path: Path):
     before = time.process_time()
     assert lint_report(tmp_path, ["experiment.py"]) is None
     assert time.process_time() - before < 0.1
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["-" * 100_000 + "x", "+".join(["x"] * 30_000), "(" * 20_000 + "x" + ")" * 20_000, "x" + ".a" * 50_000],
+)
+def test_code_too_deep_for_python_is_an_error_and_not_the_end(tmp_path, capsys, expression):
+    (tmp_path / "experiment.py").write_text(f"x = 1\ny = {expression}\n")
+    report = lint_report(tmp_path, ["experiment.py"])
+    assert report is not None and "experiment.py:" in report and "nested" in report
+    assert capsys.readouterr().out == ""
+
+
+def test_code_too_deep_for_the_linter_alone_is_left_to_the_attempt(tmp_path):
+    (tmp_path / "experiment.py").write_text("x = 1\ny = " + "+".join(["x"] * 700) + "\n")
+    assert lint_report(tmp_path, ["experiment.py"]) is None
+
+
+def test_a_report_on_a_line_of_a_megabyte_is_short(tmp_path):
+    (tmp_path / "experiment.py").write_text("x = Missing('" + "a" * 1_000_000 + "')\n")
+    report = lint_report(tmp_path, ["experiment.py"])
+    assert report is not None and "Missing" in report and len(report) < 5000
+    (tmp_path / "experiment.py").write_text("".join(f"x{number} = missing{number}\n" for number in range(5000)))
+    report = lint_report(tmp_path, ["experiment.py"])
+    assert report is not None and "missing0" in report and len(report) < 15_000
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path):
+    """Python takes a file that begins with one; aider's linter does not."""
+    (tmp_path / "experiment.py").write_bytes(b"\xef\xbb\xbfx = 1\n")
+    assert lint_report(tmp_path, ["experiment.py"]) is None
+    (tmp_path / "experiment.py").write_bytes(b"\xef\xbb\xbfx = y\n")
+    report = lint_report(tmp_path, ["experiment.py"])
+    assert report is not None and "undefined name 'y'" in report and "U+FEFF" not in report

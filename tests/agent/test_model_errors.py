@@ -227,3 +227,28 @@ def _hello():
     from tests.agent.calls import HELLO
 
     return HELLO[0]
+
+
+@pytest.mark.parametrize(
+    "code, words, kind, told",
+    [
+        (502, "Provider returned error", "stream_error", "Provider returned error"),
+        ("null", "Provider returned error", "stream_error", "Provider returned error"),
+        (402, "Insufficient credits", "payment", "Insufficient credits"),
+        (400, "This model's maximum context length is 8192 tokens", "context_window", "8192"),
+    ],
+)
+def test_an_error_in_an_answer_of_http_200_is_read(code, words, kind, told):
+    """As some routers send it: neither a stream nor a reply, and its words say why."""
+    body = f'{{"error": {{"message": "{words}", "code": {code}}}}}'.encode()
+    with StrictServer(["never given"], [faults.status(200, body=body)] * 9) as server:
+        outcome = ask(model_at(server))
+    assert outcome.kind == kind
+    assert told in outcome.line
+
+
+def test_a_redirect_without_end_is_said_at_once():
+    with StrictServer(["never given"], [faults.redirect()] * 99) as server:
+        outcome = ask(model_at(server))
+    assert len(outcome.failures) == 1
+    assert "sends every request on" in outcome.line

@@ -9,6 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from tests.agent.calls import PROTOCOLS, every_protocol
 from tests.servers import faults
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
@@ -112,6 +115,20 @@ def test_ctrl_c_ends_the_wait_between_two_tries():
         process.communicate(timeout=30)
         assert time.monotonic() - interrupted < 8.0  # mostly Python's own end; the wait was a minute
     assert len(server.requests) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a connection vanish")
+@every_protocol
+def test_a_server_that_is_gone_without_a_word_is_found_out_long_before_the_stall_timeout(protocol):
+    """As when its reset gets lost: nothing ever comes, and the first word may take ten minutes."""
+    server_type, name = PROTOCOLS[protocol]
+    with server_type(["fine"], [faults.vanish()]) as server:
+        code = "import agent.probing as p\np.AFTER = p.EVERY = 1\n" + CALLS.format(calls=[(name, server.url, 1)])
+        process = python(code, ANTHROPIC_API_KEY="test", DEEPSEEK_API_KEY="test")
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [request.fault for request in server.requests] == ["vanished", ""]
+    assert server.answered == 1
 
 
 def test_a_call_of_the_scripted_model_takes_little_of_the_processor(tmp_path):

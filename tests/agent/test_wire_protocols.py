@@ -234,3 +234,31 @@ def test_surrogate_pairs_sent_in_two_events_are_one_character():
         outcome = ask(model_at(server))
     assert outcome.good.text == "x😀y �"
     assert "".join(outcome.deltas).encode("utf-8")  # can be shown as it comes
+
+
+@pytest.mark.parametrize(
+    "protocol, reason, heard",
+    [
+        ("anthropic", "content_filter", "refusal"),
+        ("anthropic", "pause_turn", "pause_turn"),
+        ("anthropic", "model_context_window_exceeded", "length"),
+        ("openai", "model_length", "length"),
+        ("openai", "a word of tomorrow", "a word of tomorrow"),
+        ("deepseek", "a word of tomorrow", "a word of tomorrow"),
+    ],
+)
+def test_a_reply_that_ends_for_an_unusual_reason_is_paid_for_once(protocol, reason, heard):
+    with serve(protocol, [], [faults.says(Answer("All of the reply.", finish_reason=reason))]) as server:
+        outcome = ask(model_at(server, protocol))
+    assert (outcome.good.text, outcome.good.finish_reason) == ("All of the reply.", heard)
+    assert outcome.good.usage.prompt_tokens > 0
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("protocol, reason", [("deepseek", "insufficient_system_resource"), ("openai", "abort")])
+def test_a_reply_that_the_server_broke_off_is_asked_for_again(protocol, reason):
+    with serve(protocol, ["fine"], [faults.says(Answer("Half of the", finish_reason=reason))]) as server:
+        outcome = ask(model_at(server, protocol))
+    assert outcome.good.text == "fine"
+    assert [failure.kind for failure in outcome.failures] == ["cut"]
+    assert reason in outcome.failures[0].message

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiment import watchdog
+from experiment.errors import DiskFull
 from experiment.process_tree import still_runs
 from experiment.verdict import Verdict
 from tests.experiment.attempts import Attempts, make_attempts, within
@@ -184,10 +185,8 @@ def test_a_file_with_holes_fills_no_disk(attempts: Attempts) -> None:
 
 def test_a_disk_that_others_have_filled(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "RESERVE", 2**62)
-    with within(5):
-        done = attempts.run("import time; time.sleep(60)")
-    assert done.verdict is Verdict.out_of_disk
-    assert f"the disk that holds {attempts.out} is full" in done.reason
+    with within(5), pytest.raises(DiskFull, match=f"the disk that holds {attempts.out} is full"):
+        attempts.run("import time; time.sleep(60)")
 
 
 def test_the_tmpfs_is_small_and_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ class Answer:
 
     text: str | None = ""
     reasoning: str = ""
-    finish_reason: str = "stop"  # in OpenAI's words: stop, length, content_filter
+    finish_reason: str = "stop"  # in OpenAI's words: stop, length, content_filter; or a word of the provider's own
 
 
 REASONING_ONLY = Answer("", reasoning="Let me think about the sparsity penalty.")

@@ -60,7 +60,7 @@ class AnthropicServer(LoopbackServer):
             yield _event("content_block_stop", index=index)
         yield _event(
             "message_delta",
-            delta={"stop_reason": _STOP_REASONS[answer.finish_reason], "stop_sequence": None},
+            delta={"stop_reason": _STOP_REASONS.get(answer.finish_reason, answer.finish_reason), "stop_sequence": None},
             usage={"output_tokens": _spoken(answer)},
         )
         yield _event("message_stop")
@@ -73,7 +73,12 @@ class AnthropicServer(LoopbackServer):
         if answer.text:
             content.append({"type": "text", "text": answer.text})
         usage = {**message["usage"], "output_tokens": _spoken(answer)}
-        return {**message, "content": content, "stop_reason": _STOP_REASONS[answer.finish_reason], "usage": usage}
+        return {
+            **message,
+            "content": content,
+            "stop_reason": _STOP_REASONS.get(answer.finish_reason, answer.finish_reason),
+            "usage": usage,
+        }
 
     def without_choices(self) -> Mapping[str, Any]:
         return {"type": "message", "id": "msg_1", "role": "assistant"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 from tests.servers.answers import EMPTY, NULL, REASONING_ONLY, WHITESPACE, Answer
 from tests.servers.loopback import Exchange, Fault, to_json
 
 _LONG = Answer("This reply breaks off. " * 40, reasoning="hm. " * 20)
+_TCP_REPAIR = 19
 _KEEP_ALIVE = b": keep-alive\n\n"
 
 
@@ -37,6 +41,21 @@ def status(
     return _named(f"status {code}", play)
 
 
+def retry_at(seconds: float, code: int = 429) -> Fault:
+    """HTTP `code` with a `Retry-After` that is a date, so many seconds from the moment of the request (whole ones)."""
+
+    def play(exchange: Exchange) -> None:
+        headers = {"Retry-After": formatdate(time.time() + seconds, usegmt=True)}
+        exchange.send(code, exchange.server.error(code, "come back later"), headers)
+
+    return _named(f"status {code} until a date", play)
+
+
+def redirect(to: str = "") -> Fault:
+    """307 to `to`, or to the very same address, for ever."""
+    return _named("redirect", lambda exchange: exchange.send(307, b"", {"Location": to or exchange.request.path}))
+
+
 # Answers of the model that need care. They are good HTTP.
 
 
@@ -63,6 +82,35 @@ def reasoning_only() -> Fault:
 
 def finish_length(text: str) -> Fault:
     return says(Answer(text, finish_reason="length"), "finish_reason length")
+
+
+def refusal_field(text: str = "I cannot help with that.") -> Fault:
+    """OpenAI's way to refuse: words in `refusal`, and no content."""
+    return raw_events({"role": "assistant", "content": None, "refusal": text}, "stop", "refusal field")
+
+
+def tool_call() -> Fault:
+    """A call of a tool that nobody offered, and no content."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "edit_file", "arguments": "{}"}}
+    return raw_events({"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls", "tool call")
+
+
+def raw_events(message: Mapping[str, Any], finish_reason: str, name: str) -> Fault:
+    """This message (or delta) as it stands, in OpenAI's protocol."""
+
+    def play(exchange: Exchange) -> None:
+        choice = {"index": 0, "finish_reason": finish_reason}
+        head = {"id": "chatcmpl-1", "created": 1_760_000_000, "model": "strict"}
+        if not exchange.streaming:
+            exchange.send(200, {**head, "object": "chat.completion", "choices": [{**choice, "message": message}]})
+            return
+        exchange.start_stream()
+        body = {**head, "object": "chat.completion.chunk", "choices": [{**choice, "delta": message}]}
+        exchange.event(b"data: " + to_json(body) + b"\n\n")
+        exchange.event(b"data: [DONE]\n\n")
+        exchange.end_stream()
+
+    return _named(name, play)
 
 
 def big_reply(characters: int = 2_000_000) -> Fault:
@@ -180,6 +228,16 @@ def no_choices() -> Fault:
     return _named("no choices", play)
 
 
+def error_in_200(message: str = "Provider returned error", code: int = 502) -> Fault:
+    """Some routers answer 200 and put the error into the body."""
+    return _named("error in 200", lambda exchange: exchange.send(200, exchange.server.error(code, message)))
+
+
+def not_gzip() -> Fault:
+    headers = {"Content-Encoding": "gzip"}
+    return _named("not gzip", lambda exchange: exchange.send(200, b"this is not gzip", headers))
+
+
 def null_body() -> Fault:
     return _named("null", lambda exchange: exchange.send(200, b"null"))
 
@@ -196,9 +254,43 @@ def reset() -> Fault:
     return _named("connection reset", lambda exchange: exchange.hang_up(rudely=True))
 
 
+def vanish() -> Fault:
+    """The connection is gone on this side and nobody is told, as when a reset gets lost. Needs the rights of root."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.handler.connection.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        exchange.hang_up(silently=True)
+
+    return _named("vanished", play)
+
+
 def hang_up() -> Fault:
     """The connection closed without an answer."""
     return _named("hung up", lambda exchange: exchange.hang_up())
+
+
+def stop_listening() -> Fault:
+    """Hangs up and closes the port, as a server that crashes; `LoopbackServer.listen` opens it again."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.server.stop_listening()
+        exchange.hang_up()
+
+    return _named("server gone", play)
+
+
+def short_body() -> Fault:
+    """Fewer bytes than `Content-Length` says, then the end."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.handler.send_response(200)
+        exchange.handler.send_header("Content-Type", "application/json")
+        exchange.handler.send_header("Content-Length", "1000")
+        exchange.handler.end_headers()
+        exchange.handler.wfile.write(b'{"choices": [')
+        exchange.hang_up()
+
+    return _named("short body", play)
 
 
 def _begin(exchange: Exchange, after: int) -> None:

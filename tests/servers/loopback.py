@@ -62,20 +62,41 @@ class LoopbackServer:
         class Handler(_Handler):
             owner = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
-        self.port = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._handler = Handler
+        self.port = 0
+        self._bind()
 
     def __enter__(self):
-        self._thread.start()
+        self._serve()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Closes the port: every later request finds the connection refused."""
+        if not self._listening:
+            return
+        self._listening = False
         self._http.shutdown()
         self._http.server_close()
+
+    def listen(self) -> None:
+        """Opens the same port again."""
+        if not self._listening:
+            self._bind()
+            self._serve()
+
+    def _bind(self) -> None:
+        self._http = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler)
+        self._http.daemon_threads = True
+        self._http.block_on_close = False
+        self.port = self._http.server_address[1]
+        self._listening = True
+
+    def _serve(self) -> None:
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -181,12 +202,13 @@ class Exchange:
     def end_stream(self) -> None:
         self.handler.wfile.write(b"0\r\n\r\n")
 
-    def hang_up(self, *, rudely: bool = False) -> None:
-        """Close the connection here; `rudely` with a TCP reset."""
+    def hang_up(self, *, rudely: bool = False, silently: bool = False) -> None:
+        """Close the connection here; `rudely` with a TCP reset, `silently` without a FIN."""
         self.handler.close_connection = True
         self.handler.wfile.flush()
-        if rudely:
-            self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if rudely or silently:
+            if rudely:
+                self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # The handler's file objects hold the descriptor open; only their end lets close() send the reset.
             self.handler.rfile.close()
             self.handler.connection.close()
