@@ -6,6 +6,7 @@ library is waiting for; a thread given up ends by itself when its own read times
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -188,8 +189,11 @@ def _refuse_error(seen: Seen) -> None:
 
 
 def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
-    along = Along(given_up)
-    along.follow(response)
+    with contextlib.closing(Along(given_up, response)) as along:
+        return _read(litellm, response, along, inbox, given_up)
+
+
+def _read(litellm: Any, response: Any, along: Along, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
     finish_reason = usage = None
     for chunk in _chunks(litellm, response):
         if given_up.is_set():

@@ -22,20 +22,28 @@ class ErrorEvent(Exception):
 
 
 class Along:
-    """Put between litellm and the lines of one stream."""
+    """Put between litellm and the lines of one stream, where litellm reads lines by itself; for the providers that go
+    through OpenAI's client, which reads strictly, it only closes the stream.
 
-    def __init__(self, given_up: threading.Event) -> None:
-        self.usage: dict[str, Any] | None = None  # the last one that came, in OpenAI's words
-        self._given_up = given_up
+    To be closed. A response left to the garbage collector is ended whenever that runs; when it runs in the middle of
+    another request, httpcore waits for ever for a lock that it holds.
+    """
 
-    def follow(self, stream: Any) -> None:
-        """Nothing for the providers that go through OpenAI's client, which reads strictly by itself."""
+    def __init__(self, given_up: threading.Event, stream: Any) -> None:
         from litellm.llms.anthropic.chat.handler import ModelResponseIterator
         from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
 
-        events = getattr(stream, "completion_stream", None)
+        self.usage: dict[str, Any] | None = None  # the last one that came, in OpenAI's words
+        self._given_up = given_up
+        self._source = events = getattr(stream, "completion_stream", None)
         if isinstance(events, (BaseModelResponseIterator, ModelResponseIterator)):
+            self._source = events.response_iterator
             events.response_iterator = self._lines(events.response_iterator)
+
+    def close(self) -> None:
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
 
     def _lines(self, lines: Iterable[Any]) -> Iterator[Any]:
         for line in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from agent.litellm_setup import load
 from agent.one_try import Timeouts
 from tests.agent.calls import IMPATIENT, QUICK, TALK, ask, every_protocol, model_at, serve
 from tests.servers import faults
@@ -262,3 +264,17 @@ def test_a_reply_that_the_server_broke_off_is_asked_for_again(protocol, reason):
     assert outcome.good.text == "fine"
     assert [failure.kind for failure in outcome.failures] == ["cut"]
     assert reason in outcome.failures[0].message
+
+
+@every_protocol
+@pytest.mark.parametrize("fault", [faults.bad_event(), faults.stream_error(), faults.cut_stream(politely=True)])
+def test_a_response_is_closed_at_once_and_not_by_the_garbage_collector(protocol, fault):
+    """Which may run inside httpcore's lock, and then the next call never begins."""
+    gc.disable()
+    try:
+        with serve(protocol, ["fine"], [fault]) as server:
+            assert ask(model_at(server, protocol)).good.text == "fine"
+        connections = load().sync_transport._pool.connections
+        assert connections and all(connection.is_idle() or connection.is_closed() for connection in connections)
+    finally:
+        gc.enable()
