@@ -64,10 +64,13 @@ class Launcher:
         env: Mapping[str, str],
         death: Death | None = None,
         kill_after: float | None = None,
+        counted: bool = True,
+        patience: float = TOO_LONG,
     ) -> Ended:
         """`ai-sci ARGS` in `folder`, dying at `death` or after so many seconds, if it has not ended by then.
 
-        `folder` gets the files `counts` and `calls`.
+        `folder` gets the files `out` and `err`, and `counts` and `calls` unless it is the command as it is, not
+        `counted`.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         request = {
@@ -76,6 +79,8 @@ class Launcher:
             "env": dict(env),
             "death": dataclasses.asdict(death) if death else None,
             "kill_after": kill_after,
+            "counted": counted,
+            "patience": patience,
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -107,7 +112,12 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _be_the_command(request)
-        print(json.dumps({**_wait(pid, request["kill_after"]), "seconds": time.monotonic() - started}), flush=True)
+        print(
+            json.dumps(
+                {**_wait(pid, request["kill_after"], request["patience"]), "seconds": time.monotonic() - started}
+            ),
+            flush=True,
+        )
     os._exit(0)  # taking so many modules down takes long
 
 
@@ -135,7 +145,8 @@ def _be_the_command(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     death = Death(**request["death"]) if request["death"] else None
     scene = Scene(death, folder / "counts")
-    set_up(scene, folder / "calls")
+    if request["counted"]:
+        set_up(scene, folder / "calls")
     sys.argv = ["ai-sci", *request["args"]]
     from agent.cli import main as command
 
@@ -145,7 +156,8 @@ def _be_the_command(request: dict[str, Any]) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
-        scene.write_counts()
+        if request["counted"]:
+            scene.write_counts()
         sys.stdout.flush()
         sys.stderr.flush()
         if code == 70:
@@ -156,11 +168,10 @@ def _be_the_command(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _wait(pid: int, kill_after: float | None) -> dict[str, Any]:
+def _wait(pid: int, kill_after: float | None, patience: float) -> dict[str, Any]:
     descriptor = os.pidfd_open(pid)
     try:
-        patience = TOO_LONG if kill_after is None else kill_after
-        over = bool(select.select([descriptor], [], [], patience)[0])
+        over = bool(select.select([descriptor], [], [], patience if kill_after is None else kill_after)[0])
     finally:
         os.close(descriptor)
     if not over:

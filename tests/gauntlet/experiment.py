@@ -84,7 +84,7 @@ ENDS = [
         "SIGKILL from outside",
         faulty_run("import time\nprint('kill me', flush=True)\ntime.sleep(20)"),
         ("crashed",),
-        says=r"killed from outside by SIGKILL after .* by another program or by hand",
+        says=r"killed from outside by SIGKILL, by another program or by hand",
         act=kill_the_experiment("kill me"),
         quick=True,
     ),

@@ -75,7 +75,7 @@ def _before_the_session(stage: Stage) -> None:
 
 def _slow_interpreter(stage: Stage) -> None:
     python = stage.folder / "slow-python"
-    python.write_text(f"#!/bin/sh\ntouch {stage.folder}/asked\nsleep 5\n")
+    python.write_text(f"#!/bin/sh\ntouch {stage.folder}/asked\nexec sleep 5\n")
     python.chmod(0o755)
     stage.args += ("--python", str(python))
 
