@@ -35,7 +35,7 @@ test-all: lint
 	$(BIN)/pytest -n 2 -m 'not live'
 
 test-live: setup $(LIVE)/.done
-	$(BIN)/pytest -m live -v -s --durations=0 tests/live
+	AI_SCI_LIVE_REQUIRED=1 $(BIN)/pytest -m live -v -s --durations=0 tests/live
 
 $(LIVE)/.done: tests/live/requirements.txt
 	$(PYTHON) -m venv --clear $(LIVE)

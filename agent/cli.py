@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Optional
 import click
 import typer
 
+from agent.options import overrides, quantity, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -77,12 +79,12 @@ def run(
         max_runs=max_runs,
         runs_dir=runs_dir,
         session=session,
-        overrides=_overrides(set_ or []),
-        timeout=_quantity("--timeout", timeout, parse_duration),
-        memory=_quantity("--memory", memory, parse_size),
-        disk=_quantity("--disk", disk, parse_size),
+        overrides=overrides(set_ or []),
+        timeout=quantity("--timeout", timeout, parse_duration),
+        memory=quantity("--memory", memory, parse_size),
+        disk=quantity("--disk", disk, parse_size),
         max_cost=max_cost,
-        max_time=_quantity("--max-time", max_time, parse_duration),
+        max_time=quantity("--max-time", max_time, parse_duration),
         context_window=context_window,
         python=python,
         sandbox=sandbox,
@@ -104,7 +106,7 @@ def resume(
     """Go on with a session that stopped early."""
     from agent import start
 
-    limit = _quantity("--max-time", max_time, parse_duration)
+    limit = quantity("--max-time", max_time, parse_duration)
     options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit, context_window)
     _drive(lambda screen: start.resume(session, options, screen))
 
@@ -145,11 +147,11 @@ def replay(
     context_window: ContextWindow = None,
 ) -> None:
     """Run a recorded session again, branch off from it, or take up an aider chat history."""
-    limit = _quantity("--max-time", max_time, parse_duration)
+    limit = quantity("--max-time", max_time, parse_duration)
     if not recorded.exists():
         raise ConfigError(f"{recorded}: there is no such file or folder.")
     if recorded.is_file():
-        _refuse({"--from-turn": from_turn, "--reuse": reuse}, "is for a session of ours, not for a chat history")
+        refuse({"--from-turn": from_turn, "--reuse": reuse}, "is for a session of ours, not for a chat history")
         from agent import replay_history, start
 
         number = replay_history.examine(recorded, history_session)
@@ -161,8 +163,8 @@ def replay(
             max_runs=max_runs,
             runs_dir=runs_dir,
             session=session,
-            overrides=_overrides(set_ or []),
-            timeout=_quantity("--timeout", timeout, parse_duration),
+            overrides=overrides(set_ or []),
+            timeout=quantity("--timeout", timeout, parse_duration),
             max_cost=max_cost,
             max_time=limit,
             context_window=context_window,
@@ -174,7 +176,7 @@ def replay(
     of_session = {"--history-session": history_session, "--template": template, "--idea": idea, "--set": set_}
     of_session |= {"--timeout": timeout, "--python": python, "--sandbox": sandbox}
     of_session |= {"--allow-unsandboxed": allow_unsandboxed}
-    _refuse(of_session, "is for a chat history: a session is replayed with what it had")
+    refuse(of_session, "is for a chat history: a session is replayed with what it had")
     from agent import replay
 
     options = replay.ReplayOptions(
@@ -244,13 +246,6 @@ def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
     raise typer.Exit(exit_code(folder, status))
 
 
-def _refuse(options: dict[str, Any], why: str) -> None:
-    """An option that would be without effect is an error."""
-    for name, value in options.items():
-        if value is not None and value is not False:
-            raise ConfigError(f"{name} {why}.")
-
-
 def _print_last(folder: Path) -> None:
     """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
     try:
@@ -259,27 +254,11 @@ def _print_last(folder: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
 
 
-def _overrides(pairs: list[str]) -> dict[str, str]:
-    overrides = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f'--set takes KEY=VALUE, not "{pair}"')
-        overrides[key.strip()] = value
-    return overrides
-
-
-def _quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ConfigError as error:
-        raise ConfigError(f"{option}: {error}") from None
-
-
 def main() -> None:
     """The entry point: every error is one clear line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character stops nothing
     try:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:
@@ -296,6 +275,17 @@ def main() -> None:
         raise SystemExit(0) from None
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except Exception as error:  # noqa: BLE001  a bug of ours: named in one line, with the traceback kept for its report
+        _fail(f"a bug in ai-sci: {type(error).__name__}: {error}. {_keep_traceback()} A session goes on by resume.", 3)
+
+
+def _keep_traceback() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="ai-sci-bug-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return f"Please report it with {file.name}."
 
 
 def _fail(message: str, code: int) -> None:

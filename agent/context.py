@@ -25,7 +25,8 @@ _MOST_REPEATED = 20_000
 # The number in the words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini and xAI.
 _WINDOW = re.compile(
     r"(?:context (?:length|size|window)(?: limit)?(?: is| of|:)?(?: only)?|n_ctx\D{0,3}|prompt length is"
-    r"|tokens > |input tokens allowed|number of tokens allowed|must be <=|limit of|less than)\s*\(?(\d{3,8})",
+    r"|tokens > |input tokens allowed|number of tokens allowed|must be <=|limit of|less than)\s*"
+    r"\(?(\d{3,8})(?!\d|\s*(?:bytes|images|characters|[KM]i?B))",
     re.IGNORECASE,
 )
 _FILE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")  # alone on its line it belongs to the block under it
@@ -72,6 +73,7 @@ def estimated_tokens(events: list[Event], messages: list[Message]) -> int:
 def learned_window(words: str, tokens: int) -> int:
     """The window that a provider's refusal names; one that it does not name is taken as a little less than `tokens`."""
     found = [int(number) for number in _WINDOW.findall(words.replace(",", ""))]
+    found = [number for number in found if number < 2 * tokens]  # ours is an estimate
     return min(found) if found else max(1, round(tokens * 0.8))
 
 

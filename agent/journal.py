@@ -75,11 +75,20 @@ def _parse(path: Path) -> tuple[list[Entry], int]:
         try:
             entries.append(decode(line))
         except ValueError as error:
-            if number == len(lines) - 1 and not lines[-1]:
+            if number == len(lines) - 1 and not lines[-1] and not _is_record(line):
                 break  # the last line, newline included, but its pages did not all reach the disk
             raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
         whole += len(line) + 1
     return entries, whole
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether it is a whole record, if only of a kind that a newer version of ai-sci knows: never to be cut off."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and "at" in record and isinstance(record.get("event"), str)
 
 
 class Journal:

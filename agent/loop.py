@@ -6,7 +6,7 @@ Killing the process between any two events loses nothing: the next step is compu
 
 from __future__ import annotations
 
-from agent import tell
+from agent import interrupts, tell
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
@@ -41,6 +41,7 @@ from agent.work import Work
 def drive(work: Work) -> Status:
     """Works on the session until it ends; returns the status it ended with."""
     while work.state.status is Status.running:
+        interrupts.check()
         step(work)
     return work.state.status
 

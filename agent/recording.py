@@ -33,6 +33,7 @@ from agent.events import (
 )
 from agent.journal import Entry, JournalError, read_journal
 from agent.session import JOURNAL
+from agent.state import forgets_window
 from experiment.errors import ConfigError
 
 # What says how a session fared and not what it did: it stands between a request and its reply.
@@ -115,9 +116,9 @@ class Recording:
             if not isinstance(event, (Resumed, Branched)):
                 continue
             before = (model, max_runs, window)
-            other_model = (event.model, event.api_base) != model
+            other_model = isinstance(event, Branched) or forgets_window(event, *model, window)
             model, max_runs, window = (event.model, event.api_base), event.max_runs, event.context_window
-            if before != (model, max_runs, window):
+            if other_model or before != (model, max_runs, window):
                 found.append((place_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
         return found
 

@@ -24,6 +24,7 @@ from agent.start import (
     absolute_model,
     check_machine,
     drive_session,
+    of_open_session,
     require_price,
     session_folder,
     setup_of,
@@ -86,7 +87,8 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     if live is None:
         screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
         return folder, status
-    return folder, drive_session(folder, setup, live[0], screen, live[1])
+    with of_open_session(folder):
+        return folder, drive_session(folder, setup, live[0], screen, live[1])
 
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -99,7 +101,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
         raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
     prefix = recording.prefix(turn)
-    model, goes_on = _live(name, options, recording, fold(prefix).max_runs)
+    model, goes_on = _live(name, options, recording, fold(recording.entries[: recording.requests[turn - 1]]).max_runs)
     branched = Branched(
         str(recording.folder),
         turn,
@@ -120,14 +122,18 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
 def _live(name: str, options: ReplayOptions, recording: Recording, max_runs: int) -> tuple[Model, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
     name = absolute_model(name)
-    model = open_model(name, api_base=options.api_base)
     state = fold(recording.entries)
+    same = name == state.model
+    api_base = options.api_base or (state.api_base if same else None)
+    model = open_model(name, api_base=api_base)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     max_time = options.max_time if options.max_time is not None else state.max_time
     require_price(model, max_cost)
     template = template_of(recording.folder, recording.started)
     window = options.context_window or template.context_window or model.context_window
-    return model, Resumed(name, options.api_base, options.max_runs or max_runs, max_cost, max_time, window)
+    if options.context_window is None and same:
+        window = state.context_window
+    return model, Resumed(name, api_base, options.max_runs or max_runs, max_cost, max_time, window)
 
 
 def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:

@@ -11,7 +11,7 @@ from agent.history_idea import recognise_idea
 from agent.model import open_model
 from agent.replay import used_up
 from agent.screen import Screen
-from agent.start import ResumeOptions, RunOptions, absolute_model, require_price, resume, run
+from agent.start import ResumeOptions, RunOptions, absolute_model, of_open_session, require_price, resume, run
 from agent.state import Status
 from experiment.errors import ConfigError
 from experiment.template import load_template
@@ -54,4 +54,5 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     if live is None:
         screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
         return folder, status
-    return resume(folder, ResumeOptions(live, options.api_base, context_window=options.context_window), screen)
+    with of_open_session(folder):
+        return resume(folder, ResumeOptions(live, options.api_base, context_window=options.context_window), screen)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import interrupts
 from agent.comparing import compare, prompt_difference
 from agent.conversation import Message
 from agent.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, SessionStarted
@@ -38,6 +39,7 @@ def follow(work: Work, recording: Recording) -> Status:
     session, state = work.session, work.state
     work = Work(session, work.setup, _Compared(work.model, session, recording), work.earlier)
     while state.status is Status.running:
+        interrupts.check()
         _repeat_resumes(session, recording)
         step(work)
     compared = compare(recording, Recording(session.folder, session.journal.entries))

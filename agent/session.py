@@ -139,7 +139,7 @@ class Session:
         if self.state.spent.cost + worst <= limit:
             return None
         return (
-            f"--max-cost {limit:.2f} USD would be passed: {self.state.spent.cost:.4f} spent, "
+            f"--max-cost {limit:g} USD would be passed: {self.state.spent.cost:.4f} spent, "
             f"the next call may cost {worst:.4f}. Resume with a higher --max-cost."
         )
 
@@ -239,6 +239,16 @@ def _driver_is_alive(folder: Path) -> bool:
     except (OSError, ValueError):  # it is being written at this moment
         return False
     return still_runs(ProcessIdentity(int(pid), int(started), boot_id))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the session's lock. Raises ConfigError when another process drives it."""
+    lock = _take_lock(folder)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _take_lock(folder: Path) -> int:

@@ -7,21 +7,21 @@ import json
 import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from agent import __version__
 from agent.events import Resumed, SandboxFound, SessionStarted
+from agent.gitlog import GitFailed, GitLog
+from agent.interrupts import signals_interrupt
 from agent.loop import drive
 from agent.model import Model, open_model
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
-from agent.session import Session, create_folder, wait_for_leftovers
+from agent.session import Session, create_folder, locked, wait_for_leftovers
 from agent.show import read_state
 from agent.state import Status
 from agent.work import Work
@@ -134,7 +134,11 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     api_base = options.api_base or (state.api_base if model_name == state.model else None)
     max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     model = open_model(model_name, api_base=api_base)
+    if options.max_cost is None and max_cost is not None and model.worst_case_cost([]) is None:
+        screen.note(f"No limit on cost from here on: litellm knows no price for {model_name}.")
+        max_cost = None
     require_price(model, max_cost)
+    put_back(folder)  # before the template is read: an attempt without a sandbox may have changed it
     setup = setup_of(folder, started, screen)
     max_time = options.max_time if options.max_time is not None else state.max_time
     window = options.context_window or setup.template.context_window or model.context_window
@@ -142,6 +146,29 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
         window = state.context_window
     resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
     return folder, drive_session(folder, setup, model, screen, resumed)
+
+
+@contextmanager
+def of_open_session(folder: Path) -> Iterator[None]:
+    """Whatever stops ai-sci in this block, between two drives of a session: the session is there, and can go on."""
+    try:
+        with signals_interrupt():
+            yield
+    except KeyboardInterrupt:
+        raise SessionStopped(folder, "interrupted by a signal") from None
+    except SessionStopped:
+        raise
+    except AiSciError as error:
+        raise SessionStopped(folder, str(error)) from error
+
+
+def put_back(folder: Path) -> None:
+    """The tracked files as the journal knows them. Raises ConfigError when another process drives the session."""
+    try:
+        with locked(folder):
+            GitLog(folder).rewind(read_state(folder).head, ())
+    except GitFailed as error:
+        raise SessionStopped(folder, str(error)) from error
 
 
 def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
@@ -172,7 +199,7 @@ def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resu
     session = Session(folder, setup.template.editable, screen)
     sandbox = setup.sandbox
     try:
-        with _signals_interrupt():
+        with signals_interrupt():
             try:
                 if resumed is not None:
                     if not session.state.status.resumable:
@@ -196,29 +223,6 @@ def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resu
                 raise SessionStopped(folder, str(error)) from error
     finally:
         session.close()
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP (the terminal was closed) end the session in order; a second one changes nothing.
-
-    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal.
-    """
-    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    names = [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for name in names:
-            signal.signal(name, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    previous = {name: signal.signal(name, interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
-                signal.signal(name, handler)
 
 
 def session_folder(runs_dir: Path, name: str) -> Path:

@@ -189,7 +189,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             return
         case Resumed():
             state.status, state.ended, state.ended_at = Status.running, None, None
-            if (event.model, event.api_base) != (state.model, state.api_base):
+            if forgets_window(event, state.model, state.api_base, state.context_window):
                 state.learned_window = None
             _take_options(state, event)
             return
@@ -238,6 +238,11 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.plot_attempts += 1
             state.plots, state.plots_outcome = event.files, event
     state.last = event
+
+
+def forgets_window(event: Resumed, model: str, api_base: str | None, context_window: int | None) -> bool:
+    """What was learned of a window holds for that model only, and until somebody names another one."""
+    return (event.model, event.api_base, event.context_window) != (model, api_base, context_window)
 
 
 def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> None:

@@ -7,6 +7,7 @@ are lines of JSON on stdin and stdout. Start it as `python -m tests.crash.launch
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import json
@@ -164,8 +165,16 @@ def _be_the_command(request: dict[str, Any]) -> None:
             import traceback
 
             traceback.print_exc()
-            sys.stderr.flush()
+        if not request["counted"]:
+            _end_as_an_interpreter_does()
+        sys.stderr.flush()
         os._exit(code)
+
+
+def _end_as_an_interpreter_does() -> None:
+    """Threads are waited for, exit functions called: what goes wrong there would be seen by a user too."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
 
 
 def _wait(pid: int, kill_after: float | None, patience: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.deaths import Death
 from tests.crash.launcher import Launcher
 from tests.crash.stories import STORIES, Story
 from tests.crash.trials import Kill, Stage, answer_by_turn
@@ -26,9 +27,15 @@ def open_stage(story: Story, folder: Path, launcher: Launcher) -> Iterator[Stage
 
 def hold(stage: Stage, points: list[list[Kill]], record_property) -> None:
     """Kills at each point; all of them are tried before the first difference is reported."""
-    found = {", then ".join(map(str, kills)): stage.compare(kills) for kills in points}
+    found: dict[str, list[str]] = {}
+    reached = deaths = 0
+    for kills in points:
+        found[", then ".join(map(str, kills))] = stage.compare(kills)
+        reached += stage.deaths > 0  # an instant can come too late
+        deaths += stage.deaths
     different = {kills: lines for kills, lines in found.items() if lines}
-    record_property("kill -9 points", len(points))
+    record_property("kill -9 points", reached)
+    record_property("kill -9 deaths", deaths)
     record_property("kill -9 differences", len(different))
     assert not different, "\n".join(
         f"killed at {kills}: {line}" for kills, lines in different.items() for line in lines
@@ -51,6 +58,12 @@ def test_killed_anywhere(launcher, tmp_path, story, record_property):
     with open_stage(story, tmp_path, launcher) as stage:
         points = [*stage.boundaries(), *rng.sample(stage.points(), 24), *stage.twice(rng, 6), *stage.instants(rng, 6)]
         hold(stage, points, record_property)
+
+
+def test_a_kill_that_never_happens_is_no_point(launcher, tmp_path):
+    with open_stage(STORIES[0], tmp_path, launcher) as stage:
+        assert stage.compare([Death("record", 999, "after")]) == ["the kill never happened"]
+        assert stage.compare([60.0]) == [] and stage.deaths == 0
 
 
 def test_a_difference_is_found(launcher, tmp_path):

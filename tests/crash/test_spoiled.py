@@ -9,8 +9,8 @@ import time
 
 from agent.show import as_json, read_state
 from tests.crash.stories import SPOILED
-from tests.end_to_end.command import ROOT, ai_sci, argv, environment
-from tests.end_to_end.templates import NOTES, PLOTS, block, make_template, write_script
+from tests.end_to_end.command import ROOT, ai_sci, argv, environment, shown
+from tests.end_to_end.templates import NOTES, PLOTS, block, good_session, make_template, write_script
 
 SPOIL = SPOILED + "\nimport time\ntime.sleep(60)"
 
@@ -49,3 +49,22 @@ def test_what_an_unfinished_attempt_spoiled_is_put_back(tmp_path):
     assert shown["runs"][0]["metrics"]["steps"] == 30
     assert json.loads((session / "settings.json").read_text()) == {"steps": 30}
     assert json.loads((session / "run_0/final_info.json").read_text())["toy"]["means"]["steps"] == 10
+
+
+def test_checks_and_settings_are_read_after_the_files_are_put_back(tmp_path):
+    """What an attempt without a sandbox did to template.toml or settings.json judges nothing after a resume."""
+    template = make_template(tmp_path / "template", '[checks]\nrules = ["steps > 0"]\n[settings]\nseed = 1\n')
+    replies = good_session()
+    first = write_script(tmp_path / "first", replies[:1])
+    begun = ai_sci(
+        *("run", "--template", template, "--idea", "more_steps", "--session", "s", "--model", first), cwd=tmp_path
+    )
+    assert begun.code == 3, begun.err
+    rules = (begun.session / "template.toml").read_text()
+    (begun.session / "template.toml").write_text(rules.replace("steps > 0", "steps > 1000"))
+    (begun.session / "settings.json").write_text("{")
+    more = [replies[0], block("STEPS = 20", "STEPS = 30"), *replies[1:]]
+    done = ai_sci("resume", begun.session, "--model", write_script(tmp_path / "all", more), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert [run["status"] for run in shown(begun.session)["runs"]] == ["ok", "ok"]
+    assert (begun.session / "template.toml").read_text() == rules

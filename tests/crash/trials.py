@@ -33,6 +33,7 @@ class Stage:
     launcher: Launcher
     server: StrictServer | None
     played: int = 0
+    deaths: int = 0  # in the last play
     path: str = os.environ["PATH"]
 
     def __post_init__(self) -> None:
@@ -60,6 +61,7 @@ class Stage:
         if self.server is not None:
             self.server.requests.clear()
         waiting = list(kills)
+        self.deaths = 0
         for _ in range(MOST_RESUMES):
             kill = waiting.pop(0) if waiting else None
             args = ["resume", session] if session.exists() else self.opening()
@@ -73,7 +75,10 @@ class Stage:
             assert not ended.hung, f"no end:\n{ended.err}"
             if not ended.killed:
                 break
+            self.deaths += 1
         assert not ended.killed and not waiting, f"{len(waiting)} kills never happened"
+        # A place is there in every play; an instant may come after the end, and a later death after the last git.
+        assert self.deaths or not isinstance(next(iter(kills), None), Death), "the kill never happened"
         assert "Traceback (most recent call last)" not in _of_the_harness(ended.err), ended.err
         assert ended.code in (0, 1), ended.err
         left = survivors(trial)
@@ -124,9 +129,11 @@ class Stage:
         return found
 
     def _litter(self) -> list[str]:
-        """Killed before its gate, an attempt without a sandbox leaves an empty temporary folder: that is all."""
+        """Killed before its gate, an attempt without a sandbox leaves an empty temporary folder, and a harness that was
+        trying its sandbox the folder for that: this is all."""
         left = list(self.folder.joinpath("tmp").iterdir())
         full = [path.name for path in left if not path.is_dir() or any(path.iterdir())]
+        full = [name for name in full if not name.startswith("ai-sci-probe-")]
         for path in left:
             shutil.rmtree(path)
         return [f"left in the temporary folder: {full}"] if full else []

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.end_to_end.command import ai_sci
 from tests.gauntlet.stage import Seen
 
 GRACE = 2.0  # seconds
@@ -40,6 +41,34 @@ def log_says_what_was_cut(size: int) -> Callable[[Seen], str]:
     return check
 
 
+def code_has(text: str) -> Callable[[Seen], str]:
+    """The session's experiment.py has the line `text` in it."""
+
+    def check(ran: Seen) -> str:
+        lines = _code(ran).decode().splitlines()
+        return "" if text in lines else f"no line of experiment.py is {text!r}"
+
+    return check
+
+
+def crlf_everywhere(ran: Seen) -> str:
+    """Every line of the session's experiment.py ends in CRLF."""
+    code = _code(ran)
+    lines = code.count(b"\n")
+    bare = lines - code.count(b"\r\n")
+    return "" if lines and not bare else f"{bare} of {lines} lines of experiment.py do not end in CRLF"
+
+
+def no_escapes(ran: Seen) -> str:
+    """Nothing that a terminal would obey is in what a person reads."""
+    session = Path(ran.shown["session"] if ran.shown else ".")
+    show = ai_sci("show", session, cwd=session.parent)
+    log = session / "log.md"
+    texts = {"stdout": ran.out, "stderr": ran.err, "show": show.out + show.err, "log.md": log.read_text()}
+    found = [where for where, text in texts.items() if "\x1b" in text]
+    return f"an escape sequence is in {', '.join(found)}" if found else ""
+
+
 def history_says(text: str) -> Callable[[Seen], str]:
     """Some commit message of the session has `text` in it."""
 
@@ -49,3 +78,7 @@ def history_says(text: str) -> Callable[[Seen], str]:
         return "" if text in log else f"no commit message says {text!r}"
 
     return check
+
+
+def _code(ran: Seen) -> bytes:
+    return Path(ran.shown["session"], "experiment.py").read_bytes() if ran.shown else b""

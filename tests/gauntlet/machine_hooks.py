@@ -13,9 +13,12 @@ import tempfile
 import time
 import venv
 from pathlib import Path
+from unittest import mock
 
 import psutil
 
+from experiment.environment import ensure_environment
+from experiment.template import load_template
 from tests.end_to_end.command import ROOT
 from tests.gauntlet.case import Hook
 from tests.gauntlet.stage import Stage
@@ -40,8 +43,11 @@ def kill_the_experiment(word: str, after: float = 0.0) -> Hook:
         time.sleep(after)
         assert stage.process is not None
         for process in psutil.Process(stage.process.pid).children(recursive=True):
-            if process.cmdline()[1:2] == ["experiment.py"]:
-                process.kill()
+            try:
+                if process.cmdline()[1:2] == ["experiment.py"]:
+                    process.kill()
+            except psutil.Error:  # a child that has just ended
+                continue
 
     return act
 
@@ -74,21 +80,31 @@ def copy_template(stage: Stage, *changes: tuple[str, str]) -> None:
     stage.template = copy
 
 
+def environment_of_tiny(stage: Stage) -> Path:
+    """Its folder in the case's cache, which may hold those of other templates too. It is built if it is not there."""
+    with mock.patch.dict(os.environ, AI_SCI_CACHE=stage.env["AI_SCI_CACHE"]):
+        return ensure_environment(load_template("tiny"), None, print).python.parents[1]
+
+
 def own_interpreter(stage: Stage) -> Path:
     """A venv of the case's own that sees the packages of tiny's environment. Returns its python."""
     folder = stage.folder / "venv"
     venv.create(folder, symlinks=True)
-    packages = next(Path(stage.env["AI_SCI_CACHE"]).glob("envs/*/lib/python3*/site-packages"))
+    [packages] = environment_of_tiny(stage).glob("lib/python3*/site-packages")
     [mine] = folder.glob("lib/python3*/site-packages")
     (mine / "tiny.pth").write_text(f"{packages}\n")
     return folder / "bin" / "python"
 
 
 def own_cache(stage: Stage) -> None:
-    """A copy of the cache for this case alone, made of hard links."""
-    copy = stage.folder / "cache"
-    subprocess.run(["cp", "-al", stage.env["AI_SCI_CACHE"], copy], check=True)
-    stage.env["AI_SCI_CACHE"] = str(copy)
+    """A cache for this case alone, with tiny's environment in it: hard links, or a copy on another file system."""
+    environment = environment_of_tiny(stage)
+    envs = stage.folder / "cache" / "envs"
+    envs.mkdir(parents=True)
+    if subprocess.run(["cp", "-al", environment, envs], capture_output=True).returncode != 0:
+        shutil.rmtree(envs / environment.name, ignore_errors=True)
+        subprocess.run(["cp", "-a", environment, envs], check=True)
+    stage.env["AI_SCI_CACHE"] = str(envs.parent)
 
 
 # --- file systems -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiment.template import bundled_templates
 from tests.end_to_end.templates import block
 from tests.gauntlet.case import Case
+from tests.gauntlet.checks import code_has, crlf_everywhere, no_escapes
 from tests.gauntlet.stage import Stage
 from tests.gauntlet.story import (
     BASELINE,
@@ -91,7 +92,12 @@ BLOCKS = [
         quick=True,
     ),
     taken("a short row of = inside the content", block(RUN_1, f"    # ====\n{RUN_2}")),
-    taken("two blocks in one fence", EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1], quick=True),
+    taken(
+        "two blocks in one fence",
+        EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1],
+        check=code_has(f"{RUN_2}  # faster"),
+        quick=True,
+    ),
     refused("SEARCH that matches nowhere", block("    return 9 * x", "    return 4 * x"), "SEARCH part", quick=True),
     refused("SEARCH that matches twice", block("plt.legend()", "plt.legend(loc=1)", "plot.py"), "2 ", quick=True),
     refused("empty SEARCH in a file with text", starts_file("x = 1", "experiment.py"), "is empty"),
@@ -107,7 +113,11 @@ BLOCKS = [
         "a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py", quick=True
     ),
     refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
-    refused("tabs for spaces", block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"), ""),
+    refused(
+        "tabs for spaces",
+        block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"),
+        "the same text with other indentation",
+    ),
     taken("the whole file", whole_file(CODE_OF_RUN_2)),
     taken("a unified diff", f"```diff\n--- experiment.py\n+++ experiment.py\n@@\n-{RUN_1}\n+{RUN_2}\n```\n"),
     refused("half of the file", whole_file(CODE_OF_RUN_2[: CODE.index("def predict")]), "not the whole"),
@@ -122,7 +132,8 @@ BLOCKS = [
         "a thousand blocks",
         "\n".join(
             block(f"    return {n} * x[:, None] - 1", f"    return {n + 1} * x[:, None] - 1") for n in range(3, 1003)
-        ).replace("return 1003", "return 4"),
+        ).replace("return 1003", "return 4.5"),
+        check=code_has("    return 4.5 * x[:, None] - 1"),  # only the last block says so
     ),
 ]
 
@@ -176,11 +187,14 @@ CODE_FAULTS = [
         story(repair=block(RUN_1, "    return (" + "+".join(["x"] * 800) + ")[:, None] / 200 - 1")),
     ),
     refused("a NUL in the code", block(RUN_1, f"    # \0\n{RUN_2}"), "characters that no file can have"),
-    taken("escape sequences for the terminal", "\x1b[2J\x1b]0;title\x07 \u2028 \u202e done\n\n" + EDIT),
+    taken(
+        "escape sequences for the terminal", "\x1b[2J\x1b]0;title\x07 \u2028 \u202e done\n\n" + EDIT, check=no_escapes
+    ),
     Case(
         "syntax error",
         story(block(RUN_1, "    return 4 * x[:, None] - "), repair=block("    return 4 * x[:, None] - ", RUN_2)),
         verdicts=("lint_failed",),
+        says=r"experiment\.py:\d+.*invalid syntax",
         quick=True,
     ),
     Case(
@@ -233,7 +247,7 @@ def with_a_link_for_plot_py(stage: Stage) -> None:
 
 
 ODD_FILES = [
-    Case("a file with CRLF", prepare=with_crlf, quick=True),
+    Case("a file with CRLF", prepare=with_crlf, check=crlf_everywhere, quick=True),
     Case("a file with a byte order mark", prepare=with_byte_order_mark, quick=True),
     Case(
         "a file that is a symbolic link",

@@ -41,12 +41,13 @@ def play_one(name: str, folder: Path, cache: Path) -> Row:
     began = time.monotonic()
     try:
         outcome = play(case, folder / re.sub(r"\W+", "_", name), cache)
-    except AssertionError as error:  # the fault itself could not be played
-        problem = Problem(Wrong.outcome, f"not played: {error}")
+        wrong = problems(case, outcome)
+    except Exception as error:  # noqa: BLE001 - a hook may fail in any way, and the other cases have to be played
+        problem = Problem(Wrong.outcome, f"not played: {type(error).__name__}: {error}")
         return Row(group, name, "?", "?", "?", time.monotonic() - began, [problem])
     ran, resumed = outcome.ran, outcome.resumed
     after = "–" if case.resumed is None or resumed is None else _end(resumed)
-    return Row(group, name, told(ran.verdicts), _end(ran), after, outcome.seconds, problems(case, outcome))
+    return Row(group, name, told(ran.verdicts), _end(ran), after, outcome.seconds, wrong)
 
 
 def totals(rows: list[Row], seconds: float) -> str:

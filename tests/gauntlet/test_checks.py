@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.gauntlet.checks import is_over_soon, log_says_what_was_cut
+from tests.gauntlet.checks import code_has, crlf_everywhere, is_over_soon, log_says_what_was_cut, no_escapes
 from tests.gauntlet.stage import Seen
 
 
@@ -27,3 +27,19 @@ def test_a_log_that_was_cut_says_of_how_much(tmp_path: Path):
     assert check(_seen(tmp_path)) == ""
     log.write_bytes(b"x" * 1000 + b"\n[... 99,000 bytes were cut here ...]\n")
     assert "not for 1,000,000" in check(_seen(tmp_path))
+
+
+def test_code_that_lacks_a_line_or_has_another_line_end(tmp_path: Path):
+    code = tmp_path / "experiment.py"
+    code.write_bytes(b"x = 1\r\ny = 2\r\n")
+    assert code_has("y = 2")(_seen(tmp_path)) == crlf_everywhere(_seen(tmp_path)) == ""
+    assert code_has("y = 3")(_seen(tmp_path)) == "no line of experiment.py is 'y = 3'"
+    code.write_bytes(b"x = 1\r\ny = 2\n")
+    assert crlf_everywhere(_seen(tmp_path)) == "1 of 2 lines of experiment.py do not end in CRLF"
+
+
+def test_escape_sequences_are_seen(tmp_path: Path):
+    (tmp_path / "log.md").write_text("plain")
+    assert no_escapes(_seen(tmp_path)) == ""
+    (tmp_path / "log.md").write_text("\x1b[2J")
+    assert no_escapes(_seen(tmp_path)) == "an escape sequence is in log.md"

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from experiment.cache import locked
 from tests.gauntlet.case import Case
 from tests.gauntlet.cases import all_cases
 from tests.gauntlet.judge import problems
-from tests.gauntlet.stage import cache_for, play
+from tests.gauntlet.stage import cache_for, play, warm_up
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all workers of pytest-xdist."""
-    return cache_for(tmp_path_factory.getbasetemp().parent)
+    """One for all workers of pytest-xdist. The first of them builds what is not there, while the others wait."""
+    own = tmp_path_factory.getbasetemp()
+    cache = cache_for(own.parent)
+    run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # the folder of this run of pytest
+    warm = run / "gauntlet warm up"
+    with locked(run / "gauntlet warm up.lock"):
+        if not warm.exists():
+            warm_up(warm, cache)
+    return cache
 
 
 @pytest.mark.parametrize(

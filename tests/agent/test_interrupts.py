@@ -1,0 +1,33 @@
+"""A signal ends a session also where Python swallows the exception that it raises."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from agent import interrupts
+
+
+class Swallows:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(1000))  # the handler runs between two instructions here, and its exception is ignored
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_in_a_destructor_is_raised_at_the_next_look():
+    with interrupts.signals_interrupt():
+        interrupts.check()
+        one = Swallows()
+        del one
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+
+
+def test_the_next_session_starts_with_a_clean_slate():
+    with interrupts.signals_interrupt():
+        interrupts.check()
