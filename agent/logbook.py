@@ -28,12 +28,18 @@ from agent.events import (
     SessionStarted,
 )
 from agent.journal import Entry
+from experiment.cleaning import printable
 
 LOG = "log.md"
 
 
 def story(event: Event) -> str | None:
-    """One line of Markdown, or None for what only machines want to know."""
+    """One line of Markdown, or None for what only machines want to know. A model's words come without escapes."""
+    line = _story(event)
+    return None if line is None else printable(line)
+
+
+def _story(event: Event) -> str | None:
     match event:
         case SessionStarted(idea=idea, template=template, model=model, max_runs=max_runs) as started:
             origin = f", made from {started.origin}" if started.origin else ""

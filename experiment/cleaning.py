@@ -86,6 +86,12 @@ def _without_repetition(lines: list[str]) -> list[str]:
     return kept
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey: escape sequences and control characters, line ends apart."""
+    lines = text.expandtabs().split("\n")
+    return "\n".join(_CONTROLS.sub("", _ESCAPES.sub("", line)) for line in lines)
+
+
 def last_error_line(text: str) -> str:
     """The last line that names an exception, else the last line of `text`; empty when there is none."""
     end = "\n".join(text.rsplit("\n", 60)[-60:])  # lines, not characters: the message of an exception may be long
