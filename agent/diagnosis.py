@@ -91,8 +91,8 @@ def _two_in_a_row(session: HistorySession, first: Turn) -> str:
     if session.turns[first.number - 2].has_failed:
         return f"{told} That turn has no reply, so its message was followed by the next one."
     return (
-        f"{told} That turn has its reply, so they came from what aider puts in front of the chat: its summary of "
-        "finished turns is a user message, and so is the one on files that follows it."
+        f"{told} That turn has its reply, so they most likely came from what aider puts in front of the chat: its "
+        "summary of finished turns is a user message, and so is the one on files that follows it."
     )
 
 

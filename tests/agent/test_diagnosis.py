@@ -35,9 +35,10 @@ def test_two_messages_in_a_row_that_aider_put_there():
     assert told == one_line("""
         The history, begun 2025-03-02 02:11:55, holds four turns, one of them answered, with one SEARCH/REPLACE
         block, and aider says that it edited experiment.py. Two messages of one side in a row reached the API after
-        turn 1. That turn has its reply, so they came from what aider puts in front of the chat: its summary of
-        finished turns is a user message, and so is the one on files that follows it. Turns 2 to 4 got no reply: the
-        same error 400 came three times (“Conversation roles must alternate user/assistant/user/assistant/...”).
+        turn 1. That turn has its reply, so they most likely came from what aider puts in front of the chat: its
+        summary of finished turns is a user message, and so is the one on files that follows it. Turns 2 to 4 got
+        no reply: the same error 400 came three times
+        (“Conversation roles must alternate user/assistant/user/assistant/...”).
         Turns 3 and 4 report two more runs of code that nothing had changed since the run before. None of the three
         reports of a failed run says why it failed: they hold progress bars alone. The baseline that the first
         message quotes was never trained (training_steps = 0, final_loss = None): there was nothing to compare with.
