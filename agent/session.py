@@ -241,6 +241,12 @@ def _driver_is_alive(folder: Path) -> bool:
     return still_runs(ProcessIdentity(int(pid), int(started), boot_id))
 
 
+def journal_length(folder: Path) -> int:
+    """Bytes; 0 without a journal."""
+    journal = folder / JOURNAL
+    return journal.stat().st_size if journal.is_file() else 0
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the session's lock. Raises ConfigError when another process drives it."""

@@ -21,7 +21,7 @@ from agent.loop import drive
 from agent.model import Model, open_model
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
-from agent.session import Session, create_folder, locked, wait_for_leftovers
+from agent.session import Session, create_folder, journal_length, locked, wait_for_leftovers
 from agent.show import read_state
 from agent.state import Status
 from agent.work import Work
@@ -124,6 +124,7 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
     folder = folder.resolve()
     wait_for_leftovers(folder)
+    length = journal_length(folder)
     state = read_state(folder)
     started = state.started
     assert started is not None  # read_state refuses a journal without it
@@ -138,7 +139,9 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
         screen.note(f"No limit on cost from here on: litellm knows no price for {model_name}.")
         max_cost = None
     require_price(model, max_cost)
-    put_back(folder)  # before the template is read: an attempt without a sandbox may have changed it
+    put_back(
+        folder, state.head, length
+    )  # before the template is read: an attempt without a sandbox may have changed it
     setup = setup_of(folder, started, screen)
     max_time = options.max_time if options.max_time is not None else state.max_time
     window = options.context_window or setup.template.context_window or model.context_window
@@ -162,11 +165,15 @@ def of_open_session(folder: Path) -> Iterator[None]:
         raise SessionStopped(folder, str(error)) from error
 
 
-def put_back(folder: Path) -> None:
-    """The tracked files as the journal knows them. Raises ConfigError when another process drives the session."""
+def put_back(folder: Path, head: str, length: int) -> None:
+    """The tracked files as at `head`, unless the journal has grown beyond `length` bytes: then `head` is old.
+
+    Raises ConfigError when another process drives the session.
+    """
     try:
         with locked(folder):
-            GitLog(folder).rewind(read_state(folder).head, ())
+            if journal_length(folder) == length:
+                GitLog(folder).rewind(head, ())
     except GitFailed as error:
         raise SessionStopped(folder, str(error)) from error
 
