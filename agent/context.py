@@ -89,7 +89,7 @@ def rebuilt(session: Session, reason: str, learned: int | None) -> ConversationR
     text = render(
         "rebuilt",
         plan=_plan(events, min(_PLAN, most)) or "(none)",
-        baseline=tell.metrics_line(state.baseline.metrics, {}),
+        baseline=tell.beside_baseline(state.baseline.metrics, {}),
         runs=_runs(session),
         files=files,
         # What was refused is to be sent again, so it has to be seen; what is very long is better written anew.
@@ -128,7 +128,7 @@ def _runs(session: Session) -> list[_Run]:
             said = _prose(event.text, _SAID).replace("\n", " ")
         elif isinstance(event, RunClosed):
             status = "accepted" if event.status == "ok" else f"closed: {event.status}"
-            metrics = tell.metrics_line(event.metrics, state.baseline.metrics) if event.metrics else ""
+            metrics = tell.beside_baseline(event.metrics, state.baseline.metrics) if event.metrics else ""
             # The first reply is the plan, which stands above.
             runs.append(_Run(event.run, status, said if event.run > 1 else "", metrics))
             said = ""

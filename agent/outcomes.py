@@ -16,7 +16,7 @@ from agent.reuse import earlier_attempt, earlier_baseline
 from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
-from experiment.plots import run_plots
+from experiment.plots import PLOT_TIME, run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.reuse import attempt_key
 from experiment.runner import run_attempt
@@ -56,7 +56,7 @@ def attempt(work: Work, kind: str) -> None:
     if earlier := earlier_attempt(work, plan, key):
         session.record(earlier)
         return
-    session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=work.setup.time_limit(kind))
+    session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=plan.time_limit)
 
     def started(process: ProcessIdentity) -> None:
         session.record(
@@ -187,7 +187,7 @@ def ask_for_notes(work: Work) -> None:
 
 def draw_plots(work: Work) -> None:
     session, state = work.session, work.state
-    session.show("drawing the plots", limit=work.setup.time_limit("plots"))
+    session.show("drawing the plots", limit=PLOT_TIME)
     outcome = run_plots(work.setup.plot_plan(session.folder, state.plot_attempts + 1), on_output=session.output)
     commit = session.commit(
         [*(f"plots/{name}" for name in outcome.files), str(outcome.log.relative_to(session.folder))],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -82,13 +83,8 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     folder = _new_folder(recording, "replay", options)
     folder, setup = _create(folder, recording, started, [], options, screen)
     status = drive_session(folder, setup, recorded, screen)
-    if not used_up(folder, status):
-        return folder, status
-    if live is None:
-        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
-        return folder, status
-    with of_open_session(folder):
-        return folder, drive_session(folder, setup, live[0], screen, live[1])
+    goes_on = functools.partial(drive_session, folder, setup, live[0], screen, live[1]) if live else None
+    return folder, after_the_recording(folder, status, goes_on, screen)
 
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -183,7 +179,14 @@ def _finished(state: State) -> list[str]:
     return names
 
 
-def used_up(folder: Path, status: Status) -> bool:
-    """Whether a session stopped because it has played all of the recorded replies."""
+def after_the_recording(folder: Path, status: Status, goes_on: Callable[[], Status] | None, screen: Screen) -> Status:
+    """Where a session stopped because all recorded replies were played, `goes_on` drives it on live."""
     ended = read_state(folder).ended
-    return status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)
+    used_up = status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)
+    if not used_up:
+        return status
+    if goes_on is None:
+        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
+        return status
+    with of_open_session(folder):
+        return goes_on()

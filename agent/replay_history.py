@@ -9,9 +9,9 @@ from agent.diagnosis import diagnose
 from agent.history_file import choose_session, read_history, session_list
 from agent.history_idea import recognise_idea
 from agent.model import open_model
-from agent.replay import used_up
+from agent.replay import after_the_recording
 from agent.screen import Screen
-from agent.start import ResumeOptions, RunOptions, absolute_model, of_open_session, require_price, resume, run
+from agent.start import ResumeOptions, RunOptions, absolute_model, require_price, resume, run
 from agent.state import Status
 from experiment.errors import ConfigError
 from experiment.template import load_template
@@ -49,10 +49,6 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
         options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
     folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
-    if not used_up(folder, status):
-        return folder, status
-    if live is None:
-        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
-        return folder, status
-    with of_open_session(folder):
-        return resume(folder, ResumeOptions(live, options.api_base, context_window=options.context_window), screen)
+    goes_on = ResumeOptions(live, options.api_base, context_window=options.context_window)
+    resumed = (lambda: resume(folder, goes_on, screen)[1]) if live else None
+    return folder, after_the_recording(folder, status, resumed, screen)

@@ -55,7 +55,7 @@ def result(session: Session, closed: RunClosed) -> Told:
             render(
                 "result",
                 run=closed.run,
-                table=metrics_line(closed.metrics, state.baseline.metrics),
+                table=beside_baseline(closed.metrics, state.baseline.metrics),
                 twin=twin(state, closed.run, closed.metrics),
                 next_run=closed.run + 1,
                 max_runs=state.max_runs,
@@ -188,7 +188,7 @@ def _rounded(metrics: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.5g}") for name, value in metrics.items()}
 
 
-def metrics_line(metrics: dict[str, float], baseline: dict[str, float]) -> str:
+def beside_baseline(metrics: dict[str, float], baseline: dict[str, float]) -> str:
     """`l0 31.2 (40.1), …`, with the baseline's values in brackets; what equals the baseline is not repeated."""
     parts = []
     for name, value in metrics.items():

@@ -61,7 +61,7 @@ class AttemptPlan:
 
     @property
     def time_limit(self) -> float:
-        """Seconds."""
+        """Seconds; a smoke attempt has the shorter one of two."""
         smoke = self.template.smoke if self.is_smoke else None
         return min(self.limits.time, smoke.time) if smoke else self.limits.time
 
@@ -132,9 +132,8 @@ def run_attempt(
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
     limits, setting = plan.limits, plan.time_setting
-    smoke = plan.template.smoke
-    if plan.is_smoke and smoke is not None and smoke.time < limits.time:
-        limits, setting = replace(limits, time=smoke.time), "[smoke] time"
+    if plan.time_limit < limits.time:
+        limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
     return ProcessSpec(
         argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],

@@ -25,14 +25,6 @@ class Setup:
     sandbox: Sandbox
     limits: Limits
 
-    def time_limit(self, kind: str) -> float:
-        """Seconds that an attempt of this kind ("smoke", "full" or "plots") may take."""
-        if kind == "plots":
-            return PLOT_TIME
-        if kind == "smoke" and self.template.smoke:
-            return min(self.template.smoke.time, self.limits.time)
-        return self.limits.time
-
     def attempt_plan(self, session: Path, run: int, attempt: int, kind: str, most: float) -> AttemptPlan:
         """`most`: seconds that the session has left, whatever the limits say."""
         limits = replace(self.limits, time=max(1.0, min(self.limits.time, most)))

@@ -149,65 +149,30 @@ os.wait()
 """
 _CLOSING = "[os.close(number) for number in (0, 1, 2)]"
 
+
+def hangs(name: str, code: str, *args: str, quick: bool = False) -> Case:
+    """The second run has no end, and its time is over when its limit says so."""
+    check = is_over_soon(LIMIT)
+    return Case(name, faulty_run(code), ("timed_out",), says=TIME_LIMIT, args=(*SHORT, *args), check=check, quick=quick)
+
+
 HANGS = [
-    Case(
-        "endless loop",
-        faulty_run("while True:\n    pass"),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=SHORT,
-        check=is_over_soon(LIMIT),
-        quick=True,
+    hangs("endless loop", "while True:\n    pass", quick=True),
+    hangs("ignores SIGTERM and every other signal", _DEAF, quick=True),
+    hangs("ignores every signal, without a sandbox", _DEAF, *UNSANDBOXED),
+    hangs("stops itself", "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"),
+    hangs(
+        "a thread that never ends", "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()"
     ),
-    Case(
-        "ignores SIGTERM and every other signal",
-        faulty_run(_DEAF),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=SHORT,
-        check=is_over_soon(LIMIT),
-        quick=True,
-    ),
-    Case(
-        "ignores every signal, without a sandbox",
-        faulty_run(_DEAF),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=(*SHORT, *UNSANDBOXED),
-        check=is_over_soon(LIMIT),
-    ),
-    Case(
-        "stops itself",
-        faulty_run("import signal\nos.kill(os.getpid(), signal.SIGSTOP)"),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=SHORT,
-        check=is_over_soon(LIMIT),
-    ),
-    Case(
-        "a thread that never ends",
-        faulty_run("import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()"),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=SHORT,
-        check=is_over_soon(LIMIT),
-    ),
-    Case(
+    hangs(
         "endless loop while a daemon in a session of its own holds stdout",
-        faulty_run(_DAEMON.format(closing="pass") + "while True:\n    pass"),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=SHORT,
-        check=is_over_soon(LIMIT),
+        _DAEMON.format(closing="pass") + "while True:\n    pass",
         quick=True,
     ),
-    Case(
+    hangs(
         "endless loop while a daemon holds stdout, without a sandbox",
-        faulty_run(_DAEMON.format(closing="pass") + "while True:\n    pass"),
-        ("timed_out",),
-        says=TIME_LIMIT,
-        args=(*SHORT, *UNSANDBOXED),
-        check=is_over_soon(LIMIT),
+        _DAEMON.format(closing="pass") + "while True:\n    pass",
+        *UNSANDBOXED,
     ),
     Case(
         "leaves a sleeping child behind",
