@@ -139,9 +139,8 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
         screen.note(f"No limit on cost from here on: litellm knows no price for {model_name}.")
         max_cost = None
     require_price(model, max_cost)
-    put_back(
-        folder, state.head, length
-    )  # before the template is read: an attempt without a sandbox may have changed it
+    # Before the template is read: an attempt without a sandbox may have changed it.
+    put_back(folder, state.head, length)
     setup = setup_of(folder, started, screen)
     max_time = options.max_time if options.max_time is not None else state.max_time
     window = options.context_window or setup.template.context_window or model.context_window

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from agent import interrupts
+from agent.loop import drive
+from agent.state import Status
+from agent.work import Work
 
 
 class Swallows:
@@ -24,6 +29,18 @@ def test_an_interrupt_in_a_destructor_is_raised_at_the_next_look():
         del one
         with pytest.raises(KeyboardInterrupt):
             interrupts.check()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_loop_looks_before_each_step():
+    never_stepped = cast(Work, SimpleNamespace(state=SimpleNamespace(status=Status.running)))
+    with interrupts.signals_interrupt():
+        one = Swallows()
+        del one
+        with pytest.raises(KeyboardInterrupt):
+            drive(never_stepped)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 

@@ -15,7 +15,8 @@ from agent.events import (
 from tests.end_to_end.command import ai_sci, git_log, shown
 from tests.end_to_end.recordings import fingerprint, of, prompts, tree
 from tests.end_to_end.stories import END, STORIES, TWENTY, Story, after, fails
-from tests.end_to_end.templates import block, good_session, write_script
+from tests.end_to_end.templates import block, good_session, make_template, write_script
+from tests.servers.openai_strict import StrictServer
 
 # -- --reuse -----------------------------------------------------------------------------------------------------------
 
@@ -162,3 +163,22 @@ def test_a_session_that_is_none_is_one_clear_line(tell, again, damage):
     assert done.code == 2
     assert str(session) in done.error
     assert [path.name for path in session.parent.iterdir()] == ["s"]
+
+
+def test_a_branch_with_the_same_model_asks_the_same_server(tmp_path, again, cache):
+    replies = good_session()
+    with StrictServer(replies) as server:
+        template = make_template(tmp_path / "template")
+        begun = ai_sci(
+            *("run", "--template", template, "--idea", "more_steps", "--session", "s"),
+            *("--model", "openai/strict-model", "--api-base", server.url),
+            cwd=tmp_path,
+            AI_SCI_CACHE=cache,
+        )
+        assert begun.code == 0, begun.err
+        server.replies, server.answered = replies[1:], 0
+        done = again(begun.session, "--from-turn", "2", "--model", "openai/strict-model")
+        assert done.code == 0, done.err
+    asked = [request.raw for request in server.requests]
+    assert asked[len(replies) :] == asked[1 : len(replies)], "the same requests, to the same server"
+    assert server.bad_requests == []
