@@ -248,11 +248,11 @@ def journal_length(folder: Path) -> int:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the session's lock. Raises ConfigError when another process drives it."""
+def locked(folder: Path) -> Iterator[int]:
+    """Holds the session's lock and yields its descriptor. Raises ConfigError when another process drives it."""
     lock = _take_lock(folder)
     try:
-        yield
+        yield lock
     finally:
         os.close(lock)
 

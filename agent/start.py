@@ -170,9 +170,9 @@ def put_back(folder: Path, head: str, length: int) -> None:
     Raises ConfigError when another process drives the session.
     """
     try:
-        with locked(folder):
+        with locked(folder) as lock:
             if journal_length(folder) == length:
-                GitLog(folder).rewind(head, ())
+                GitLog(folder, lock).rewind(head, ())
     except GitFailed as error:
         raise SessionStopped(folder, str(error)) from error
 
