@@ -22,11 +22,11 @@ from agent.screen import Screen
 from agent.session import folder_in_making, write_entries
 from agent.show import read_state
 from agent.start import (
-    absolute_model,
+    ResumeOptions,
     check_machine,
     drive_session,
+    goes_on,
     of_open_session,
-    require_price,
     session_folder,
     setup_of,
     template_of,
@@ -69,7 +69,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
     name = f"replay:{recording.folder}"
     recorded = open_model(name)
-    live = _live(options.model, options, recording, fold(recording.entries).max_runs) if options.model else None
+    live = _live(options.model, options, recording, fold(recording.entries).max_runs, screen) if options.model else None
     started = dataclasses.replace(
         recording.started,
         model=name,
@@ -83,8 +83,8 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
     folder = _new_folder(recording, "replay", options)
     folder, setup = _create(folder, recording, started, [], options, screen)
     status = drive_session(folder, setup, recorded, screen)
-    goes_on = functools.partial(drive_session, folder, setup, live[0], screen, live[1]) if live else None
-    return folder, after_the_recording(folder, status, goes_on, screen)
+    live_half = functools.partial(drive_session, folder, setup, live[0], screen, live[1]) if live else None
+    return folder, after_the_recording(folder, status, live_half, screen)
 
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -97,16 +97,17 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
         raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
     prefix = recording.prefix(turn)
-    model, goes_on = _live(name, options, recording, fold(recording.entries[: recording.requests[turn - 1]]).max_runs)
+    max_runs = fold(recording.entries[: recording.requests[turn - 1]]).max_runs
+    model, resumed = _live(name, options, recording, max_runs, screen)
     branched = Branched(
         str(recording.folder),
         turn,
-        goes_on.model,
-        goes_on.api_base,
-        goes_on.max_runs,
-        goes_on.max_cost,
-        goes_on.max_time,
-        goes_on.context_window,
+        resumed.model,
+        resumed.api_base,
+        resumed.max_runs,
+        resumed.max_cost,
+        resumed.max_time,
+        resumed.context_window,
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
@@ -115,21 +116,15 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
     return folder, drive_session(folder, setup, model, screen)
 
 
-def _live(name: str, options: ReplayOptions, recording: Recording, max_runs: int) -> tuple[Model, Resumed]:
+def _live(
+    name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
+) -> tuple[Model, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
-    name = absolute_model(name)
-    state = fold(recording.entries)
-    same = name == state.model
-    api_base = options.api_base or (state.api_base if same else None)
-    model = open_model(name, api_base=api_base)
-    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    max_time = options.max_time if options.max_time is not None else state.max_time
-    require_price(model, max_cost)
-    template = template_of(recording.folder, recording.started)
-    window = options.context_window or template.context_window or model.context_window
-    if options.context_window is None and same:
-        window = state.context_window
-    return model, Resumed(name, api_base, options.max_runs or max_runs, max_cost, max_time, window)
+    asked = ResumeOptions(
+        name, options.api_base, options.max_cost, options.max_runs, options.max_time, options.context_window
+    )
+    state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
+    return goes_on(asked, state, template_of(recording.folder, recording.started), screen)
 
 
 def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:
@@ -179,14 +174,14 @@ def _finished(state: State) -> list[str]:
     return names
 
 
-def after_the_recording(folder: Path, status: Status, goes_on: Callable[[], Status] | None, screen: Screen) -> Status:
-    """Where a session stopped because all recorded replies were played, `goes_on` drives it on live."""
+def after_the_recording(folder: Path, status: Status, live: Callable[[], Status] | None, screen: Screen) -> Status:
+    """Where a session stopped because all recorded replies were played, `live` drives it on."""
     ended = read_state(folder).ended
     used_up = status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)
     if not used_up:
         return status
-    if goes_on is None:
+    if live is None:
         screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
         return status
     with of_open_session(folder):
-        return goes_on()
+        return live()

@@ -23,7 +23,7 @@ from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
 from agent.session import Session, create_folder, journal_length, locked, wait_for_leftovers
 from agent.show import read_state
-from agent.state import Status
+from agent.state import State, Status
 from agent.work import Work
 from experiment.cache import cache_folder
 from experiment.errors import AiSciError, ConfigError
@@ -131,23 +131,27 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
-    model_name = absolute_model(options.model or state.model)
-    api_base = options.api_base or (state.api_base if model_name == state.model else None)
-    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    model = open_model(model_name, api_base=api_base)
-    if options.max_cost is None and max_cost is not None and model.worst_case_cost([]) is None:
-        screen.note(f"No limit on cost from here on: litellm knows no price for {model_name}.")
-        max_cost = None
-    require_price(model, max_cost)
     # Before the template is read: an attempt without a sandbox may have changed it.
     put_back(folder, state.head, length)
-    setup = setup_of(folder, started, screen)
+    model, resumed = goes_on(options, state, template_of(folder, started), screen)
+    return folder, drive_session(folder, setup_of(folder, started, screen), model, screen, resumed)
+
+
+def goes_on(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+    """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
+    name = absolute_model(options.model or state.model)
+    same = name == state.model
+    api_base = options.api_base or (state.api_base if same else None)
+    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
     max_time = options.max_time if options.max_time is not None else state.max_time
-    window = options.context_window or setup.template.context_window or model.context_window
-    if options.context_window is None and model_name == state.model:
-        window = state.context_window
-    resumed = Resumed(model_name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
-    return folder, drive_session(folder, setup, model, screen, resumed)
+    model = open_model(name, api_base=api_base)
+    if options.max_cost is None and max_cost is not None and model.worst_case_cost([]) is None:
+        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
+        max_cost = None
+    require_price(model, max_cost)
+    known = state.context_window if same else template.context_window or model.context_window
+    window = options.context_window or known
+    return model, Resumed(name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
 
 
 @contextmanager
