@@ -82,6 +82,9 @@ class BaselineMeasured:
     source: str  # "template", "measured", "cached" or "reused"
     commit: str | None
     key: str = ""  # of all that decides the outcome; "" in journals of older versions
+    seconds: float = 0.0  # of the attempt, where it was measured
+    gpus: int = 0  # that it had for itself
+    waited: float = 0.0  # seconds for its place
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,10 @@ class AttemptStarted:
     pid: int
     process_started: int  # clock ticks since boot
     boot_id: str
+    job: str = ""  # where a cluster executes it: the job's id, and pid is 0
+    place: str = ""  # "gpu 3", "cpus 0-3"; "" when it has no place of its own
+    gpus: int = 0  # that it has for itself
+    waited: float = 0.0  # seconds for its place
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""The journal: append-only JSON lines, fsynced; the only source of truth of a session."""
+"""The journal: append-only JSON lines, fsynced; the only source of truth of a session, and of a batch."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from agent.events import EVENT_TYPES, Event
 from experiment.errors import AiSciError
@@ -21,19 +22,26 @@ class JournalError(AiSciError):
     exit_code = 3
 
 
-# Looked up for every record of a long journal.
-_FIELDS = {kind: {field.name for field in dataclasses.fields(cls)} for kind, cls in EVENT_TYPES.items()}
+E = TypeVar("E")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Record(Generic[E]):
     """One line: `at` is seconds since the epoch."""
 
     at: float
-    event: Event
+    event: E
 
 
-def encode(entry: Entry) -> bytes:
+Entry = Record[Event]
+
+
+@functools.cache  # looked up for every record of a long journal
+def _fields(cls: type) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def encode(entry: Record[Any]) -> bytes:
     """One line with its newline. ASCII only, so a torn line can never be a torn character."""
     record: dict[str, Any] = {"at": round(entry.at, 3), "event": entry.event.kind}
     for field in dataclasses.fields(entry.event):
@@ -41,39 +49,40 @@ def encode(entry: Entry) -> bytes:
     return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
 
 
-def decode(line: bytes) -> Entry:
-    """The inverse of `encode`. Raises ValueError on anything else."""
+def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
+    """The inverse of `encode` for these kinds of events. Raises ValueError on anything else."""
     try:
         record = json.loads(line)
         at = float(record.pop("at"))
         kind = record.pop("event")
         # A newer version may have added fields; what we know is still true.
-        event = EVENT_TYPES[kind](**{key: value for key, value in record.items() if key in _FIELDS[kind]})
+        cls = types[kind]
+        event = cls(**{key: value for key, value in record.items() if key in _fields(cls)})
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a journal record: {error}") from error
-    return Entry(at, event)
+    return Record(at, event)
 
 
 def read_journal(path: Path) -> list[Entry]:
-    """All whole records. A torn last line (a crash in the middle of a write) is left out.
+    """All whole records of a session. A torn last line (a crash in the middle of a write) is left out.
 
     Raises JournalError when a line before the last one cannot be read.
     """
-    return _parse(path)[0]
+    return parse(path, EVENT_TYPES)[0]
 
 
-def _parse(path: Path) -> tuple[list[Entry], int]:
+def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], int]:
     """The entries, and how many bytes of the file they take."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise JournalError(f"cannot read {path}: {error.strerror}") from error
-    entries: list[Entry] = []
+    entries: list[Record[E]] = []
     whole = 0
     lines = content.split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was never finished
         try:
-            entries.append(decode(line))
+            entries.append(decode(line, types))
         except ValueError as error:
             if number == len(lines) - 1 and not lines[-1] and not _is_record(line):
                 break  # the last line, newline included, but its pages did not all reach the disk
@@ -91,10 +100,10 @@ def _is_record(line: bytes) -> bool:
     return isinstance(record, dict) and "at" in record and isinstance(record.get("event"), str)
 
 
-class Journal:
-    """An open journal. `append` returns once the record is on the disk."""
+class Records(Generic[E]):
+    """An open journal of events of these kinds. `append` returns once the record is on the disk."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, types: Mapping[str, type[E]], clock: Callable[[], float] = time.time) -> None:
         """Opens or creates `path`, and cuts a torn tail off so that the next record starts on a line of its own."""
         self.path = path
         self._clock = clock
@@ -102,18 +111,18 @@ class Journal:
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         except OSError as error:
             raise JournalError(f"cannot write {path}: {error.strerror}") from error
-        self.entries, whole = _parse(path)
+        self.entries, whole = parse(path, types)
         if self._file.tell() > whole:
             self._file.truncate(whole)
             os.fsync(self._file.fileno())
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[E]:
         return [entry.event for entry in self.entries]
 
-    def append(self, event: Event) -> Entry:
+    def append(self, event: E) -> Record[E]:
         """Writes and fsyncs one record. Raises JournalError when the disk refuses it."""
-        entry = Entry(self._clock(), event)
+        entry = Record(self._clock(), event)
         try:
             unwritten = encode(entry)
             while unwritten:
@@ -128,3 +137,10 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+class Journal(Records[Event]):
+    """A session's."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path, EVENT_TYPES, clock)

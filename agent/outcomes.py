@@ -16,17 +16,29 @@ from agent.reuse import earlier_attempt, earlier_baseline
 from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
+from experiment.engine import Began
 from experiment.plots import PLOT_TIME, run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.reuse import attempt_key
-from experiment.runner import run_attempt
+from experiment.runner import AttemptOutcome, AttemptPlan
 from experiment.verdict import Verdict
 
 
 def measure_baseline(work: Work) -> None:
     work.session.show("measuring the baseline (run 0)")
     key = work.setup.baseline_key
-    outcome = earlier_baseline(work, key) or work.setup.measure_baseline(work.session.folder, work.session.output)
+    place = Began(None)
+
+    def begins(began: Began) -> None:
+        nonlocal place
+        place = began
+
+    def execute(plan: AttemptPlan) -> AttemptOutcome:
+        return work.engine.run(plan, begins, work.session.output)
+
+    outcome = earlier_baseline(work, key) or work.setup.measure_baseline(
+        work.session.folder, execute, work.session.output
+    )
     commit = None
     if outcome.metrics:
         tracked, _ = split_artefacts(work.session.folder, work.session.folder / "run_0")
@@ -41,7 +53,17 @@ def measure_baseline(work: Work) -> None:
             body="\n".join(outcome.reasons),
         )
     work.session.record(
-        BaselineMeasured(outcome.metrics, outcome.verdict.value, list(outcome.reasons), outcome.source, commit, key)
+        BaselineMeasured(
+            outcome.metrics,
+            outcome.verdict.value,
+            list(outcome.reasons),
+            outcome.source,
+            commit,
+            key,
+            round(outcome.seconds, 3),
+            place.gpus,
+            place.waited,
+        )
     )
 
 
@@ -58,14 +80,26 @@ def attempt(work: Work, kind: str) -> None:
         return
     session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=plan.time_limit)
 
-    def started(process: ProcessIdentity) -> None:
+    def begins(began: Began) -> None:
+        process = began.process or ProcessIdentity(0, 0, "")
         session.record(
             AttemptStarted(
-                run, number, kind, state.code_hash, state.head, process.pid, process.started, process.boot_id
+                run,
+                number,
+                kind,
+                state.code_hash,
+                state.head,
+                process.pid,
+                process.started,
+                process.boot_id,
+                began.job,
+                began.place,
+                began.gpus,
+                began.waited,
             )
         )
 
-    outcome = run_attempt(plan, on_start=started, on_output=session.output)
+    outcome = work.engine.run(plan, begins, session.output)
     verdict, reason = outcome.verdict.value, outcome.reason
     if outcome.verdict is Verdict.timed_out and session.time_is_up():
         verdict, reason = "lost", "--max-time was used up while this attempt ran; a resume repeats it"

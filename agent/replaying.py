@@ -37,7 +37,7 @@ def replays(model: Model, started: SessionStarted) -> bool:
 def follow(work: Work, recording: Recording) -> Status:
     """Drives the session with the recorded replies until it ends, and says how much of it is as recorded."""
     session, state = work.session, work.state
-    work = Work(session, work.setup, _Compared(work.model, session, recording), work.earlier)
+    work = dataclasses.replace(work, model=_Compared(work.model, session, recording))
     while state.status is Status.running:
         interrupts.check()
         _repeat_resumes(session, recording)

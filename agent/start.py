@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import __version__
+from agent.desk import Desk, OwnDesk
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -26,6 +27,7 @@ from agent.show import read_state
 from agent.state import State, Status
 from agent.work import Work
 from experiment.cache import cache_folder
+from experiment.engine import LocalEngine
 from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
@@ -205,7 +207,10 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
     )
 
 
-def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None) -> Status:
+def drive_session(
+    folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None, desk: Desk | None = None
+) -> Status:
+    desk = desk or OwnDesk()
     session = Session(folder, setup.template.editable, screen)
     sandbox = setup.sandbox
     try:
@@ -218,7 +223,7 @@ def drive_session(folder: Path, setup: Setup, model: Model, screen: Screen, resu
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
                 origin = recorded_origin(session.started)
-                work = Work(session, setup, model, origin if session.started.reuse else None)
+                work = Work(session, setup, model, desk, LocalEngine(desk), origin if session.started.reuse else None)
                 return follow(work, origin) if origin and replays(model, session.started) else drive(work)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.

@@ -20,6 +20,7 @@ from experiment.errors import DiskFull, EnvironmentFailed
 from experiment.judging import judge_exit
 from experiment.limits import Limits
 from experiment.output import Output
+from experiment.place import Place
 from experiment.process_tree import ProcessIdentity, identify
 from experiment.rlimits import constrain
 from experiment.sandbox import TAG_VARIABLE, Launch, Sandbox
@@ -49,6 +50,7 @@ class ProcessSpec:
     log_cap: int = 10 * 1024 * 1024
     hidden: Sequence[Path] = ()
     time_setting: str = "limits.time or --timeout"
+    place: Place = Place()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class _Attempt:
                     env=self.launch.env,
                     bufsize=0,
                     start_new_session=True,
+                    pass_fds=self.spec.place.held,
                 )
             return self._supervise(self.process, gate)
         finally:
@@ -130,6 +133,8 @@ class _Attempt:
         )
         try:
             constrain(process.pid, self.spec.limits)
+            if self.spec.place.cpus:
+                os.sched_setaffinity(process.pid, self.spec.place.cpus)
             _widen(pipe)
             if self.on_start is not None:
                 self.on_start(identify(process.pid))

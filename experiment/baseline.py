@@ -14,9 +14,8 @@ from experiment.cache import cache_folder, hash_of, locked
 from experiment.checks import failed_checks
 from experiment.environment import Environment
 from experiment.limits import Limits
-from experiment.process_tree import ProcessIdentity
 from experiment.results import ResultError, Results, read_results
-from experiment.runner import AttemptPlan, run_attempt
+from experiment.runner import AttemptOutcome, AttemptPlan
 from experiment.sandbox import Sandbox
 from experiment.template import Template
 from experiment.verdict import Verdict
@@ -29,13 +28,14 @@ _NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what th
 class BaselineOutcome:
     """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
 
-    `source` is "template", "measured" or "cached".
+    `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`.
     """
 
     metrics: dict[str, float]
     verdict: Verdict
     reasons: tuple[str, ...]
     source: str
+    seconds: float = 0.0
 
 
 def measure_baseline(
@@ -44,14 +44,14 @@ def measure_baseline(
     environment: Environment,
     data: Path | None,
     sandbox: Sandbox,
-    on_start: Callable[[ProcessIdentity], None] | None = None,
-    on_output: Callable[[str], None] = lambda text: None,
+    execute: Callable[[AttemptPlan], AttemptOutcome],
+    tell: Callable[[str], None] = lambda text: None,
     limits: Limits | None = None,
 ) -> BaselineOutcome:
     """Sees to it that the session has a `run_0`, and applies the template's checks to it.
 
     Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
-    Raises EnvironmentFailed as `run_attempt` does.
+    `execute` is how an attempt is made, and is called only when it must be. Raises EnvironmentFailed as it does.
     """
     run_0 = session / "run_0"
     if template.brings_baseline:
@@ -64,7 +64,7 @@ def measure_baseline(
     kept = folder / key
 
     def waiting() -> None:
-        on_output("another session is measuring this baseline; waiting for it\n")
+        tell("another session is measuring this baseline; waiting for it\n")
 
     with locked(folder / f"{key}.lock", waiting):
         if _usable(kept):
@@ -81,12 +81,12 @@ def measure_baseline(
             sandbox=sandbox,
             limits=limits or template.limits,
         )
-        outcome = run_attempt(plan, on_start, on_output)
+        outcome = execute(plan)
         if outcome.verdict is not Verdict.ok:
             reason = f"{outcome.reason} (log: {outcome.log})"
-            return BaselineOutcome({}, outcome.verdict, (reason,), "measured")
+            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds)
         copy_run(run_0, kept)
-    return checked(template, run_0, "measured")
+    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds)
 
 
 def baseline_key(template: Template, environment: Environment) -> str:

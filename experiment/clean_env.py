@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from experiment.place import Place
+
 # Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
 _PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
@@ -45,7 +47,7 @@ def secret_folders() -> list[Path]:
     return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
 
 
-def experiment_env(python: Path, data: Path | None, smoke: bool) -> dict[str, str]:
+def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -> dict[str, str]:
     """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
     env = {
         "PATH": f"{python.parent}:{_SYSTEM_PATH}",
@@ -61,6 +63,10 @@ def experiment_env(python: Path, data: Path | None, smoke: bool) -> dict[str, st
         "TRANSFORMERS_OFFLINE": "1",
     }
     env |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if place.cpus:
+        env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(place.cpus))
+    if place.gpus is not None:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(place.gpus)
     if data is not None:
         env["AI_SCI_DATA"] = str(data)
     if smoke:

@@ -15,7 +15,7 @@ class Limits:
 
     `time` is seconds of wall clock, `memory` and `disk` are bytes, `inodes` counts files and folders that the attempt
     writes, `processes` counts processes alive at once. `memory = None` means a share of this
-    machine, see `memory_ceiling`.
+    machine, see `memory_ceiling`. `gpus` is how many an attempt has for itself where there are any.
     """
 
     time: float = 2 * 3600.0
@@ -23,6 +23,7 @@ class Limits:
     disk: int = 20 * GIB
     inodes: int = 200_000
     processes: int = 512
+    gpus: int = 1
 
     @property
     def memory_ceiling(self) -> int:

@@ -14,6 +14,7 @@ from experiment.clean_env import experiment_env, secret_folders
 from experiment.digest import failure_digest
 from experiment.environment import Environment
 from experiment.limits import Limits
+from experiment.place import Place
 from experiment.sandbox import Sandbox
 from experiment.template import Template
 from experiment.verdict import Verdict
@@ -21,6 +22,7 @@ from experiment.verdict import Verdict
 PLOT_TIME = 600.0  # seconds: drawing is no experiment
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 MOST_PICTURES = 100
+NO_GPU = Place(gpus=())  # they are drawn while other experiments have the GPUs
 MOST_BYTES = 20 * 1024**2  # of one picture; they are committed to git
 
 
@@ -87,7 +89,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         cwd=work,
         writable=[work],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, smoke=False),
+        env=experiment_env(plan.environment.python, plan.data, smoke=False, place=NO_GPU),
         limits=limits,
         log=log,
         sandbox=plan.sandbox,

@@ -15,6 +15,7 @@ from experiment.clean_env import experiment_env, secret_folders
 from experiment.digest import failure_digest
 from experiment.environment import Environment
 from experiment.limits import Limits
+from experiment.place import Place
 from experiment.plots import PlotOutcome as PlotOutcome
 from experiment.plots import PlotPlan as PlotPlan
 from experiment.plots import run_plots as run_plots
@@ -45,6 +46,7 @@ class AttemptPlan:
     sandbox: Sandbox
     limits: Limits
     time_setting: str = "limits.time or --timeout"  # how a person changes the limit
+    place: Place = Place()
 
     @property
     def folder(self) -> Path:
@@ -140,12 +142,13 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         cwd=plan.session,
         writable=[plan.out_dir],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke),
+        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.place),
         limits=limits,
         log=log,
         sandbox=plan.sandbox,
         hidden=[plan.session.parent, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
+        place=plan.place,
     )
 
 

@@ -12,7 +12,7 @@ from experiment.environment import Environment, ensure_environment
 from experiment.limits import Limits
 from experiment.plots import PLOT_TIME, PlotPlan
 from experiment.prepare import ensure_prepared
-from experiment.runner import AttemptPlan
+from experiment.runner import AttemptOutcome, AttemptPlan
 from experiment.sandbox import Sandbox
 from experiment.template import Template
 
@@ -45,15 +45,11 @@ class Setup:
     def conditions_key(self) -> str:
         return conditions_key(self.template, self.environment)
 
-    def measure_baseline(self, session: Path, on_output: Callable[[str], None]) -> BaselineOutcome:
+    def measure_baseline(
+        self, session: Path, execute: Callable[[AttemptPlan], AttemptOutcome], tell: Callable[[str], None]
+    ) -> BaselineOutcome:
         return measure_baseline(
-            session,
-            self.template,
-            self.environment,
-            self.data,
-            self.sandbox,
-            on_output=on_output,
-            limits=self.limits,
+            session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits
         )
 
 

@@ -38,10 +38,10 @@ class Table:
             self.refuse(key, f"{key} = {_shown(value)} must be " + " or ".join(f'"{name}"' for name in allowed))
         return value
 
-    def count(self, key: str, default: int) -> int:
+    def count(self, key: str, default: int, least: int = 1) -> int:
         value = self._read(key, default, int, "a whole number")
-        if value < 1:
-            self.refuse(key, f"{key} = {value} must be at least 1")
+        if value < least:
+            self.refuse(key, f"{key} = {value} must be at least {least}")
         return value
 
     def quantity(self, key: str, default: T, parse: Callable[[Any], T]) -> T:

@@ -266,6 +266,7 @@ def _limits(top: Table) -> Limits:
         disk=table.quantity("disk", usual.disk, parse_size),
         inodes=table.count("inodes", usual.inodes),
         processes=table.count("processes", usual.processes),
+        gpus=table.count("gpus", usual.gpus, least=0),
     )
     table.finish()
     return limits

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.events import Resumed, SessionEnded, Told
+from agent.events import EVENT_TYPES, Resumed, SessionEnded, Told
 from agent.journal import Entry, Journal, JournalError, decode, encode, read_journal
 from agent.state import Status, fold
 from tests.agent.journals import entries
@@ -21,13 +21,13 @@ from tests.agent.journals import entries
 def test_an_entry_survives_the_round_trip(entry):
     line = encode(entry)
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
-    assert decode(line[:-1]) == entry
+    assert decode(line[:-1], EVENT_TYPES) == entry
 
 
 @given(st.binary(max_size=200))
 def test_decoding_never_raises_anything_but_value_error(line):
     try:
-        decode(line)
+        decode(line, EVENT_TYPES)
     except ValueError:
         return
 

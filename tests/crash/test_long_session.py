@@ -33,7 +33,7 @@ def test_a_resume_reads_each_record_at_most_twice(session, launcher, tmp_path, m
     records = len(read_journal(session / "journal.jsonl"))
     decoded, folded = [], []
     decode, advance = journal.decode, state.advance
-    monkeypatch.setattr(journal, "decode", lambda line: decoded.append(1) or decode(line))
+    monkeypatch.setattr(journal, "decode", lambda line, types: decoded.append(1) or decode(line, types))
     monkeypatch.setattr(state, "advance", lambda *args: folded.append(1) or advance(*args))
     from agent.screen import PlainScreen
     from agent.start import ResumeOptions, resume

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.events import AttemptStarted, Event, Told
-from agent.journal import Entry, encode, read_journal
+from agent.journal import Record, encode, read_journal
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment, git_log, shown
 from tests.end_to_end.templates import EXPERIMENT, IDEA, NOTES, PLOTS, block, good_session, make_template, write_script
 
@@ -435,4 +435,4 @@ def test_a_journal_of_the_future_is_still_read(session):
     first = json.loads(lines[0])
     journal.write_bytes(json.dumps({**first, "new_field": 1}).encode() + b"\n" + b"".join(lines[1:]))
     assert shown(done.session)["status"] == "completed"
-    assert isinstance(read_journal(journal)[0], Entry)
+    assert isinstance(read_journal(journal)[0], Record)

@@ -1,0 +1,103 @@
+"""Where a batch stands: a fold over its journal, and the states of its sessions, read from theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.batch_events import (
+    BATCH_EVENT_TYPES,
+    BatchEnded,
+    BatchEvent,
+    BatchResumed,
+    BatchStarted,
+    IdeaAdded,
+    SessionLaunched,
+    SessionLeft,
+)
+from agent.journal import Record, parse
+from agent.session import is_driven
+from agent.state import Status
+from experiment.errors import ConfigError
+
+BATCH_JOURNAL = "batch.jsonl"
+
+
+@dataclass
+class IdeaRecord:
+    """One idea of a batch. `left` is how its last process ended; None while none has, or one is at work."""
+
+    added: IdeaAdded
+    launches: int = 0
+    at_work: SessionLaunched | None = None
+    left: SessionLeft | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether its session has ended for good."""
+        return self.left is not None and self.left.status != "" and not Status(self.left.status).resumable
+
+
+@dataclass
+class BatchState:
+    started: BatchStarted | None = None
+    started_at: float = 0.0
+    ended_at: float | None = None
+    active_seconds: float = 0.0  # without the time between an end and a resume
+    options: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, float | None] = field(default_factory=dict)
+    ideas: dict[str, IdeaRecord] = field(default_factory=dict)  # by the session's name, in the order of adding
+    status: Status = Status.running
+    ended: BatchEnded | None = None
+
+
+def fold_batch(records: Iterable[Record[BatchEvent]]) -> BatchState:
+    state = BatchState()
+    previous_at: float | None = None
+    for record in records:
+        advance_batch(state, record, previous_at)
+        previous_at = record.at
+    return state
+
+
+def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: float | None) -> None:
+    """Takes one more record into `state`."""
+    event = record.event
+    if previous_at is not None and not isinstance(event, BatchResumed):
+        state.active_seconds += max(0.0, record.at - previous_at)
+    match event:
+        case BatchStarted():
+            state.started, state.started_at = event, record.at
+            state.options, state.budgets = event.options, event.budgets
+        case IdeaAdded():
+            state.ideas[event.session] = IdeaRecord(event)
+        case SessionLaunched():
+            idea = state.ideas[event.session]
+            idea.launches += 1
+            idea.at_work, idea.left = event, None
+        case SessionLeft():
+            state.ideas[event.session].at_work, state.ideas[event.session].left = None, event
+        case BatchResumed():
+            state.status, state.ended, state.ended_at = Status.running, None, None
+            state.options, state.budgets = event.options, event.budgets
+        case BatchEnded():
+            state.status, state.ended, state.ended_at = Status(event.status), event, record.at
+
+
+def is_batch(folder: Path) -> bool:
+    return (folder / BATCH_JOURNAL).is_file()
+
+
+def read_batch(folder: Path) -> BatchState:
+    """The state of a batch that may be running at this moment. Raises ConfigError when there is none."""
+    if not is_batch(folder):
+        raise ConfigError(f"{folder} is not a batch: it holds no {BATCH_JOURNAL}.")
+    state = fold_batch(parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0])
+    if state.started is None:
+        raise ConfigError(f"{folder / BATCH_JOURNAL} does not begin with a batch.")
+    if state.status is Status.running and not is_driven(folder):
+        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+        state.ended = BatchEnded(state.status.value, "it stopped without a word: ai-sci was killed or could not write")
+    return state

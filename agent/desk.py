@@ -1,0 +1,87 @@
+"""What a session asks for before it spends: of its own limits it knows itself, of those that it shares the desk."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from experiment.place import Place
+from experiment.runner import AttemptPlan
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a call to a model or an attempt costs, or may cost at most."""
+
+    cost: float = 0.0  # USD
+    tokens: int = 0  # sent and received
+    gpu_seconds: float = 0.0  # GPUs held, times the seconds for which they were
+    disk: int = 0  # bytes
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(
+            self.cost + other.cost,
+            self.tokens + other.tokens,
+            self.gpu_seconds + other.gpu_seconds,
+            self.disk + other.disk,
+        )
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(
+            self.cost - other.cost,
+            self.tokens - other.tokens,
+            self.gpu_seconds - other.gpu_seconds,
+            self.disk - other.disk,
+        )
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The most that may be spent in all; None means without limit."""
+
+    cost: float | None = None  # USD
+    tokens: int | None = None
+    time: float | None = None  # seconds of wall clock
+    gpu_hours: float | None = None
+    disk: int | None = None  # bytes
+
+
+class Desk(Protocol):
+    """Keeps the limits that sessions share, and gives out the slots of this machine."""
+
+    def reserve(self, most: Amount) -> str | None:
+        """Sets `most` aside before it can be spent. None when that is done, else why the budget does not allow it.
+
+        Waits while what other sessions have set aside, and may not need, stands in the way.
+        """
+        ...
+
+    def settle(self, reserved: Amount, spent: Amount) -> None:
+        """Gives back what `reserve` set aside, and counts what was really spent."""
+        ...
+
+    def time_left(self) -> float:
+        """Seconds; infinite without a shared limit."""
+        ...
+
+    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
+        """Waits until a place for this attempt is free, and holds it."""
+        ...
+
+
+class OwnDesk:
+    """Of a session that shares nothing with others."""
+
+    def reserve(self, most: Amount) -> str | None:
+        return None
+
+    def settle(self, reserved: Amount, spent: Amount) -> None:
+        return
+
+    def time_left(self) -> float:
+        return math.inf
+
+    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
+        return nullcontext(Place())

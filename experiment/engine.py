@@ -1,0 +1,72 @@
+"""Who executes attempts: this machine, one at a time for each slot, or a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from experiment.place import Place
+from experiment.process_tree import ProcessIdentity
+from experiment.runner import AttemptOutcome, AttemptPlan, run_attempt
+
+
+@dataclass(frozen=True)
+class Began:
+    """What is known of an attempt when it begins: the process here, or the job elsewhere that executes it.
+
+    `waited`: seconds until its place was free. `gpus`: how many it has for itself.
+    """
+
+    process: ProcessIdentity | None
+    job: str = ""
+    place: str = ""
+    gpus: int = 0
+    waited: float = 0.0
+
+
+OnBegin = Callable[[Began], None]
+OnOutput = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """Executes attempts. A session has one; it returns when the outcome is known."""
+
+    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
+        """Waits for a place, executes the attempt there, and gives the place back. Raises as `run_attempt` does."""
+        ...
+
+    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+        """The outcome of a job that an earlier ai-sci began and did not see the end of; None when it is lost."""
+        ...
+
+
+class Slots(Protocol):
+    """Where places on this machine come from."""
+
+    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
+        """Waits until a place for this attempt is free, and holds it."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Attempts are processes of this machine."""
+
+    slots: Slots
+
+    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
+        asked = time.monotonic()
+        with self.slots.slot(plan) as place:
+            waited = time.monotonic() - asked
+
+            def began(process: ProcessIdentity) -> None:
+                gpus = len(place.gpus or ())
+                on_begin(Began(process, place=place.name, gpus=gpus, waited=round(waited, 3)))
+
+            return run_attempt(replace(plan, place=place), began, on_output)
+
+    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+        return None  # a process whose parent died was ended with it
