@@ -29,6 +29,7 @@ class IdeaAdded:
     session: str
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
     template: str  # absolute path
+    request: str = ""  # the file that asked a running batch for it; "" for those of the beginning
 
 
 @dataclass(frozen=True)
