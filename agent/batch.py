@@ -145,7 +145,7 @@ class Setups:
 def _drive(
     folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
-    _import_for_sessions()
+    import_for_sessions()
     with _batch_lock(folder):
         records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
         try:
@@ -184,7 +184,7 @@ def _batch_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _import_for_sessions() -> None:
+def import_for_sessions() -> None:
     """All that a session will need, before it is forked: imported once, and in memory once."""
     import experiment.bubblewrap  # noqa: F401
     from agent.litellm_setup import load
