@@ -26,6 +26,7 @@ from agent.batch_slots import SlotOffice
 from agent.batch_state import BATCH_JOURNAL, fold_batch, read_batch
 from agent.desk import Budgets
 from agent.journal import Record, Records, encode
+from agent.preload import preload
 from agent.screen import Screen
 from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers
 from agent.show import read_state
@@ -41,6 +42,9 @@ from experiment.template import load_template
 
 def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a batch and works on it to its end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    # Whoever resumes it may have another default model.
+    model = options.session.model or os.environ.get("AI_SCI_MODEL")
+    options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
     planned = find_ideas(options)
     name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
     folder = session_folder(options.session.runs_dir, name)
@@ -58,6 +62,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
         gpus=[slot.gpu for slot in slots or () if slot.gpu is not None],
         budgets=dataclasses.asdict(options.budgets),
         version=__version__,
+        at_once=options.at_once,
     )
     events: list[BatchEvent] = [started, *named_sessions(planned, ())]
     with folder_in_making(folder) as partial:
@@ -145,7 +150,7 @@ class Setups:
 def _drive(
     folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
-    import_for_sessions()
+    preload()
     with _batch_lock(folder):
         records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
         try:
@@ -154,7 +159,7 @@ def _drive(
             state = fold_batch(records.entries)
             assert state.started is not None
             slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
-            return Driver(folder, records, SlotOffice(slots), setups, options, screen).drive()
+            return Driver(folder, records, SlotOffice(slots), setups, options, screen, state.started.at_once).drive()
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             raise BatchStopped(folder, what) from error
@@ -184,15 +189,6 @@ def _batch_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def import_for_sessions() -> None:
-    """All that a session will need, before it is forked: imported once, and in memory once."""
-    import experiment.bubblewrap  # noqa: F401
-    from agent.litellm_setup import load
-    from agent.model_names import resolve
-
-    resolve(load(), "openai/any", "http://127.0.0.1:9/v1")
-
-
 def _check_models(planned: list[Planned], options: RunOptions, screen: Screen) -> None:
     """Whatever is wrong with a model is known before the first session begins."""
     seen: set[str] = set()
@@ -200,8 +196,13 @@ def _check_models(planned: list[Planned], options: RunOptions, screen: Screen) -
         key = options.model or os.environ.get("AI_SCI_MODEL") or f"{one.template.folder}/{one.idea.name}"
         if key not in seen:
             seen.add(key)
-            _, model = choose_model(options, one.template, one.idea, screen)
+            note = screen.note if len(seen) == 1 else _nothing  # once is enough
+            _, model = choose_model(options, one.template, one.idea, note)
             require_price(model, options.max_cost)
+
+
+def _nothing(text: str) -> None:
+    return
 
 
 def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:

@@ -99,7 +99,7 @@ def _work(job: Job, channel: socket.socket) -> int:
             if job.folder.exists():
                 _, status = resume(job.folder, job.resumed, screen, desk)
             else:
-                model_name, model = choose_model(job.options, job.setup.template, job.idea, screen)
+                model_name, model = choose_model(job.options, job.setup.template, job.idea, screen.note)
                 require_price(model, job.options.max_cost)
                 create_session(job.folder, job.options, job.idea, job.setup, model_name, model)
                 status = drive_session(job.folder, job.setup, model, screen, desk=desk)

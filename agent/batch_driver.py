@@ -28,7 +28,6 @@ from agent.state import State, Status
 from experiment.errors import AiSciError
 from experiment.setup import Setup
 
-MOST_AT_WORK = 100  # sessions in memory at once
 _TICK = 0.5  # seconds
 _SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds
 _PATIENCE = 60.0  # seconds for sessions to end in order
@@ -46,10 +45,14 @@ class Driver:
         setup_for: Callable[[str], Setup],
         resumed: ResumeOptions,
         screen: Screen,
+        at_once: int,
     ) -> None:
-        """`setup_for` gives the setup for a template's folder; it is quick for those of the beginning."""
+        """`setup_for` gives the setup for a template's folder; it is quick for those of the beginning.
+
+        `at_once`: how many sessions are in memory at most; each takes some 40 MB.
+        """
         self.folder, self.records, self.office, self.setup_for = folder, records, office, setup_for
-        self.resumed, self.screen = resumed, screen
+        self.resumed, self.screen, self.at_once = resumed, screen, at_once
         self.state: BatchState = fold_batch(records.entries)
         self.children: dict[str, Child] = {}
         self.held_back: dict[str, str] = {}  # sessions that this drive does not begin again, and why
@@ -96,7 +99,7 @@ class Driver:
                 planning=sum(not child.has_asked for child in children),
                 free=self.office.free(children),
                 slots=self.office.number,
-                most=MOST_AT_WORK,
+                most=self.at_once,
                 critical=is_critical(left, in_all, self.office.number, self.office.means),
             ):
                 return
@@ -117,7 +120,7 @@ class Driver:
             job = self._job(idea, folder)
         except AiSciError as error:  # the template was changed in the meantime
             self.held_back[name] = str(error)
-            self.record(SessionLeft(name, "", str(error), error.exit_code))
+            self.record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
             return
         others = [self.selector.fileno(), *self.wakeup.descriptors]
         others += [child.channel.fileno() for child in self.children.values()]
@@ -191,7 +194,8 @@ class Driver:
         del self.children[name]
         state = self._state_of(name)
         if state is None:
-            status, reason = "", child.last_words or f"its process ended with code {code} before there was a session"
+            status = Status.interrupted.value
+            reason = child.last_words or f"its process ended with code {code} before there was a session"
         else:
             status, reason = state.status.value, state.ended.reason if state.ended else ""
         self.record(SessionLeft(name, status, reason, code))

@@ -19,6 +19,7 @@ class BatchStarted:
     gpus: list[str]
     budgets: dict[str, float | None]  # of all sessions together: the Budgets in force
     version: str
+    at_once: int = 32  # ideas at work
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SessionLeft:
 
     kind: ClassVar[str] = "session_left"
     session: str
-    status: str  # of the session then; "" when it could not even be opened
+    status: str  # of the session then; "interrupted" when it could not even be opened
     reason: str
     code: int  # the exit code, negative after a signal
 

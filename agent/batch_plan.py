@@ -22,6 +22,7 @@ ALL = "all"
 ADDED = "added"  # folder of requests that the batch's process has not seen yet
 LOGS = "logs"  # folder of what each session said
 _TAKEN = {ADDED, LOGS, "lock"}
+AT_ONCE = 32  # ideas at work, unless --at-once says otherwise
 _OF_ONE_SESSION = ("idea", "template", "ideas_file", "runs_dir", "session")
 
 
@@ -37,6 +38,7 @@ class BatchOptions:
     slots: int | None = None
     gpus: tuple[str, ...] = ()
     engine: str = "local"
+    at_once: int = AT_ONCE
 
 
 @dataclass(frozen=True)

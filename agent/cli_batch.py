@@ -24,6 +24,9 @@ def batch(
         Optional[int], typer.Option(metavar="N", min=1, help="Attempts at once, each on its share of the CPUs.")
     ] = None,
     gpus: Annotated[Optional[str], typer.Option(metavar="0,1,…", help="The GPUs to use, one attempt on each.")] = None,
+    at_once: Annotated[
+        Optional[int], typer.Option(metavar="N", min=1, help="Ideas at work at once, thinking ones too (32).")
+    ] = None,
     engine: Annotated[str, typer.Option(metavar="local|slurm", help="Where attempts are executed.")] = "local",
     add_to: Annotated[
         Optional[Path], typer.Option(metavar="BATCH", help="Give the ideas to this batch, which may be running.")
@@ -47,7 +50,8 @@ def batch(
     allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
 ) -> None:
     """Work on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
-    from agent.batch import BatchOptions, add_ideas, run_batch
+    from agent.batch import add_ideas, run_batch
+    from agent.batch_plan import AT_ONCE, BatchOptions
     from agent.desk import Budgets
     from agent.screen import PlainScreen
     from agent.start import RunOptions
@@ -63,6 +67,7 @@ def batch(
         slots=slots,
         gpus=_gpus(gpus),
         engine=engine,
+        at_once=at_once or AT_ONCE,
         budgets=Budgets(cost=max_cost, time=quantity("--max-time", max_time, parse_duration)),
         session=RunOptions(
             idea="",

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +79,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     folder = session_folder(options.runs_dir, name)
-    model_name, model = choose_model(options, template, idea, screen)
+    model_name, model = choose_model(options, template, idea, screen.note)
     require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
@@ -269,7 +269,7 @@ def session_folder(runs_dir: Path, name: str) -> Path:
     return folder
 
 
-def choose_model(options: RunOptions, template: Template, idea: Idea, screen: Screen) -> tuple[str, Model]:
+def choose_model(options: RunOptions, template: Template, idea: Idea, note: Callable[[str], None]) -> tuple[str, Model]:
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
@@ -281,7 +281,7 @@ def choose_model(options: RunOptions, template: Template, idea: Idea, screen: Sc
             f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
             "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
         )
-    screen.note(
+    note(
         f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
         "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
     )

@@ -63,7 +63,8 @@ class Fleet:
     def scripts(self, folder: Path) -> None:
         """The same replies as scripted sessions of the template, played at once."""
         for name, work in self.works.items():
-            write_script(folder / name, [edit(work, turn) for turn in range(len(work.running))])
+            edits = [edit(work, turn) for turn in range(len(work.running))]
+            write_script(folder / name, [*edits, "That is all.\n\nALL_COMPLETED\n"])
 
 
 class Thinker(StrictServer):

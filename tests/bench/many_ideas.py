@@ -74,9 +74,9 @@ def _as_batch(folder: Path, fleet: Fleet, options: list[str]) -> Path:
 
 def _one_worker_a_gpu(folder: Path, fleet: Fleet, options: list[str]) -> Path:
     """As AI-Scientist does it: each worker takes the next idea when its last one has ended, and keeps its GPU."""
-    from agent.batch import import_for_sessions
+    from agent.preload import preload
 
-    import_for_sessions()
+    preload()
     names = sorted(fleet.works)
     queue_read, queue_write = os.pipe()
     os.write(queue_write, bytes(range(len(names))))
