@@ -150,8 +150,8 @@ class Setups:
 def _drive(
     folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
-    preload()
     with _batch_lock(folder):
+        preload()
         records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
         try:
             if resumed is not None:

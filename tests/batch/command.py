@@ -19,7 +19,7 @@ from agent.journal import read_journal
 from agent.show import read_state
 from tests.end_to_end.command import Done, argv, environment
 
-PATIENCE = 120.0  # seconds
+PATIENCE = 900.0  # seconds
 
 
 class Batch:
