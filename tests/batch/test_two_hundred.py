@@ -43,7 +43,7 @@ def test_two_hundred_ideas_come_out_as_if_nobody_had_been_killed(batch, resume, 
     state = read_batch(night.folder)
     assert state.status is Status.completed
     assert all(idea.done and idea.left is not None for idea in state.ideas.values())
-    assert sum(idea.left.status == "no_run_accepted" for idea in state.ideas.values() if idea.left) == 10
+    assert sum(idea.left.status == "gave_up" for idea in state.ideas.values() if idea.left) == 10
     found = list(clocks(night.folder))
     assert not overlaps(found)
     disturbed = ledger(night.folder)
