@@ -57,7 +57,7 @@ class Watch:
         try:
             advance_batch(self.batch, record, self._previous_at)
         except (KeyError, ValueError) as error:  # of a newer version, or spoiled
-            self._trouble = f"{self.folder / BATCH_JOURNAL} holds what this version cannot read: {error}"
+            self._trouble = f"{self.folder / BATCH_JOURNAL} holds what this version cannot read: {error!r}"
             return
         self._previous_at = record.at
 

@@ -68,8 +68,9 @@ class SessionWatch:
         event, last = entry.event, self.state.last
         try:
             advance(self.state, entry, self._previous_at)
-        except (KeyError, ValueError) as error:  # of a newer version, or spoiled
-            self._unknown = f"{self.folder / JOURNAL} holds what this version cannot read: {error}"
+            line = story(event)
+        except (KeyError, ValueError, IndexError) as error:  # of a newer version, or spoiled
+            self._unknown = f"{self.folder / JOURNAL} holds what this version cannot read: {error!r}"
             return
         self._previous_at = entry.at
         if isinstance(event, SessionStarted):
@@ -79,9 +80,8 @@ class SessionWatch:
         if isinstance(event, CallFailed):
             self._call_failed, self._step_at = event, entry.at
         self._verdict = _verdict(event) or self._verdict
-        if (line := story(event)) is not None:
-            text = line.replace("**", "").lstrip("# ").replace("\n", " ")
-            self.story.append((entry.at, text))
+        if line is not None:
+            self.story.append((entry.at, line.replace("**", "").lstrip("# ").replace("\n", " ")))
 
     @property
     def trouble(self) -> str:
