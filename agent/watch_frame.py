@@ -57,7 +57,7 @@ def _totals(picture: Picture, width: int) -> list[Text]:
         f"{counts[one]} {one.value}" for one in (Standing.done, Standing.running, Standing.waiting, Standing.failed)
     ]
     first = [*parts, _slots(picture)] if picture.batch else []
-    cost = f"${spent.cost:.2f}" + (f" + {spent.unpriced_calls} calls of unknown price" if spent.unpriced_calls else "")
+    cost = _money(spent.cost) + (f" + {spent.unpriced_calls} calls of unknown price" if spent.unpriced_calls else "")
     second = [f"{cost}", f"{spent.calls} calls, {_count(tokens)} tokens", f"elapsed {format_duration(picture.elapsed)}"]
     if picture.budgets:
         second.append("left " + ", ".join(_budget(name, left) for name, left in picture.budgets.items()))
@@ -75,7 +75,7 @@ def _slots(picture: Picture) -> str:
 
 def _budget(name: str, left: float) -> str:
     if name == "cost":
-        return f"${left:.2f}"
+        return _money(left)
     return format_duration(left) if name == "time" else f"{_count(left)} {name}"
 
 
@@ -125,7 +125,7 @@ def _cells(line: IdeaLine, at: float, metric: str | None) -> list[Text]:
         Text(own + _number(line.best)),
         Text(_number(line.baseline)),
         Text(_difference(line.best, line.baseline), _COLOURS[line.better]),
-        Text(f"${line.cost:.2f}" if line.runs else ""),
+        Text(_money(line.cost) if line.runs else ""),
     ]
 
 
@@ -165,6 +165,10 @@ def _number(value: float | None) -> str:
 
 def _difference(value: float | None, baseline: float | None) -> str:
     return "" if value is None or baseline is None else f"{value - baseline:+.3g}"
+
+
+def _money(usd: float) -> str:
+    return f"${usd:.3f}" if 0 < usd < 1 else f"${usd:.2f}"
 
 
 def _count(number: float) -> str:

@@ -75,10 +75,9 @@ class SessionWatch:
         self._previous_at = entry.at
         if isinstance(event, SessionStarted):
             self.template = session_template(self.folder, self.state)
-        if self.state.last is not last:
-            self._step_at, self._call_failed = entry.at, None
-        if isinstance(event, CallFailed):
-            self._call_failed, self._step_at = event, entry.at
+        self._call_failed = event if isinstance(event, CallFailed) else None
+        if self.state.last is not last or self._call_failed:
+            self._step_at = entry.at
         self._verdict = _verdict(event) or self._verdict
         if line is not None:
             self.story.append((entry.at, line.replace("**", "").lstrip("# ").replace("\n", " ")))
