@@ -24,7 +24,7 @@ from experiment.errors import ConfigError
 
 _INTERVAL = 1.0  # seconds between two looks
 _TICK = 0.2  # seconds between two looks at the keyboard and the terminal's size
-_PATIENCE = 3.0  # seconds: a session is interrupted for a moment while a process opens it
+_PATIENCE = 5.0  # seconds: a session is interrupted for a moment while a process opens it
 _PLAIN_WIDTH = 160  # columns, where there is no terminal
 
 
