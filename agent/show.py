@@ -14,13 +14,14 @@ from agent.logbook import comparison, metrics_line
 from agent.session import JOURNAL, is_driven
 from agent.state import RunRecord, State, Status, fold
 from agent.workspace import NOTES
+from experiment.cleaning import printable
 from experiment.errors import ConfigError
 
 
 def show_session(folder: Path, as_object: bool) -> str:
     """What `ai-sci show` prints of a session."""
     state = read_state(folder)
-    return json.dumps(as_json(folder, state), indent=2) if as_object else as_text(folder, state)
+    return json.dumps(as_json(folder, state), indent=2) if as_object else printable(as_text(folder, state))
 
 
 def read_state(folder: Path) -> State:

@@ -13,8 +13,7 @@ from agent.session import is_driven
 from agent.state import Spent, Status
 from agent.tail import Tail
 from agent.watch_picture import IdeaLine, Picture, Standing
-from agent.watch_session import KILLED, SessionWatch
-from experiment.cleaning import printable
+from agent.watch_session import KILLED, SessionWatch, one_line
 
 
 class Watch:
@@ -84,7 +83,7 @@ class Watch:
             spent=spent,
             elapsed=elapsed,
             budgets=self._left(spent, elapsed, single),
-            troubles=[printable(trouble) for trouble in troubles if trouble],
+            troubles=[one_line(trouble) for trouble in troubles if trouble],
             runs=single.runs() if single else [],
             story=list(single.story) if single else [],
         )
@@ -93,7 +92,7 @@ class Watch:
         """What each session is called on the screen: its idea, or its own name where two have the same idea."""
         ideas = {name: self._idea(name) for name in self._sessions}
         often = Counter(ideas.values())
-        return {name: printable(idea if often[idea] == 1 else name) for name, idea in ideas.items()}
+        return {name: one_line(idea if often[idea] == 1 else name) for name, idea in ideas.items()}
 
     def _idea(self, name: str) -> str:
         started = self._sessions[name].state.started
@@ -110,7 +109,7 @@ class Watch:
         if self._at_work and record.at_work is not None:
             return IdeaLine(idea, Standing.running, "starts")
         if record.left is not None:
-            return IdeaLine(idea, Standing.failed, "not opened", printable(record.left.reason))
+            return IdeaLine(idea, Standing.failed, "not opened", one_line(record.left.reason))
         return IdeaLine(idea, Standing.waiting, "waiting")
 
     def _starts(self, record: IdeaRecord, session: SessionWatch) -> bool:
@@ -123,7 +122,7 @@ class Watch:
 
     def _batch_reason(self) -> str:
         if self.batch.ended is not None:
-            return printable(self.batch.ended.reason)
+            return one_line(self.batch.ended.reason)
         return KILLED if self._batch_status() is Status.interrupted else ""
 
     def _elapsed(self, now: float) -> float:

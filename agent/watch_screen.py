@@ -36,20 +36,20 @@ def watch(folder: Path, once: bool, follow: bool) -> None:
     watched = Watch(folder)
     if not watched.is_batch and not (folder / JOURNAL).is_file():
         raise ConfigError(f"{folder} is neither a session nor a batch: it holds no journal.")
-    watched.look()
-    if not sys.stdout.isatty():
-        print(plain(watched.picture(time.time()), _PLAIN_WIDTH))
-        return
     console = Console(highlight=False)
-    if once or console.is_dumb_terminal:
-        console.print(frame(watched.picture(time.time()), console.width, None))
-        return
     with signals_interrupt():
         try:
+            watched.look()
+            if not sys.stdout.isatty():
+                print(plain(watched.picture(time.time()), _PLAIN_WIDTH))
+                return
+            if once or console.is_dumb_terminal:
+                console.print(frame(watched.picture(time.time()), console.width, None))
+                return
             _stay(watched, console, follow)
-        except (KeyboardInterrupt, OSError):  # Ctrl-C; a terminal that was closed
+        except KeyboardInterrupt:  # Ctrl-C is how one leaves
             pass
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # the terminal may be closed
         console.print(frame(watched.picture(time.time()), console.width, console.height - 1))
 
 

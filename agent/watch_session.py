@@ -95,7 +95,7 @@ class SessionWatch:
     @property
     def reason(self) -> str:
         if self.state.ended is not None:
-            return printable(self.state.ended.reason)
+            return one_line(self.state.ended.reason)
         return KILLED if self.status is Status.interrupted else ""
 
     @property
@@ -123,8 +123,8 @@ class SessionWatch:
             run=min(state.run, state.max_runs) if _in_a_run(self.status, state) else _closed(state),
             runs=state.max_runs,
             accepted=len(state.accepted),
-            verdict=self._verdict,
-            metric=deciding.name,
+            verdict=one_line(self._verdict),
+            metric=one_line(deciding.name) if deciding.name is not None else None,
             best=value,
             baseline=baseline,
             better=_better(deciding, value, baseline),
@@ -134,7 +134,9 @@ class SessionWatch:
     def _doing(self) -> str:
         if self._call_failed is not None:
             wait = self._call_failed.retry_in
-            return f"model: {self._call_failed.failure}" + (f", again in {wait:.0f} s" if wait is not None else "")
+            return f"model: {one_line(self._call_failed.failure)}" + (
+                f", again in {wait:.0f} s" if wait is not None else ""
+            )
         match self.state.last:
             case SessionStarted():
                 return "baseline"
@@ -147,7 +149,7 @@ class SessionWatch:
             case AttemptFinished(verdict="ok", attempt_kind="smoke"):
                 return "waits for a slot"
             case AttemptStarted() as started:
-                return f"{started.attempt_kind} {_place(started)}".rstrip()
+                return one_line(f"{started.attempt_kind} {_place(started)}")
         return "works"
 
     @property
@@ -183,6 +185,11 @@ class SessionWatch:
         return lines
 
 
+def one_line(text: str) -> str:
+    """What a model, an idea or an error says, safe for a terminal."""
+    return " ".join(printable(text).split())
+
+
 def _standing(status: Status, accepted: bool) -> Standing:
     if status is Status.running:
         return Standing.running
@@ -204,7 +211,7 @@ def _better(deciding: Deciding, value: float | None, baseline: float | None) -> 
 
 
 def _place(started: AttemptStarted) -> str:
-    return printable(started.place or (f"job {started.job}" if started.job else ""))
+    return one_line(started.place or (f"job {started.job}" if started.job else ""))
 
 
 def _verdict(event: Event) -> str:
