@@ -1,0 +1,314 @@
+"""What a report says of a session: computed from its journal and its commits, and from nothing else.
+
+So the same records give the same page, whoever works on the session meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.events import BaselineMeasured, SessionStarted
+from agent.journal import Entry
+from agent.report.curves import Curve, is_curve_file, read_curves
+from agent.report.gitread import Commits
+from agent.report.measures import Difference, Measure, against, measured
+from agent.report.night import Night, where_it_went
+from agent.report.story import Attempt, Call, Edit, Refusal, Story, TriedRun, read_story
+from agent.state import State, fold
+from experiment.cleaning import clean_output
+from experiment.errors import ConfigError
+from experiment.results import RESULT_NAME, ResultError, Results, parse_results
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LOG_LINES = 25
+_LOG_END = 32_000  # bytes of a log's end that are read for them
+_IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
+_MOST_IMAGE_BYTES = 4 << 20  # of all of a session's plots
+
+
+@dataclass(frozen=True)
+class AttemptFacts:
+    attempt: Attempt
+    log: str  # path in the session
+    log_commit: str  # "" when the log is in no commit
+    tail: list[str]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """`number` 0 is the baseline. `difference` is of the metric that decides; None without one."""
+
+    number: int
+    status: str
+    line: int  # of the journal
+    commit: str
+    measures: dict[str, Measure]
+    difference: Difference | None = None
+    differences: dict[str, Difference] = field(default_factory=dict)
+    attempts: list[AttemptFacts] = field(default_factory=list)
+    said: str = ""
+    edits: list[Edit] = field(default_factory=list)
+    base: str = ""  # the commit whose code it builds on
+    code: str = ""  # the commit of the code that was executed last
+    diff: str = ""
+    curves: list[Curve] = field(default_factory=list)
+    mismatch: str = ""  # what the committed result says when it is not what the journal says
+    key: str = ""
+    source: str = ""  # of a baseline
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == "ok"
+
+    @property
+    def result(self) -> str:
+        return f"run_{self.number}/{RESULT_NAME}"
+
+
+@dataclass(frozen=True)
+class Image:
+    path: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    name: str
+    records: int
+    state: State
+    started: SessionStarted
+    metric: str | None
+    higher_is_better: bool
+    settings: dict[str, Any]
+    requirements: dict[str, str]  # file -> sha256
+    editable: list[str]
+    plan: str
+    plan_line: int
+    baseline: RunFacts | None
+    runs: list[RunFacts]
+    later_edits: list[Edit]
+    refusals: list[Refusal]
+    calls: list[Call]
+    night: Night
+    images: list[Image]
+    pictures_left_out: list[str]
+
+    @property
+    def best(self) -> RunFacts | None:
+        """The accepted run with the best value of the metric that decides; the first of equals."""
+        metric = self.metric
+        if metric is None:
+            return None
+        with_it = [run for run in self.runs if run.accepted and metric in run.measures]
+        sign = -1 if self.higher_is_better else 1
+        return min(with_it, key=lambda run: sign * run.measures[metric].value, default=None)
+
+    @property
+    def status(self) -> str:
+        """`unfinished` while no record says how it ended: whether somebody works on it now is in no record."""
+        return "unfinished" if self.state.ended is None else self.state.status.value
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Of the baseline and all runs, the one that decides first."""
+        names = dict.fromkeys([self.metric] if self.metric else [])
+        for run in [*([self.baseline] if self.baseline else []), *self.runs]:
+            names |= dict.fromkeys(run.measures)
+        return list(names)
+
+
+def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFacts:
+    """Of the session in `folder` as these records leave it. Raises ConfigError and GitFailed."""
+    if not entries or not isinstance(entries[0].event, SessionStarted):
+        raise ConfigError(f"{folder}: the journal does not begin with a session.")
+    story, state, commits = read_story(entries), fold(entries), Commits(folder)
+    started = entries[0].event
+    trees = commits.names(
+        [f"{tried.commit}:run_{tried.number}" for tried in story.closed]
+        + ([f"{state.baseline.commit}:run_0"] if state.baseline else [])
+    )
+    files = commits.files(_wanted(story, state, started, trees))
+    diffs = commits.diffs([(tried.base, tried.code) for tried in story.runs], story.edited)
+    toml = tomllib.loads(files.get(f"{started.commit}:template.toml", b"").decode())
+    metric, higher = _metric(toml, state, story)
+    baseline = _baseline(state.baseline, story.baseline_line, files, trees) if state.baseline else None
+    runs = [_run(tried, files, trees, diffs, baseline, metric, higher) for tried in story.runs]
+    images, left_out = _images(state, files)
+    return SessionFacts(
+        name=name,
+        records=len(entries),
+        state=state,
+        started=started,
+        metric=metric,
+        higher_is_better=higher,
+        settings=_settings(files.get(f"{started.commit}:settings.json")),
+        requirements=_requirements(started, files),
+        editable=story.edited,
+        plan=story.plan,
+        plan_line=story.plan_line,
+        baseline=baseline,
+        runs=runs,
+        later_edits=story.later_edits,
+        refusals=story.refusals,
+        calls=story.calls,
+        night=where_it_went(entries),
+        images=images,
+        pictures_left_out=left_out,
+    )
+
+
+def _wanted(story: Story, state: State, started: SessionStarted, trees: dict[str, list[str]]) -> list[str]:
+    fixed = ["template.toml", "settings.json", *_requirement_files(started)]
+    names = [f"{started.commit}:{name}" for name in fixed]
+    for folder, there in trees.items():
+        names += [f"{folder}/{name}" for name in there if name == RESULT_NAME or is_curve_file(name)]
+    names += [f"{commit}:{one.log}" for tried in story.runs for one in tried.attempts if (commit := tried.log_commit(one))]
+    plots = state.plots_outcome
+    if plots is not None and plots.commit:
+        names += [f"{plots.commit}:plots/{name}" for name in plots.files if Path(name).suffix.lower() in _IMAGES]
+    return names
+
+
+def _metric(toml: dict[str, Any], state: State, story: Story) -> tuple[str | None, bool]:
+    """The metric that decides and whether more of it is better, as the session's first commit has it."""
+    table = toml.get("experiment", {})
+    metric = table.get("metric")
+    if not isinstance(metric, str):
+        known = [state.baseline.metrics if state.baseline else {}, *(tried.metrics for tried in story.runs)]
+        metric = next((name for metrics in known for name in metrics), None)
+    return metric, table.get("direction", "higher") == "higher"
+
+
+def _settings(content: bytes | None) -> dict[str, Any]:
+    try:
+        value = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _baseline(
+    event: BaselineMeasured, line: int, files: dict[str, bytes], trees: dict[str, list[str]]
+) -> RunFacts:
+    commit = event.commit or ""
+    results, mismatch = _results(files, f"{commit}:run_0", event.metrics)
+    return RunFacts(
+        number=0,
+        status=event.verdict,
+        line=line,
+        commit=commit,
+        measures=measured(event.metrics, results.stderrs if results else {}),
+        curves=_curves(files, trees, f"{commit}:run_0"),
+        said="; ".join(event.reasons),
+        mismatch=mismatch,
+        key=event.key,
+        source=event.source,
+    )
+
+
+def _run(
+    tried: TriedRun,
+    files: dict[str, bytes],
+    trees: dict[str, list[str]],
+    diffs: dict[tuple[str, str], str],
+    baseline: RunFacts | None,
+    metric: str | None,
+    higher: bool,
+) -> RunFacts:
+    folder = f"{tried.commit}:run_{tried.number}"
+    results, mismatch = _results(files, folder, tried.metrics)
+    measures = measured(tried.metrics, results.stderrs if results else {})
+    base = baseline.measures if baseline else {}
+    differences = {
+        name: against(measure, base[name], higher if name == metric else None)
+        for name, measure in measures.items()
+        if name in base
+    }
+    attempts = [
+        AttemptFacts(one, one.log, tried.log_commit(one), _tail(files.get(f"{tried.log_commit(one)}:{one.log}")))
+        for one in tried.attempts
+    ]
+    return RunFacts(
+        number=tried.number,
+        status=tried.status,
+        line=tried.line,
+        commit=tried.commit,
+        measures=measures,
+        difference=differences.get(metric) if metric else None,
+        differences=differences,
+        attempts=attempts,
+        said=tried.said,
+        edits=tried.edits,
+        base=tried.base,
+        code=tried.code,
+        diff=diffs.get((tried.base, tried.code), ""),
+        curves=_curves(files, trees, folder),
+        mismatch=mismatch,
+        key=next((one.key for one in reversed(tried.attempts) if one.key), ""),
+    )
+
+
+def _results(files: dict[str, bytes], folder: str, metrics: dict[str, float]) -> tuple[Results | None, str]:
+    """The committed result, and how it differs from what the journal says."""
+    content = files.get(f"{folder}/{RESULT_NAME}")
+    if content is None:
+        return None, f"{RESULT_NAME} is not in the commit" if metrics else ""
+    try:
+        results = parse_results(content)
+    except ResultError as error:
+        return None, f"the commit holds another result than the journal: {error.reason}"
+    wrong = [name for name in {**metrics, **results.metrics} if metrics.get(name) != results.metrics.get(name)]
+    if not wrong:
+        return results, ""
+    name = wrong[0]
+    said = f"{name} is {results.metrics.get(name)} in the commit and {metrics.get(name)} in the journal"
+    return results, said + (f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else "")
+
+
+def _curves(files: dict[str, bytes], trees: dict[str, list[str]], folder: str) -> list[Curve]:
+    saved = {name: files[f"{folder}/{name}"] for name in trees.get(folder, []) if f"{folder}/{name}" in files}
+    final_info = saved.pop(RESULT_NAME, None)
+    return read_curves(saved, final_info)
+
+
+def _tail(log: bytes | None) -> list[str]:
+    if log is None:
+        return []
+    return clean_output(log[-_LOG_END:].decode("utf-8", "replace")).lines[-LOG_LINES:]
+
+
+def _images(state: State, files: dict[str, bytes]) -> tuple[list[Image], list[str]]:
+    """The session's plots, and the names of those that are not embedded (too large, or no image)."""
+    images: list[Image] = []
+    left_out: list[str] = []
+    room = _MOST_IMAGE_BYTES
+    plots = state.plots_outcome
+    for name in plots.files if plots is not None else []:
+        content = files.get(f"{plots.commit}:plots/{name}") if plots is not None else None
+        if content is None or len(content) > room:
+            left_out.append(f"plots/{name}")
+            continue
+        room -= len(content)
+        images.append(Image(f"plots/{name}", _IMAGES[Path(name).suffix.lower()], content))
+    return images, left_out
+
+
+def _requirements(started: SessionStarted, files: dict[str, bytes]) -> dict[str, str]:
+    """The sha256 of each requirement file, as the session's first commit has it."""
+    known = {name: files.get(f"{started.commit}:{name}") for name in _requirement_files(started)}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in known.items() if content is not None}
+
+
+def _requirement_files(started: SessionStarted) -> list[str]:
+    return [name for name in started.files if "requirements" in Path(name).name and name.endswith(".txt")]
