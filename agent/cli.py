@@ -210,6 +210,28 @@ def show(
 
 
 @app.command()
+def report(
+    session: Annotated[Path, typer.Argument(metavar="SESSION|BATCH", help="Its folder; it may be at work.")],
+    output: Annotated[
+        Optional[Path], typer.Option("-o", "--output", metavar="FILE", help="Default: report.html in its folder.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--md", help="A short Markdown table, for pasting.")] = False,
+    check: Annotated[
+        Optional[Path], typer.Option(metavar="FILE.html", help="Make the page anew and name what differs.")
+    ] = None,
+) -> None:
+    """One page of what was planned, tried, measured and spent."""
+    if check is not None:
+        refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one: leave one of them out")
+        from agent.report.check import check_report, tell_checked
+
+        raise typer.Exit(tell_checked(check_report(session, check), check))
+    from agent.report.make import write_report
+
+    _print_last(write_report(session, output, markdown))
+
+
+@app.command()
 def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")]) -> None:
     """A new template that runs, to start your own from."""
     from agent.new import copy_template

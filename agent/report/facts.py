@@ -86,6 +86,7 @@ class Image:
 class SessionFacts:
     name: str
     records: int
+    last_at: float  # of the last record
     state: State
     started: SessionStarted
     metric: str | None
@@ -148,6 +149,7 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFact
     return SessionFacts(
         name=name,
         records=len(entries),
+        last_at=entries[-1].at,
         state=state,
         started=started,
         metric=metric,
