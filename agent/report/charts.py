@@ -29,9 +29,16 @@ def metric_charts(facts: SessionFacts) -> list[Chart]:
     charts = []
     for name in facts.metric_names:
         runs = [run for run in facts.runs if run.accepted and name in run.measures]
-        if runs and len(charts) < MOST_METRICS:
+        if runs and len(charts) < MOST_METRICS and _varies(facts, name, runs):
             charts.append(_over_runs(facts, name, runs))
     return charts
+
+
+def _varies(facts: SessionFacts, name: str, runs: list[RunFacts]) -> bool:
+    """A count of steps that is the same everywhere needs no chart."""
+    base = facts.baseline.measures.get(name) if facts.baseline else None
+    values = {run.measures[name].value for run in runs} | ({base.value} if base else set())
+    return name == facts.metric or len(values) > 1
 
 
 def _over_runs(facts: SessionFacts, name: str, runs: list[RunFacts]) -> Chart:
@@ -73,7 +80,7 @@ def variance_charts(facts: SessionFacts) -> list[Chart]:
             if sparsity in run.measures and variance in run.measures
         ]
         if len(points) > 1:
-            title = f"{sparsity} against {variance}: up and to the left is better"
+            title = f"{variance} against {sparsity}: up and to the left is better"
             charts.append(
                 {"kind": "scatter", "title": title, "xlabel": sparsity, "ylabel": variance, "points": points}
             )

@@ -93,6 +93,7 @@ class SessionFacts:
     higher_is_better: bool
     settings: dict[str, Any]
     requirements: dict[str, str]  # file -> sha256
+    prepares_data: bool
     editable: list[str]
     plan: str
     plan_line: int
@@ -156,6 +157,7 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFact
         higher_is_better=higher,
         settings=_settings(files.get(f"{started.commit}:settings.json")),
         requirements=_requirements(started, files),
+        prepares_data="prepare" in toml,
         editable=story.edited,
         plan=story.plan,
         plan_line=story.plan_line,

@@ -34,9 +34,8 @@ class Difference:
 
     @property
     def text(self) -> str:
-        if self.stderr is None:
-            return f"{'+' if self.delta > 0 else ''}{number(self.delta)}"
-        return f"{'+' if self.delta > 0 else ''}{Measure(self.delta, self.stderr).text}"
+        sign = "−" if self.delta < 0 else "+" if self.delta else ""
+        return sign + Measure(abs(self.delta), self.stderr).text
 
 
 def measured(metrics: dict[str, float], stderrs: dict[str, float]) -> dict[str, Measure]:
@@ -80,7 +79,7 @@ def duration(milliseconds: int) -> str:
 
 
 def money(usd: float) -> str:
-    return f"${usd:,.2f}" if usd >= 10 else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 10 or usd == 0 else f"${usd:.4f}"
 
 
 def _digits(stderr: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -151,11 +152,12 @@ def _environment() -> Any:
         "every_run": _every_run,
         "file_name": lambda path: Path(path).name,
         "limit": _limit,
-        "line_count": lambda text: text.count("\n") + 1,
+        "lines_left_out": _lines_left_out,
         "model_name": _model_name,
         "money": money,
         "percent": lambda part, whole: f"{100 * part / whole:.1f} %" if whole else "",
         "quoted": shlex.quote,
+        "reflowed": _reflowed,
         "template_name": lambda facts: Path(facts.started.template).name,
         "tone": tone,
     }
@@ -182,6 +184,11 @@ def _limit(value: float, key: str) -> str:
     return format_size(int(value)) if key in ("memory", "disk") else f"{value:,.0f}"
 
 
+def _reflowed(text: str) -> str:
+    """Prose whose lines were broken at a fixed width, with its paragraphs and lists as they were."""
+    return re.sub(r"(?<=[^\n])\n(?=[^\s\-*#>|\d])", " ", text)
+
+
 def _every_run(facts: SessionFacts) -> list[RunFacts]:
     return [*([facts.baseline] if facts.baseline else []), *facts.runs]
 
@@ -189,13 +196,19 @@ def _every_run(facts: SessionFacts) -> list[RunFacts]:
 def _diff_lines(diff: str) -> list[tuple[str, str]]:
     """The lines of a diff with their tone, at most MOST_DIFF_LINES; git's lines about hashes are left out."""
     tones = {"+": "add", "-": "del", "@": "hunk", "d": "file"}
-    lines = [line for line in diff.split("\n") if not line.startswith(("index ", "--- ", "+++ "))]
-    return [(tones.get(line[:1], "same"), line) for line in lines[:MOST_DIFF_LINES]]
+    return [(tones.get(line[:1], "same"), line) for line in _shown_lines(diff)[:MOST_DIFF_LINES]]
+
+
+def _lines_left_out(diff: str) -> int:
+    return max(0, len(_shown_lines(diff)) - MOST_DIFF_LINES)
+
+
+def _shown_lines(diff: str) -> list[str]:
+    return [line for line in diff.split("\n") if not line.startswith(("index ", "--- a/", "+++ b/"))]
 
 
 def _count_changes(diff: str) -> str:
-    lines = [line for line in diff.split("\n") if not line.startswith(("--- ", "+++ "))]
-    added, gone = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    added, gone = (sum(line.startswith(sign) for line in _shown_lines(diff)) for sign in "+-")
     return f"+{added} −{gone} lines"
 
 

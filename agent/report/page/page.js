@@ -55,15 +55,15 @@ function overRuns(chart) {
 
 function scatter(chart) {
   const part = (base) => chart.points.filter((point) => point.base === base);
-  const trace = (points, name, marker) => ({
+  const trace = (base, name, marker, points = part(base)) => ({
     type: "scatter", mode: chart.points.length <= 30 ? "markers+text" : "markers", name,
     x: points.map((point) => point.x), y: points.map((point) => point.y), customdata: points.map((point) => point.link),
-    text: points.map((point) => plain(point.name)), textposition: "top center", textfont: { size: 11 }, marker,
+    text: points.map((point) => plain(point.name)), textposition: base ? "bottom center" : "top center", textfont: { size: 11 }, marker,
     hovertemplate: "%{text}: %{x:.5g}, %{y:.5g}<extra></extra>", cliponaxis: false,
   });
   const traces = [
-    trace(part(true), "baseline", { size: 11, symbol: "diamond", color: colour("slot") }),
-    trace(part(false), "runs", { size: 9, color: colour("experiment") }),
+    trace(true, "baseline", { size: 11, symbol: "diamond", color: colour("slot") }),
+    trace(false, "runs", { size: 9, color: colour("experiment") }),
   ];
   return [traces, layout(axis(chart.xlabel, {}), axis(chart.ylabel, {}), { margin: { l: 8, r: 26, t: 22, b: 8 } })];
 }
@@ -78,7 +78,8 @@ function curves(chart) {
   const values = chart.lines.flatMap((line) => line.y).filter((y) => y !== null);
   const wide = Math.min(...values) > 0 && Math.max(...values) > 30 * Math.min(...values);
   return [traces, layout(axis(chart.xlabel, { showgrid: false }), axis("", wide ? { type: "log", dtick: 1 } : {}), {
-    showlegend: true, hovermode: "x unified", legend: { orientation: "h", y: -0.22, x: 0, font: { size: 11 } },
+    showlegend: true, hovermode: "x unified", margin: { l: 8, r: 14, t: 34, b: 8 },
+    legend: { orientation: "h", yref: "container", yanchor: "top", y: 1, x: 0, font: { size: 11 } },
   })];
 }
 
