@@ -56,7 +56,7 @@ def leaderboard(sessions: list[SessionFacts], waiting: list[Waiting]) -> list[Gr
     for one in waiting:
         groups.setdefault(one.template, []).append(Row(one.name, one.idea, one.status, None))
     return [
-        Group(template, *deciding.get(template, (None, True)), _ordered(rows, deciding.get(template, (None, True))[1]))
+        Group(template, *deciding.get(template, (None, True)), ordered(rows, deciding.get(template, (None, True))[1]))
         for template, rows in groups.items()
     ]
 
@@ -75,7 +75,8 @@ def _row(facts: SessionFacts) -> Row:
     )
 
 
-def _ordered(rows: list[Row], higher_is_better: bool) -> list[Row]:
+def ordered(rows: list[Row], higher_is_better: bool) -> list[Row]:
+    """Best first; an idea without a number, or with one that is none, comes last."""
     sign = -1 if higher_is_better else 1
 
     def place(row: Row) -> tuple[bool, float]:

@@ -129,6 +129,10 @@ class SessionFacts:
             names |= dict.fromkeys(run.measures)
         return list(names)
 
+    @property
+    def other_metrics(self) -> list[str]:
+        return [name for name in self.metric_names if name != self.metric]
+
 
 def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFacts:
     """Of the session in `folder` as these records leave it. Raises ConfigError and GitFailed."""

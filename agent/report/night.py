@@ -46,7 +46,7 @@ def where_it_went(entries: Sequence[Entry]) -> Night:
         # A clock that was set back must not take from the other shares.
         gap = max(0, round(entry.at * 1000) - round(before.at * 1000))
         for share, claimed in _claims(entry):
-            taken = gap if claimed is None else min(gap, round(claimed * 1000))
+            taken = gap if claimed is None else round(min(gap, max(0.0, claimed * 1000)))
             shares[share] += taken
             gap -= taken
     return Night(shares)

@@ -58,14 +58,14 @@ function scatter(chart) {
   const trace = (base, name, marker, points = part(base)) => ({
     type: "scatter", mode: chart.points.length <= 30 ? "markers+text" : "markers", name,
     x: points.map((point) => point.x), y: points.map((point) => point.y), customdata: points.map((point) => point.link),
-    text: points.map((point) => plain(point.name)), textposition: base ? "bottom center" : "top center", textfont: { size: 11 }, marker,
+    text: points.map((point) => plain(point.name)), textposition: base ? "middle right" : "top center", textfont: { size: 11 }, marker,
     hovertemplate: "%{text}: %{x:.5g}, %{y:.5g}<extra></extra>", cliponaxis: false,
   });
   const traces = [
     trace(true, "baseline", { size: 11, symbol: "diamond", color: colour("slot") }),
     trace(false, "runs", { size: 9, color: colour("experiment") }),
   ];
-  return [traces, layout(axis(chart.xlabel, {}), axis(chart.ylabel, {}), { margin: { l: 8, r: 26, t: 22, b: 8 } })];
+  return [traces, layout(axis(chart.xlabel, {}), axis(chart.ylabel, {}), { margin: { l: 8, r: 40, t: 22, b: 8 } })];
 }
 
 function curves(chart) {
