@@ -121,6 +121,7 @@ def _file(name: str) -> str:
     return (_PAGE / name).read_text(encoding="utf-8")
 
 
+@cache
 def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
