@@ -80,13 +80,13 @@ def render_page(meta: Meta, name: str, title: str, sessions: Sequence[SessionFac
     script, library = _file("page.js"), plotly_script()
     environment = _environment()
     folders = {facts.name: meta.links + (f"{quote(facts.name)}/" if batch else "") for facts in sessions}
-    environment.filters["link"] = lambda facts, path: folders[facts.name] + quote(path)
-    environment.filters["charts"] = lambda facts: charts[facts.name]
     data = [(f"charts-{facts.name}", _json_block(charts[facts.name])) for facts in sessions if charts[facts.name]]
     if board:
         data.append(("charts--batch", _json_block(board)))
     safe = environment.filters["safe"]
     return environment.get_template("page.html.jinja").render(
+        link=lambda facts, path: folders[facts.name] + quote(path),
+        charts_of=lambda facts: charts[facts.name],
         meta_name=META,
         meta=meta.text(),
         script_hashes=" ".join(f"'sha256-{_hash(text)}'" for text in (library, script)),
@@ -134,6 +134,7 @@ def _json_block(value: Any) -> Any:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
+@cache
 def _environment() -> Any:
     import jinja2
 
