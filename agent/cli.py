@@ -222,7 +222,7 @@ def report(
 ) -> None:
     """One page of what was planned, tried, measured and spent."""
     if check is not None:
-        refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one: leave one of them out")
+        refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one")
         from agent.report.check import check_report, tell_checked
 
         raise typer.Exit(tell_checked(check_report(session, check), check))

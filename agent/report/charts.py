@@ -58,7 +58,7 @@ def _over_runs(facts: SessionFacts, name: str, runs: list[RunFacts]) -> Chart:
 
 
 def variance_charts(facts: SessionFacts) -> list[Chart]:
-    """L0 against explained variance, where the metrics have these names; by dataset or layer where there are several."""
+    """Explained variance against L0, where metrics have these names; one chart for each dataset or layer."""
     names = facts.metric_names
     charts = []
     for variance in names:
@@ -81,9 +81,7 @@ def variance_charts(facts: SessionFacts) -> list[Chart]:
         ]
         if len(points) > 1:
             title = f"{variance} against {sparsity}: up and to the left is better"
-            charts.append(
-                {"kind": "scatter", "title": title, "xlabel": sparsity, "ylabel": variance, "points": points}
-            )
+            charts.append({"kind": "scatter", "title": title, "xlabel": sparsity, "ylabel": variance, "points": points})
     return charts[:MOST_METRICS]
 
 

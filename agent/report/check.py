@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -10,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from agent.report.make import is_relative_link, make_page, record_counts, refuse_other
+from agent.report.make import Page, is_relative_link, make_page, record_counts, refuse_other
 from agent.report.render import META, plotly_script
 from experiment.errors import ConfigError
 
@@ -48,10 +49,24 @@ def check_report(folder: Path, file: Path) -> Checked:
         return Checked(missing[:MOST_SHOWN], max(0, len(missing) - MOST_SHOWN), 0)
     made = make_page(folder, meta["links"], claimed)
     gone_on = sum(there.values()) - sum(made.records.values())
-    if made.html.encode() == found:
-        return Checked([], 0, gone_on)
-    differences = _compare(page, made.html) or _compare_lines(page, made.html)
+    differences = _changed_results(folder, made)
+    if made.html.encode() != found:
+        differences += _compare(page, made.html) or _compare_lines(page, made.html)
     return Checked(differences[:MOST_SHOWN], max(0, len(differences) - MOST_SHOWN), gone_on)
+
+
+def _changed_results(folder: Path, made: Page) -> list[str]:
+    """Results that the page links to, and whose files are no longer what was committed."""
+    lines = []
+    for path, digest in made.results.items():
+        try:
+            same = hashlib.sha256((folder / path).read_bytes()).hexdigest() == digest
+        except OSError as error:
+            lines.append(f"{path}: cannot be read ({error.strerror}), and its commit holds it")
+            continue
+        if not same:
+            lines.append(f"{path}: the file is not what its commit holds")
+    return lines
 
 
 def tell_checked(checked: Checked, file: Path) -> int:
@@ -161,7 +176,9 @@ class _Reader(HTMLParser):
             return self._id or "the page's script"
         column = self._columns[self._column] if 0 <= self._column < len(self._columns) and "tr" in self._open else ""
         inside = "head" if "head" in self._open else ""
-        return ", ".join(filter(None, [inside, *(self._said[tag] for tag in _HEADINGS_ORDER if tag in self._said), column]))
+        return ", ".join(
+            filter(None, [inside, *(self._said[tag] for tag in _HEADINGS_ORDER if tag in self._said), column])
+        )
 
 
 _HEADINGS_ORDER = ("h1", "h2", "h3", "figcaption", "summary", "th")
@@ -186,10 +203,17 @@ def _compare(found: str, made: str) -> list[str]:
             continue
         place = two or one
         assert place is not None
-        if one is not None and two is not None and one.what == two.what == "script" and place.where.startswith("charts-"):
+        if (
+            one is not None
+            and two is not None
+            and one.what == two.what == "script"
+            and place.where.startswith("charts-")
+        ):
             differences += _compare_data(one.text, two.text, place.where)
             continue
-        differences.append(_line(place.where or "the top of the page", one.text if one else "", two.text if two else ""))
+        differences.append(
+            _line(place.where or "the top of the page", one.text if one else "", two.text if two else "")
+        )
     return differences
 
 
@@ -230,9 +254,7 @@ def _compare_values(found: Any, made: Any, where: str) -> list[str]:
         title = f" ({made['title']})" if "title" in made else ""
         keys = dict.fromkeys([*made, *found])
         return [
-            line
-            for key in keys
-            for line in _compare_values(found.get(key), made.get(key), f"{where}{title}, {key}")
+            line for key in keys for line in _compare_values(found.get(key), made.get(key), f"{where}{title}, {key}")
         ]
     if isinstance(found, list) and isinstance(made, list):
         pairs = enumerate(zip_longest(found, made))

@@ -9,70 +9,30 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import BaselineMeasured, SessionStarted
+from agent.events import SessionStarted
 from agent.journal import Entry
-from agent.report.curves import Curve, is_curve_file, read_curves
+from agent.report.curves import is_curve_file
 from agent.report.gitread import Commits
-from agent.report.measures import Difference, Measure, against, measured
 from agent.report.night import Night, where_it_went
-from agent.report.story import Attempt, Call, Edit, Refusal, Story, TriedRun, read_story
+from agent.report.runs import RunFacts, read_baseline, read_run
+from agent.report.story import Call, Edit, Refusal, Story, read_story
 from agent.state import State, fold
-from experiment.cleaning import clean_output
+from agent.workspace import NOTES
 from experiment.errors import ConfigError
-from experiment.results import RESULT_NAME, ResultError, Results, parse_results
+from experiment.results import RESULT_NAME
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
-LOG_LINES = 25
-_LOG_END = 32_000  # bytes of a log's end that are read for them
+_NOTES = 8000  # characters
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 _MOST_IMAGE_BYTES = 4 << 20  # of all of a session's plots
-
-
-@dataclass(frozen=True)
-class AttemptFacts:
-    attempt: Attempt
-    log: str  # path in the session
-    log_commit: str  # "" when the log is in no commit
-    tail: list[str]
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """`number` 0 is the baseline. `difference` is of the metric that decides; None without one."""
-
-    number: int
-    status: str
-    line: int  # of the journal
-    commit: str
-    measures: dict[str, Measure]
-    difference: Difference | None = None
-    differences: dict[str, Difference] = field(default_factory=dict)
-    attempts: list[AttemptFacts] = field(default_factory=list)
-    said: str = ""
-    edits: list[Edit] = field(default_factory=list)
-    base: str = ""  # the commit whose code it builds on
-    code: str = ""  # the commit of the code that was executed last
-    diff: str = ""
-    curves: list[Curve] = field(default_factory=list)
-    mismatch: str = ""  # what the committed result says when it is not what the journal says
-    key: str = ""
-    source: str = ""  # of a baseline
-
-    @property
-    def accepted(self) -> bool:
-        return self.status == "ok"
-
-    @property
-    def result(self) -> str:
-        return f"run_{self.number}/{RESULT_NAME}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +57,7 @@ class SessionFacts:
     editable: list[str]
     plan: str
     plan_line: int
+    notes: str  # notes.txt as committed last
     baseline: RunFacts | None
     runs: list[RunFacts]
     later_edits: list[Edit]
@@ -148,8 +109,8 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFact
     diffs = commits.diffs([(tried.base, tried.code) for tried in story.runs], story.edited)
     toml = tomllib.loads(files.get(f"{started.commit}:template.toml", b"").decode())
     metric, higher = _metric(toml, state, story)
-    baseline = _baseline(state.baseline, story.baseline_line, files, trees) if state.baseline else None
-    runs = [_run(tried, files, trees, diffs, baseline, metric, higher) for tried in story.runs]
+    baseline = read_baseline(state.baseline, story.baseline_line, files, trees) if state.baseline else None
+    runs = [read_run(tried, files, trees, diffs, baseline, metric, higher) for tried in story.runs]
     images, left_out = _images(state, files)
     return SessionFacts(
         name=name,
@@ -165,6 +126,7 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFact
         editable=story.edited,
         plan=story.plan,
         plan_line=story.plan_line,
+        notes=_notes(state, files),
         baseline=baseline,
         runs=runs,
         later_edits=story.later_edits,
@@ -181,7 +143,10 @@ def _wanted(story: Story, state: State, started: SessionStarted, trees: dict[str
     names = [f"{started.commit}:{name}" for name in fixed]
     for folder, there in trees.items():
         names += [f"{folder}/{name}" for name in there if name == RESULT_NAME or is_curve_file(name)]
-    names += [f"{commit}:{one.log}" for tried in story.runs for one in tried.attempts if (commit := tried.log_commit(one))]
+    names += [
+        f"{commit}:{one.log}" for tried in story.runs for one in tried.attempts if (commit := tried.log_commit(one))
+    ]
+    names.append(f"{state.head}:{NOTES}")
     plots = state.plots_outcome
     if plots is not None and plots.commit:
         names += [f"{plots.commit}:plots/{name}" for name in plots.files if Path(name).suffix.lower() in _IMAGES]
@@ -206,94 +171,9 @@ def _settings(content: bytes | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _baseline(
-    event: BaselineMeasured, line: int, files: dict[str, bytes], trees: dict[str, list[str]]
-) -> RunFacts:
-    commit = event.commit or ""
-    results, mismatch = _results(files, f"{commit}:run_0", event.metrics)
-    return RunFacts(
-        number=0,
-        status=event.verdict,
-        line=line,
-        commit=commit,
-        measures=measured(event.metrics, results.stderrs if results else {}),
-        curves=_curves(files, trees, f"{commit}:run_0"),
-        said="; ".join(event.reasons),
-        mismatch=mismatch,
-        key=event.key,
-        source=event.source,
-    )
-
-
-def _run(
-    tried: TriedRun,
-    files: dict[str, bytes],
-    trees: dict[str, list[str]],
-    diffs: dict[tuple[str, str], str],
-    baseline: RunFacts | None,
-    metric: str | None,
-    higher: bool,
-) -> RunFacts:
-    folder = f"{tried.commit}:run_{tried.number}"
-    results, mismatch = _results(files, folder, tried.metrics)
-    measures = measured(tried.metrics, results.stderrs if results else {})
-    base = baseline.measures if baseline else {}
-    differences = {
-        name: against(measure, base[name], higher if name == metric else None)
-        for name, measure in measures.items()
-        if name in base
-    }
-    attempts = [
-        AttemptFacts(one, one.log, tried.log_commit(one), _tail(files.get(f"{tried.log_commit(one)}:{one.log}")))
-        for one in tried.attempts
-    ]
-    return RunFacts(
-        number=tried.number,
-        status=tried.status,
-        line=tried.line,
-        commit=tried.commit,
-        measures=measures,
-        difference=differences.get(metric) if metric else None,
-        differences=differences,
-        attempts=attempts,
-        said=tried.said,
-        edits=tried.edits,
-        base=tried.base,
-        code=tried.code,
-        diff=diffs.get((tried.base, tried.code), ""),
-        curves=_curves(files, trees, folder),
-        mismatch=mismatch,
-        key=next((one.key for one in reversed(tried.attempts) if one.key), ""),
-    )
-
-
-def _results(files: dict[str, bytes], folder: str, metrics: dict[str, float]) -> tuple[Results | None, str]:
-    """The committed result, and how it differs from what the journal says."""
-    content = files.get(f"{folder}/{RESULT_NAME}")
-    if content is None:
-        return None, f"{RESULT_NAME} is not in the commit" if metrics else ""
-    try:
-        results = parse_results(content)
-    except ResultError as error:
-        return None, f"the commit holds another result than the journal: {error.reason}"
-    wrong = [name for name in {**metrics, **results.metrics} if metrics.get(name) != results.metrics.get(name)]
-    if not wrong:
-        return results, ""
-    name = wrong[0]
-    said = f"{name} is {results.metrics.get(name)} in the commit and {metrics.get(name)} in the journal"
-    return results, said + (f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else "")
-
-
-def _curves(files: dict[str, bytes], trees: dict[str, list[str]], folder: str) -> list[Curve]:
-    saved = {name: files[f"{folder}/{name}"] for name in trees.get(folder, []) if f"{folder}/{name}" in files}
-    final_info = saved.pop(RESULT_NAME, None)
-    return read_curves(saved, final_info)
-
-
-def _tail(log: bytes | None) -> list[str]:
-    if log is None:
-        return []
-    return clean_output(log[-_LOG_END:].decode("utf-8", "replace")).lines[-LOG_LINES:]
+def _notes(state: State, files: dict[str, bytes]) -> str:
+    text = files.get(f"{state.head}:{NOTES}", b"").decode("utf-8", "replace").strip()
+    return text if len(text) <= _NOTES else f"{text[:_NOTES].rsplit(None, 1)[0]} …"
 
 
 def _images(state: State, files: dict[str, bytes]) -> tuple[list[Image], list[str]]:

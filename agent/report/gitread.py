@@ -75,7 +75,9 @@ class Commits:
                     check=True,
                 )
             except FileNotFoundError as error:
-                raise GitFailed("git is not installed, and a report reads the session's commits: install git.") from error
+                raise GitFailed(
+                    "git is not installed, and a report reads the session's commits: install git."
+                ) from error
             except subprocess.CalledProcessError as error:
                 said = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
                 raise GitFailed(f"git {command[0]} failed in {self.folder}: {said}") from error

@@ -44,6 +44,7 @@ def write_report(folder: Path, target: Path | None, markdown: bool) -> Path:
 class Page:
     html: str
     records: dict[str, int]
+    results: dict[str, str]  # path of each result that it links to -> sha256 of what its commit holds
 
 
 def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None) -> Page:
@@ -51,12 +52,19 @@ def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None)
     if is_batch(folder):
         batch, sessions, records = read_batch_facts(folder, limits)
         meta = Meta("batch", records, links)
-        return Page(render_page(meta, batch.name, f"{batch.name}: {batch.total} ideas", sessions, batch), records)
+        html = render_page(meta, batch.name, f"{batch.name}: {batch.total} ideas", sessions, batch)
+        results = {f"{one.name}/{path}": digest for one in sessions for path, digest in _results(one).items()}
+        return Page(html, records, results)
     facts = _session(folder, None if limits is None else limits.get("", 0))
     idea = facts.started.idea
     meta = Meta("session", {"": facts.records}, links)
     html = render_page(meta, facts.name, str(idea.get("Title") or idea.get("Name")), [facts], None)
-    return Page(html, meta.records)
+    return Page(html, meta.records, _results(facts))
+
+
+def _results(facts: SessionFacts) -> dict[str, str]:
+    every = [*([facts.baseline] if facts.baseline else []), *facts.runs]
+    return {run.result: run.digest for run in every if run.digest}
 
 
 def make_markdown(folder: Path) -> str:
@@ -150,7 +158,9 @@ def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], wait
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: a page that was there stays until the new one is complete."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".report-", encoding="utf-8", delete=False) as new:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".report-", encoding="utf-8", delete=False
+        ) as new:
             new.write(text)
         os.chmod(new.name, 0o644)
         os.replace(new.name, path)

@@ -19,7 +19,7 @@ class Measure:
         if self.stderr is None:
             return number(self.value)
         digits = _digits(self.stderr)
-        if not 0 <= digits <= 8 or abs(self.value) >= 1e9:
+        if digits > 6 or abs(self.value) >= 1e9:
             return f"{self.value:.4g} ± {self.stderr:.2g}"
         return f"{self.value:,.{digits}f} ± {self.stderr:,.{digits}f}"
 

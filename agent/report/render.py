@@ -186,9 +186,13 @@ def _limit(value: float, key: str) -> str:
     return format_size(int(value)) if key in ("memory", "disk") else f"{value:,.0f}"
 
 
-def _reflowed(text: str) -> str:
-    """Prose whose lines were broken at a fixed width, with its paragraphs and lists as they were."""
-    return re.sub(r"(?<=[^\n])\n(?=[^\s\-*#>|\d])", " ", text)
+def _reflowed(text: str) -> Any:
+    """Prose whose lines were broken at a fixed width; of Markdown, `code` and **bold** are shown as such."""
+    from markupsafe import Markup, escape
+
+    whole = re.sub(r"(?<=[^\n])\n(?=[^\s\-*#>|\d])", " ", text)
+    safe = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(whole)))
+    return Markup(re.sub(r"\*\*([^*\n]+)\*\*", r"<b>\1</b>", safe))
 
 
 def _every_run(facts: SessionFacts) -> list[RunFacts]:

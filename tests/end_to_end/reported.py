@@ -57,7 +57,7 @@ def tell_session(folder: Path, name: str = "s", steps: int = 20) -> Path:
     if not template.exists():
         files = {"experiment_py": EXPERIMENT, "plot_py": "open('loss.svg', 'w').write('<svg/>')\nlabels = {}\n"}
         make_template(template, TOML, ideas_json=json.dumps([idea]), **files)
-    noise = 'print("</pre><script>document.title=\'pwned\'</script>")'
+    noise = "print(\"</pre><script>document.title='pwned'</script>\")"
     replies = [
         f"I plan {HOSTILE}\n\n- Run 1: {steps} steps\n\n" + block("STEPS = 11", "STEPS = 20"),
         block("STEPS = 10", f"STEPS = {steps}\nraise ValueError('{HOSTILE_METRIC.replace(chr(39), '')}')"),

@@ -79,6 +79,7 @@ def test_the_page_says_what_happened(page):
         "python experiment.py --out_dir=run_1",
         "ai-sci replay s",
         "I plan",
+        "Run 1 trained longer.",
     ):
         assert words in said, words
 
@@ -176,6 +177,15 @@ def test_a_number_changed_in_the_journal_is_named_on_the_page(session):
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert check_report(session, session / "report.html").differences
     assert "Run 2: loss is" in text_of(make_page(session, "").html)
+
+
+def test_a_result_changed_on_the_disk_is_named(session):
+    write_report(session, None, False)
+    result = session / "run_2" / "final_info.json"
+    result.write_text(result.read_text().replace("1", "2", 1))
+    assert check_report(session, session / "report.html").differences == [
+        "run_2/final_info.json: the file is not what its commit holds"
+    ]
 
 
 def test_every_record_of_a_live_session_can_be_the_last(told):

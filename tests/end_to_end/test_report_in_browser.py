@@ -87,7 +87,9 @@ def test_a_session_fits_the_screen_and_follows_the_theme(browser, batch, width):
         assert page.run("document.documentElement.scrollWidth") == width
         red = int(page.run("getComputedStyle(document.body).backgroundColor").split("(")[1].split(",")[0])
         assert (red < 60) == (scheme == "dark")
-        drawn = page.run("[...document.querySelectorAll('[data-chart]')].map(one => one.querySelectorAll('.main-svg').length)")
+        drawn = page.run(
+            "[...document.querySelectorAll('[data-chart]')].map(one => one.querySelectorAll('.main-svg').length)"
+        )
         assert len(drawn) >= 4 and all(drawn)
         page.shoot(f"session-{width}-{scheme}")
     page.close()
