@@ -17,7 +17,7 @@ from experiment.errors import ConfigError
 
 MOST_SHOWN = 20
 _VOID = {"meta", "br", "img", "link", "input", "hr"}
-_HEADINGS = {"h1", "h2", "h3", "summary", "th", "figcaption"}
+_HEADINGS = ("h1", "h2", "h3", "figcaption", "summary", "th")  # the outer ones first
 
 
 @dataclass(frozen=True)
@@ -176,12 +176,8 @@ class _Reader(HTMLParser):
             return self._id or "the page's script"
         column = self._columns[self._column] if 0 <= self._column < len(self._columns) and "tr" in self._open else ""
         inside = "head" if "head" in self._open else ""
-        return ", ".join(
-            filter(None, [inside, *(self._said[tag] for tag in _HEADINGS_ORDER if tag in self._said), column])
-        )
-
-
-_HEADINGS_ORDER = ("h1", "h2", "h3", "figcaption", "summary", "th")
+        headings = [self._said[tag] for tag in _HEADINGS if tag in self._said]
+        return ", ".join(filter(None, [inside, *headings, column]))
 
 
 def _pieces(page: str) -> list[_Piece]:
@@ -203,17 +199,11 @@ def _compare(found: str, made: str) -> list[str]:
             continue
         place = two or one
         assert place is not None
-        if (
-            one is not None
-            and two is not None
-            and one.what == two.what == "script"
-            and place.where.startswith("charts-")
-        ):
-            differences += _compare_data(one.text, two.text, place.where)
+        found_text, made_text = one.text if one else "", two.text if two else ""
+        if place.what == "script" and place.where.startswith("charts-"):
+            differences += _compare_data(found_text, made_text, place.where)
             continue
-        differences.append(
-            _line(place.where or "the top of the page", one.text if one else "", two.text if two else "")
-        )
+        differences.append(_line(place.where or "the top of the page", found_text, made_text))
     return differences
 
 

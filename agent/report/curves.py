@@ -32,7 +32,7 @@ def is_curve_file(name: str) -> bool:
 
 
 def read_curves(files: dict[str, bytes], final_info: bytes | None) -> list[Curve]:
-    """Of the curve files by name, else of the lists in `final_info`; what does not follow the convention is left out."""
+    """Of the curve files by name, else of the lists in `final_info`; what is neither a column nor a row is left out."""
     curves: list[Curve] = []
     several = len(files) > 1
     for file, data in sorted(files.items()):

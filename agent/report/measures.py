@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """`stderr` is the standard error over seeds; None with one seed, and for a spread of 0, which one seed gives too."""
+    """`stderr`: the standard error over seeds; None with one seed, and for a spread of 0, which one seed gives too."""
 
     value: float
     stderr: float | None = None

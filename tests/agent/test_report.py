@@ -132,12 +132,14 @@ def test_lists_in_the_result_are_curves_where_there_is_no_file_of_them():
     assert read_curves({"curves.json": b'{"loss": [1, 2, 3]}'}, result)[0].name == "loss"
 
 
-@given(
-    st.binary()
-    | st.recursive(st.none() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)).map(
-        lambda value: json.dumps(value).encode()
-    )
+json_values = st.recursive(
+    st.none() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
 )
+
+
+@given(st.binary(max_size=50) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_whatever_a_run_saved_as_curves_stops_nothing(data):
     for curve in read_curves({"curves.json": data}, data):
         assert len(curve.x) == len(curve.y) <= POINTS + 1
