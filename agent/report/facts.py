@@ -32,7 +32,7 @@ else:
 
 _NOTES = 8000  # characters
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
-_MOST_IMAGE_BYTES = 4 << 20  # of all of a session's plots
+MOST_IMAGE_BYTES = 4 << 20  # of all of a session's plots
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,14 @@ class SessionFacts:
         return min(with_it, key=lambda run: sign * run.measures[metric].value, default=None)
 
     @property
+    def gpu_milliseconds(self) -> int:
+        """GPUs held, times the milliseconds for which attempts held them."""
+        baseline = self.state.baseline
+        held = [(one.attempt.gpus, one.attempt.seconds) for run in self.runs for one in run.attempts]
+        held += [(baseline.gpus, baseline.seconds)] if baseline else []
+        return round(sum(gpus * seconds for gpus, seconds in held) * 1000)
+
+    @property
     def status(self) -> str:
         """`unfinished` while no record says how it ended: whether somebody works on it now is in no record."""
         return "unfinished" if self.state.ended is None else self.state.status.value
@@ -95,8 +103,11 @@ class SessionFacts:
         return [name for name in self.metric_names if name != self.metric]
 
 
-def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFacts:
-    """Of the session in `folder` as these records leave it. Raises ConfigError and GitFailed."""
+def read_facts(folder: Path, entries: Sequence[Entry], name: str, image_bytes: int = MOST_IMAGE_BYTES) -> SessionFacts:
+    """Of the session in `folder` as these records leave it, with no more than `image_bytes` of its plots.
+
+    Raises ConfigError and GitFailed.
+    """
     if not entries or not isinstance(entries[0].event, SessionStarted):
         raise ConfigError(f"{folder}: the journal does not begin with a session.")
     story, state, commits = read_story(entries), fold(entries), Commits(folder)
@@ -111,7 +122,7 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str) -> SessionFact
     metric, higher = _metric(toml, state, story)
     baseline = read_baseline(state.baseline, story.baseline_line, files, trees) if state.baseline else None
     runs = [read_run(tried, files, trees, diffs, baseline, metric, higher) for tried in story.runs]
-    images, left_out = _images(state, files)
+    images, left_out = _images(state, files, image_bytes)
     return SessionFacts(
         name=name,
         records=len(entries),
@@ -176,11 +187,10 @@ def _notes(state: State, files: dict[str, bytes]) -> str:
     return text if len(text) <= _NOTES else f"{text[:_NOTES].rsplit(None, 1)[0]} …"
 
 
-def _images(state: State, files: dict[str, bytes]) -> tuple[list[Image], list[str]]:
+def _images(state: State, files: dict[str, bytes], room: int) -> tuple[list[Image], list[str]]:
     """The session's plots, and the names of those that are not embedded (too large, or no image)."""
     images: list[Image] = []
     left_out: list[str] = []
-    room = _MOST_IMAGE_BYTES
     plots = state.plots_outcome
     for name in plots.files if plots is not None else []:
         content = files.get(f"{plots.commit}:plots/{name}") if plots is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -12,10 +13,10 @@ from urllib.parse import quote
 
 from agent.batch_events import BATCH_EVENT_TYPES
 from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, is_batch
-from agent.events import EVENT_TYPES
-from agent.journal import parse, read_journal
+from agent.gitlog import GitFailed
+from agent.journal import Entry, JournalError, parse, read_journal
 from agent.report.board import Waiting, leaderboard
-from agent.report.facts import SessionFacts, read_facts
+from agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
 from agent.report.markdown import batch_markdown, session_markdown
 from agent.report.night import together
 from agent.report.render import BatchFacts, Meta, render_page
@@ -23,6 +24,7 @@ from agent.session import JOURNAL
 from agent.state import Spent
 from experiment.errors import ConfigError
 
+_ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
 _LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")
 
 
@@ -93,12 +95,19 @@ def record_counts(folder: Path) -> dict[str, int]:
     if not is_batch(folder):
         return {"": len(read_journal(folder / JOURNAL))}
     records = parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0]
-    names = [name for name in fold_batch(records).ideas if (folder / name / JOURNAL).is_file()]
-    return {"": len(records), **{name: len(read_journal(folder / name / JOURNAL)) for name in names}}
+    counts = {"": len(records)}
+    for name in fold_batch(records).ideas:
+        with contextlib.suppress(JournalError):
+            counts[name] = len(_entries(folder / name))
+    return counts
+
+
+def _entries(folder: Path) -> list[Entry]:
+    return read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else []
 
 
 def _session(folder: Path, limit: int | None) -> SessionFacts:
-    entries = parse(folder / JOURNAL, EVENT_TYPES)[0][:limit]
+    entries = _entries(folder)[:limit]
     name = getattr(entries[0].event, "session", folder.name) if entries else folder.name
     return read_facts(folder, entries, name)
 
@@ -114,15 +123,19 @@ def read_batch_facts(
     counts = {"": len(records)}
     sessions: list[SessionFacts] = []
     waiting: list[Waiting] = []
+    image_bytes = min(MOST_IMAGE_BYTES, _ALL_IMAGE_BYTES // max(1, len(state.ideas)))
     for name, record in state.ideas.items():
         limit = None if limits is None else limits.get(name, 0)
-        entries = parse(folder / name / JOURNAL, EVENT_TYPES)[0][:limit] if (folder / name / JOURNAL).is_file() else []
-        if entries:
-            sessions.append(read_facts(folder / name, entries, name))
-            counts[name] = len(entries)
-            continue
-        idea = record.added.idea
         status = "failed to start" if record.left is not None else "waiting"
+        try:
+            entries = _entries(folder / name)[:limit]
+            if entries:
+                sessions.append(read_facts(folder / name, entries, name, image_bytes))
+                counts[name] = len(entries)
+                continue
+        except (JournalError, GitFailed, ConfigError):
+            status = "unreadable"  # one spoiled session is no reason to have no page of the others
+        idea = record.added.idea
         title = str(idea.get("Title") or idea.get("Name"))
         waiting.append(Waiting(name, title, Path(record.added.template).name, status))
     return _batch(state, records[-1].at, sessions, waiting), sessions, counts

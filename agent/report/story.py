@@ -39,6 +39,7 @@ class Attempt:
     commit: str  # of the code that it executed
     waited: float
     place: str
+    gpus: int
     key: str
     reused: str
 
@@ -123,6 +124,7 @@ def read_story(entries: Sequence[Entry]) -> Story:
     reader = _Reader()
     for line, entry in enumerate(entries, start=1):
         reader.take(line, entry)
+    reader.end()
     return reader.story
 
 
@@ -131,7 +133,7 @@ class _Reader:
         self.story = Story()
         self._base = ""
         self._current: TriedRun | None = None
-        self._started: dict[tuple[int, int], AttemptStarted] = {}
+        self._started: dict[tuple[int, int], tuple[int, AttemptStarted]] = {}
         self._turn = 0
         self._said = ""
         self._afterwards = False  # plots and notes: what is edited then belongs to no run
@@ -163,7 +165,7 @@ class _Reader:
                 self._run.edits.append(Edit(commit, line, ", ".join(files)))
                 self._run.code = commit
             case AttemptStarted(run=number, attempt=attempt) as started:
-                self._started[number, attempt] = started
+                self._started[number, attempt] = line, started
                 self._run.code = started.commit
             case AttemptFinished() as finished:
                 self._finished(line, finished)
@@ -171,6 +173,16 @@ class _Reader:
                 self._run.outcomes[attempt] = commit
             case RunClosed() as closed:
                 self._closed(line, closed)
+
+    def end(self) -> None:
+        """What had begun, and of which no record says how it ended."""
+        if self._current is None:
+            return
+        known = {one.number for one in self._current.attempts}
+        for (run, number), (line, started) in self._started.items():
+            if run == self._current.number and number not in known:
+                finished = AttemptFinished(run, number, started.attempt_kind, "under way", "", "", 0.0, {}, "")
+                self._finished(line, finished)
 
     @property
     def _number(self) -> int:
@@ -195,7 +207,7 @@ class _Reader:
         self._said = said if len(said) <= _SAID else f"{said[:_SAID].rsplit(None, 1)[0]} …"
 
     def _finished(self, line: int, event: AttemptFinished) -> None:
-        started = self._started.get((event.run, event.attempt))
+        _, started = self._started.get((event.run, event.attempt), (0, None))
         self._run.attempts.append(
             Attempt(
                 run=event.run,
@@ -208,6 +220,7 @@ class _Reader:
                 commit=started.commit if started else self._run.code,
                 waited=started.waited if started else 0.0,
                 place=started.place if started else "",
+                gpus=started.gpus if started else 0,
                 key=event.key,
                 reused=event.reused,
             )

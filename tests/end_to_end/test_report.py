@@ -194,6 +194,12 @@ def test_every_record_of_a_live_session_can_be_the_last(told):
         assert "unfinished" in make_page(told, "", {"": kept}).html
 
 
+def test_an_attempt_under_way_is_on_the_page(told):
+    events = [json.loads(line)["event"] for line in (told / "journal.jsonl").read_text().splitlines()]
+    said = text_of(make_page(told, "", {"": events.index("attempt_started") + 1}).html)
+    assert "under way" in said and "crashed" not in said
+
+
 def test_markdown_is_one_table_that_an_issue_can_hold(session, tmp_path):
     done = ai_sci("report", session, "--md", cwd=tmp_path)
     text = done.session.read_text()
@@ -215,4 +221,7 @@ def test_a_batch_is_a_leaderboard_and_a_page_for_each_idea(session, tmp_path, mo
     assert check_report(batch, path).differences == []
     path.write_text(page.replace("2 of 2", "3 of 2", 1))
     assert check_report(batch, path).differences
+    (other / "journal.jsonl").write_text("spoiled\n" * 3)
+    assert "unreadable" in text_of(write_report(batch, None, False).read_text())
+    assert check_report(batch, path).differences == []
     assert len(ai_sci("report", batch, "--md", cwd=tmp_path).session.read_text().splitlines()) < 20
