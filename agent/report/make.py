@@ -174,8 +174,13 @@ def _write(path: Path, text: str) -> None:
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=".report-", encoding="utf-8", delete=False
         ) as new:
-            new.write(text)
-        os.chmod(new.name, 0o644)
-        os.replace(new.name, path)
+            try:
+                new.write(text)
+                new.flush()
+                os.chmod(new.name, 0o644)
+                os.replace(new.name, path)
+            except OSError:
+                os.unlink(new.name)
+                raise
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}. Choose another place with -o.") from error

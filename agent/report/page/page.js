@@ -30,7 +30,7 @@ function overRuns(chart) {
   const traces = [{
     type: "scatter", mode: chart.axis === "run" && chart.x.length > 1 ? "lines+markers" : "markers",
     x: few ? names : chart.x.map(Number), y: chart.y, customdata: chart.links, text: names,
-    error_y: { type: "data", array: chart.err.map((one) => one || 0), visible: chart.err.some(Boolean), thickness: 1.3, width: 4 },
+    error_y: { type: "data", array: chart.err.map((one) => one || 0), visible: chart.err.some(Boolean), thickness: 1.3, width: 4, color: colour("experiment") },
     marker: { size: few ? 9 : 5, color: colour("experiment") }, line: { width: 1.2, color: colour("line") },
     hovertemplate: "%{text}: %{y:.6g}<extra></extra>",
   }];
