@@ -19,6 +19,7 @@ class BatchStarted:
     gpus: list[str]
     budgets: dict[str, float | None]  # of all sessions together: the Budgets in force
     version: str
+    at_once: int = 32  # ideas at work
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class IdeaAdded:
     session: str
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
     template: str  # absolute path
+    request: str = ""  # the file that asked a running batch for it; "" for those of the beginning
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class SessionLeft:
 
     kind: ClassVar[str] = "session_left"
     session: str
-    status: str  # of the session then; "" when it could not even be opened
+    status: str  # of the session then; "interrupted" when it could not even be opened
     reason: str
     code: int  # the exit code, negative after a signal
 

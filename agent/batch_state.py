@@ -37,7 +37,7 @@ class IdeaRecord:
     @property
     def done(self) -> bool:
         """Whether its session has ended for good."""
-        return self.left is not None and self.left.status != "" and not Status(self.left.status).resumable
+        return self.left is not None and not Status(self.left.status).resumable
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Annotated, Any, Optional
 import click
 import typer
 
-from agent.options import overrides, quantity, refuse
+from agent import cli_batch
+from agent.options import overrides, print_last, quantity, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -105,10 +105,16 @@ def resume(
 ) -> None:
     """Go on with a session that stopped early."""
     from agent import start
+    from agent.batch_state import is_batch
 
     limit = quantity("--max-time", max_time, parse_duration)
+    if is_batch(session):
+        cli_batch.resume(session, model, api_base, max_cost, max_runs, limit)
     options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit, context_window)
     _drive(lambda screen: start.resume(session, options, screen))
+
+
+app.command()(cli_batch.batch)
 
 
 @app.command()
@@ -260,20 +266,12 @@ def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
     try:
         folder, status = drive(screen)
     except SessionStopped as stopped:
-        _print_last(stopped.folder)
+        print_last(stopped.folder)
         raise
     finally:
         screen.close()
-    _print_last(folder)
+    print_last(folder)
     raise typer.Exit(exit_code(folder, status))
-
-
-def _print_last(folder: Path) -> None:
-    """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
-    try:
-        print(folder, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
 
 
 def main() -> None:

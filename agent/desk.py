@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from experiment.errors import AiSciError
 from experiment.place import Place
 from experiment.runner import AttemptPlan
+from experiment.slots import hold_gpus
+
+
+class BudgetSpent(AiSciError):
+    """A limit that sessions share was reached while this one waited; it can be resumed with a higher one."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Desk(Protocol):
         ...
 
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        """Waits until a place for this attempt is free, and holds it."""
+        """Waits until a place for this attempt is free, and holds it. Raises BudgetSpent."""
         ...
 
 
@@ -84,4 +92,4 @@ class OwnDesk:
         return math.inf
 
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        return nullcontext(Place())
+        return hold_gpus(plan.limits.gpus)

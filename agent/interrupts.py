@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,6 +18,12 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
+def _asked_for() -> list[signal.Signals]:
+    """Those that are not ignored already: `nohup` stays in force."""
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
+
+
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; a second one changes nothing.
@@ -24,8 +32,7 @@ def signals_interrupt() -> Iterator[None]:
     """
     global _asked
     _asked = False
-    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    names = [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
+    names = _asked_for()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         global _asked
@@ -41,3 +48,37 @@ def signals_interrupt() -> Iterator[None]:
         for name, handler in previous.items():
             if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
                 signal.signal(name, handler)
+
+
+class Wakeup:
+    """In its block the three signals only set `signalled`, and make `fileno` readable for whoever waits in a select."""
+
+    def __enter__(self) -> Wakeup:
+        self.signalled = False
+        self._ours, self._kernels = socket.socketpair()
+        self._ours.setblocking(False)
+        self._kernels.setblocking(False)
+        self._fd = signal.set_wakeup_fd(self._kernels.fileno(), warn_on_full_buffer=False)
+        self._handlers = {name: signal.signal(name, self._note) for name in _asked_for()}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for name, handler in self._handlers.items():
+            signal.signal(name, handler)
+        signal.set_wakeup_fd(self._fd)
+        self._ours.close()
+        self._kernels.close()
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [self._ours.fileno(), self._kernels.fileno()]
+
+    def drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._ours.recv(4096)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signalled = True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from experiment.errors import ConfigError
@@ -32,3 +35,11 @@ def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
         return parse(text)
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from None
+
+
+def print_last(folder: Path) -> None:
+    """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
+    try:
+        print(folder, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit

@@ -225,7 +225,10 @@ def is_driven(folder: Path) -> bool:
 
 
 def wait_for_leftovers(folder: Path) -> None:
-    """Raises ConfigError when another process drives the session; a command of git that a killed one began may end."""
+    """Raises ConfigError when another process drives the session; a command of git that a killed one began may end.
+
+    The same for a batch, whose lock its sessions hold until they have ended.
+    """
     deadline = time.monotonic() + _LEFTOVER_PATIENCE
     while is_driven(folder):
         if time.monotonic() > deadline or _driver_is_alive(folder):

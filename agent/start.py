@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import __version__
-from agent.desk import Desk, OwnDesk
+from agent.desk import BudgetSpent, Desk, OwnDesk
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -79,12 +79,19 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     folder = session_folder(options.runs_dir, name)
-    model_name, model = _choose_model(options, template, idea, screen)
+    model_name, model = choose_model(options, template, idea, screen.note)
     require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
-    limits = _limits(template, options)
+    limits = limits_of(template, options)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
+    create_session(folder, options, idea, setup, model_name, model)
+    return folder, drive_session(folder, setup, model, screen)
+
+
+def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, model_name: str, model: Model) -> None:
+    """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
+    template = setup.template
     create_folder(
         folder,
         template,
@@ -99,7 +106,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
             "max_failures": template.max_failures,
-            "limits": dataclasses.asdict(limits),
+            "limits": dataclasses.asdict(setup.limits),
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
             "allow_unsandboxed": options.allow_unsandboxed,
@@ -109,7 +116,6 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "version": __version__,
         },
     )
-    return folder, drive_session(folder, setup, model, screen)
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ class ResumeOptions:
     context_window: int | None = None  # tokens
 
 
-def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, Status]:
+def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | None = None) -> tuple[Path, Status]:
     """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
     folder = folder.resolve()
     wait_for_leftovers(folder)
@@ -136,7 +142,7 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen) -> tuple[Path, 
     # Before the template is read: an attempt without a sandbox may have changed it.
     put_back(folder, state.head, length)
     model, resumed = goes_on(options, state, template_of(folder, started), screen)
-    return folder, drive_session(folder, setup_of(folder, started, screen), model, screen, resumed)
+    return folder, drive_session(folder, setup_of(folder, started, screen), model, screen, resumed, desk)
 
 
 def goes_on(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
@@ -231,6 +237,9 @@ def drive_session(
                 if session.state.status is Status.running:
                     session.end(Status.interrupted, "stopped by a signal")
                 return session.state.status
+            except BudgetSpent as error:
+                session.end(Status.budget_exhausted, str(error))
+                return session.state.status
             except OSError as error:
                 what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
                 raise SessionStopped(folder, what) from error
@@ -260,7 +269,7 @@ def session_folder(runs_dir: Path, name: str) -> Path:
     return folder
 
 
-def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: Screen) -> tuple[str, Model]:
+def choose_model(options: RunOptions, template: Template, idea: Idea, note: Callable[[str], None]) -> tuple[str, Model]:
     """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if name:
@@ -272,7 +281,7 @@ def _choose_model(options: RunOptions, template: Template, idea: Idea, screen: S
             f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
             "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
         )
-    screen.note(
+    note(
         f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
         "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
     )
@@ -302,7 +311,7 @@ def require_price(model: Model, max_cost: float | None) -> None:
         )
 
 
-def _limits(template: Template, options: RunOptions) -> Limits:
+def limits_of(template: Template, options: RunOptions) -> Limits:
     asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
     return dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from experiment.place import Place
@@ -58,15 +58,20 @@ class LocalEngine:
     slots: Slots
 
     def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
-        asked = time.monotonic()
-        with self.slots.slot(plan) as place:
-            waited = time.monotonic() - asked
+        place, waited = Place(), 0.0
 
-            def began(process: ProcessIdentity) -> None:
-                gpus = len(place.gpus or ())
-                on_begin(Began(process, place=place.name, gpus=gpus, waited=round(waited, 3)))
+        @contextmanager
+        def slot() -> Iterator[Place]:
+            nonlocal place, waited
+            asked = time.monotonic()
+            with self.slots.slot(plan) as place:
+                waited = time.monotonic() - asked
+                yield place
 
-            return run_attempt(replace(plan, place=place), began, on_output)
+        def began(process: ProcessIdentity) -> None:
+            on_begin(Began(process, place=place.name, gpus=len(place.gpus or ()), waited=round(waited, 3)))
+
+        return run_attempt(plan, began, on_output, slot())
 
     def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
         return None  # a process whose parent died was ended with it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,12 @@ def run_attempt(
     plan: AttemptPlan,
     on_start: Callable[[ProcessIdentity], None] | None = None,
     on_output: Callable[[str], None] = lambda text: None,
+    slot: AbstractContextManager[Place] | None = None,
 ) -> AttemptOutcome:
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
-    Afterwards `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
+    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. Afterwards
+    `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
     `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
     """
     plan = replace(plan, session=plan.session.resolve())
@@ -106,7 +109,8 @@ def run_attempt(
     snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
-    done = run_process(_process(plan, log), on_output, on_start)
+    with slot or nullcontext(plan.place) as place:
+        done = run_process(_process(replace(plan, place=place), log), on_output, on_start)
 
     changed = protected.changes()
     if changed:

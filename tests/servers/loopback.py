@@ -133,6 +133,10 @@ class LoopbackServer:
         """An error in the middle of a stream."""
         return b"data: " + to_json(self.error(status, message)) + b"\n\n"
 
+    def think(self, request: Recorded) -> None:
+        """What takes time before an answer; others are answered meanwhile."""
+        return
+
     # What is common to all.
 
     def next_reply(self, messages: Messages) -> Answer | None:
@@ -249,6 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
                 request.fault = getattr(fault, "__name__", "fault")
                 fault(exchange)
                 return
+            server.think(request)
             answer = exchange.reply()
             if answer is None:
                 exchange.send(404, server.error(404, "this test server has no reply left"))

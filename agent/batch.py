@@ -1,0 +1,232 @@
+"""`ai-sci batch`: many ideas, each its own session, one journal above them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent import __version__
+from agent.batch_driver import Driver
+from agent.batch_events import BATCH_EVENT_TYPES, BatchEvent, BatchResumed, BatchStarted
+from agent.batch_plan import (
+    LOGS,
+    BatchOptions,
+    Planned,
+    find_ideas,
+    kept_options,
+    leave_request,
+    named_sessions,
+    options_of,
+)
+from agent.batch_slots import SlotOffice
+from agent.batch_state import BATCH_JOURNAL, fold_batch, read_batch
+from agent.desk import Budgets
+from agent.journal import Record, Records, encode
+from agent.preload import preload
+from agent.screen import Screen
+from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers
+from agent.show import read_state
+from agent.start import ResumeOptions, RunOptions, check_machine, choose_model, limits_of, require_price, session_folder
+from agent.state import Status
+from experiment.errors import AiSciError
+from experiment.limits import machine_memory
+from experiment.sandbox import Sandbox, find_sandbox
+from experiment.setup import Setup, make_setup
+from experiment.slots import Slot, cpu_slots, gpu_slots, machine_gpus
+from experiment.template import load_template
+
+
+def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a batch and works on it to its end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    # Whoever resumes it may have another default model.
+    model = options.session.model or os.environ.get("AI_SCI_MODEL")
+    options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
+    planned = find_ideas(options)
+    name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
+    folder = session_folder(options.session.runs_dir, name)
+    slots = _slots(options.slots, options.gpus, options.engine)
+    setups = Setups(options.session, len(slots or ()), screen)
+    check_machine()
+    _check_models(planned, options.session, screen)
+    for one in planned:
+        setups(str(one.template.folder))
+    started = BatchStarted(
+        batch=name,
+        options=kept_options(options.session),
+        engine=options.engine,
+        slots=len(slots or ()),
+        gpus=[slot.gpu for slot in slots or () if slot.gpu is not None],
+        budgets=dataclasses.asdict(options.budgets),
+        version=__version__,
+        at_once=options.at_once,
+    )
+    events: list[BatchEvent] = [started, *named_sessions(planned, ())]
+    with folder_in_making(folder) as partial:
+        (partial / LOGS).mkdir()
+        with (partial / BATCH_JOURNAL).open("xb") as journal:
+            journal.writelines(encode(Record(time.time(), event)) for event in events)
+            journal.flush()
+            os.fsync(journal.fileno())
+    screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
+    return folder, _drive(folder, setups, ResumeOptions(), screen)
+
+
+def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen: Screen) -> tuple[Path, Status]:
+    """Goes on with all that is unfinished. `budgets` replace those of before where they are given."""
+    folder = folder.resolve()
+    state = read_batch(folder)
+    unfinished = [name for name, idea in state.ideas.items() if not idea.done]
+    if not unfinished and not state.status.resumable:
+        screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
+        return folder, state.status
+    assert state.started is not None  # read_batch refuses a journal without it
+    session = options_of(state.options)
+    changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
+    session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
+    kept = {name: value for name, value in dataclasses.asdict(budgets).items() if value is not None}
+    resumed = BatchResumed(kept_options(session), {**state.budgets, **kept})
+    slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
+    setups = Setups(session, len(slots or ()), screen)
+    for name in unfinished:
+        setups(state.ideas[name].added.template)
+    return folder, _drive(folder, setups, options, screen, resumed)
+
+
+def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
+    """More ideas for a batch, running or not. What their templates need is made ready here, before it hears of them."""
+    folder = folder.resolve()
+    state = read_batch(folder)
+    session = options_of(state.options)
+    planned = find_ideas(dataclasses.replace(options, session=session))
+    new = named_sessions(planned, [idea.added for idea in state.ideas.values()])
+    if not new:
+        screen.note(f"{folder.name} has all of these ideas already.")
+        return
+    setups = Setups(session, 1, screen)
+    _check_models(planned, session, screen)
+    for one in new:
+        setups(one.template)
+    wanted = {(one.template, one.idea["Name"]) for one in new}
+    leave_request(folder, [one for one in planned if (str(one.template.folder), one.idea.name) in wanted])
+    how = "it takes them in at once" if is_driven(folder) else f"go on with it: ai-sci resume {folder}"
+    screen.note(f"{len(new)} ideas for {folder.name}: {how}")
+
+
+def batch_exit_code(folder: Path, status: Status) -> int:
+    """0 some session accepted a run; 1 none did; 3 it stopped early and can be resumed."""
+    if status.resumable:
+        return 3
+    return 0 if any(_accepted(folder / name) for name in read_batch(folder).ideas) else 1
+
+
+class Setups:
+    """What the sessions of each template need, made ready once and before the first session begins."""
+
+    def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
+        self._options, self._slots, self._screen = options, slots, screen
+        self._ready: dict[str, Setup] = {}
+        self._sandbox: Sandbox | None = None
+
+    def __call__(self, folder: str) -> Setup:
+        """The setup for the template in `folder`. Raises ConfigError and EnvironmentFailed."""
+        if folder not in self._ready:
+            self._ready[folder] = self._make(folder)
+        return self._ready[folder]
+
+    def _make(self, folder: str) -> Setup:
+        options = self._options
+        self._sandbox = self._sandbox or find_sandbox(options.sandbox, options.allow_unsandboxed)
+        template = load_template(folder, options.overrides)
+        limits = limits_of(template, options)
+        if limits.memory is None and self._slots > 1:
+            limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
+        return make_setup(template, limits, options.python, self._sandbox, self._screen.note)
+
+
+def _drive(
+    folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
+) -> Status:
+    with _batch_lock(folder):
+        preload()
+        records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
+        try:
+            if resumed is not None:
+                records.append(resumed)
+            state = fold_batch(records.entries)
+            assert state.started is not None
+            slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
+            return Driver(folder, records, SlotOffice(slots), setups, options, screen, state.started.at_once).drive()
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise BatchStopped(folder, what) from error
+        except AiSciError as error:
+            raise BatchStopped(folder, str(error)) from error
+        finally:
+            records.close()
+
+
+class BatchStopped(AiSciError):
+    """The batch could not go on; what its sessions have journalled is kept."""
+
+    exit_code = 3
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"the batch stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+        )
+        self.folder = folder
+
+
+@contextmanager
+def _batch_lock(folder: Path) -> Iterator[None]:
+    """Sessions that a killed batch has left hold its lock until they have ended, which takes them a moment."""
+    wait_for_leftovers(folder)
+    with locked(folder):
+        yield
+
+
+def _check_models(planned: list[Planned], options: RunOptions, screen: Screen) -> None:
+    """Whatever is wrong with a model is known before the first session begins."""
+    seen: set[str] = set()
+    for one in planned:
+        key = options.model or os.environ.get("AI_SCI_MODEL") or f"{one.template.folder}/{one.idea.name}"
+        if key not in seen:
+            seen.add(key)
+            note = screen.note if len(seen) == 1 else _nothing  # once is enough
+            _, model = choose_model(options, one.template, one.idea, note)
+            require_price(model, options.max_cost)
+
+
+def _nothing(text: str) -> None:
+    return
+
+
+def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:
+    """The places of the batch: the GPUs named, or so many shares of the CPUs, or what this machine suggests."""
+    if engine == "slurm":
+        return None
+    if gpus:
+        return gpu_slots(gpus)
+    if number:
+        return cpu_slots(number)
+    if here := machine_gpus():
+        return gpu_slots(here)
+    cpus = len(os.sched_getaffinity(0))
+    return cpu_slots(max(min(2, cpus), cpus // 4))
+
+
+def _places(slots: list[Slot] | None) -> str:
+    if slots is None:
+        return "as many attempts at once as the cluster gives"
+    return f"{len(slots)} at once on {', '.join(slot.name for slot in slots)}"
+
+
+def _accepted(folder: Path) -> bool:
+    try:
+        return bool(read_state(folder).accepted)
+    except AiSciError:
+        return False

@@ -1,0 +1,154 @@
+"""What the processes of a batch say to each other: the sessions' ask, the batch's answers.
+
+They go over a socket pair that the batch made before it forked the session, so both ends are this same program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Union
+
+from agent.desk import Amount, BudgetSpent
+from experiment.errors import AiSciError
+from experiment.place import Place
+from experiment.runner import AttemptPlan
+from experiment.slots import Held
+
+_MOST = 64 * 1024  # bytes of a message
+_DESCRIPTORS = 250  # a share of a large machine's CPUs has one lock for each
+
+
+# What a session says.
+
+
+@dataclass(frozen=True)
+class WantSlot:
+    """It waits for a slot; GivenSlot or Refused is the answer."""
+
+    run: int
+    attempt: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class SlotIsFree:
+    pass
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """It waits until this is set aside; Reserved or Refused is the answer."""
+
+    most: Amount
+
+
+@dataclass(frozen=True)
+class Settle:
+    reserved: Amount
+    spent: Amount
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Something that a person wants to know, and how far the session is."""
+
+    text: str
+    runs_closed: int
+    runs_left: int
+
+
+# What the batch answers.
+
+
+@dataclass(frozen=True)
+class GivenSlot:
+    place: Place  # its locks come as descriptors beside the message
+
+
+@dataclass(frozen=True)
+class Reserved:
+    pass
+
+
+@dataclass(frozen=True)
+class Refused:
+    reason: str
+
+
+Said = Union[WantSlot, SlotIsFree, Reserve, Settle, Headline]
+Answer = Union[GivenSlot, Reserved, Refused]
+
+
+class Hangup(AiSciError):
+    """The other end is gone."""
+
+    exit_code = 3
+
+
+def new_channel() -> tuple[socket.socket, socket.socket]:
+    """Both ends; each message arrives whole and alone."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(channel: socket.socket, message: Said | Answer, descriptors: Sequence[int] = ()) -> None:
+    """Raises Hangup when the other end is gone."""
+    try:
+        socket.send_fds(channel, [pickle.dumps(message)], list(descriptors))
+    except OSError as error:
+        raise Hangup("the batch's own process has ended") from error
+
+
+def receive(channel: socket.socket) -> tuple[Said | Answer, tuple[int, ...]]:
+    """The next message, and the descriptors that came with it. Raises Hangup."""
+    try:
+        data, descriptors, _, _ = socket.recv_fds(channel, _MOST, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    except OSError as error:
+        raise Hangup("the batch's own process has ended") from error
+    if not data:
+        raise Hangup("the batch's own process has ended")
+    return pickle.loads(data), tuple(descriptors)
+
+
+class SharedDesk:
+    """A session's end: asks the batch, and waits for its answers."""
+
+    def __init__(self, channel: socket.socket, left: float) -> None:
+        """`left`: seconds of the batch's own --max-time."""
+        self._channel = channel
+        self._deadline = time.monotonic() + left
+
+    def reserve(self, most: Amount) -> str | None:
+        send(self._channel, Reserve(most))
+        answer, _ = receive(self._channel)
+        return answer.reason if isinstance(answer, Refused) else None
+
+    def settle(self, reserved: Amount, spent: Amount) -> None:
+        with contextlib.suppress(Hangup):  # the batch is gone; what was spent is in this session's journal
+            send(self._channel, Settle(reserved, spent))
+
+    def time_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    @contextmanager
+    def slot(self, plan: AttemptPlan) -> Iterator[Place]:
+        send(self._channel, WantSlot(plan.run, plan.attempt, plan.limits.gpus))
+        answer, descriptors = receive(self._channel)
+        if not isinstance(answer, GivenSlot):
+            raise BudgetSpent(answer.reason if isinstance(answer, Refused) else f"no slot, but {answer}")
+        held = Held((), descriptors)
+        try:
+            yield replace(answer.place, held=descriptors)
+        finally:
+            held.close()
+            with contextlib.suppress(Hangup):  # the locks are free all the same
+                send(self._channel, SlotIsFree())
+
+    def headline(self, text: str, runs_closed: int, runs_left: int) -> None:
+        with contextlib.suppress(Hangup):
+            send(self._channel, Headline(text, runs_closed, runs_left))

@@ -1,0 +1,222 @@
+"""A night with many ideas, by the real command."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+
+import psutil
+
+from agent.batch_state import read_batch
+from agent.events import BaselineMeasured
+from agent.journal import read_journal
+from agent.show import read_state
+from agent.state import Status
+from tests.batch.command import gone, ledger
+from tests.batch.fleet import Thinker, clocks, make_fleet, overlaps
+from tests.end_to_end.command import ai_sci
+from tests.end_to_end.templates import block, make_template, write_script
+
+
+def some_closed(number: int):
+    """Whether so many ideas have ended for good."""
+    return lambda state: sum(idea.done for idea in state.ideas.values()) >= number
+
+
+def test_every_idea_ends_and_no_two_experiments_share_a_gpu(batch, tmp_path):
+    fleet = make_fleet(tmp_path, 7, 2, running=(0.1, 0.4))
+    done = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1,2").ended()
+    assert done.code == 0, done.err
+    night = tmp_path / "runs" / "night"
+    assert done.session == night
+    state = read_batch(night)
+    assert state.status is Status.completed and len(state.ideas) == 7
+    found = list(clocks(night))
+    assert len(found) == 14 and not overlaps(found)
+    assert {clock.gpus for clock in found} == {"0", "1", "2"}
+    sources = [
+        entry.event.source
+        for name in state.ideas
+        for entry in read_journal(night / name / "journal.jsonl")
+        if isinstance(entry.event, BaselineMeasured)
+    ]
+    assert sorted(sources) == ["cached"] * 6 + ["measured"]
+
+
+def test_a_share_of_the_cpus_belongs_to_one_experiment(batch, tmp_path):
+    fleet = make_fleet(tmp_path, 4, 1, running=(0.2, 0.4))
+    assert batch("--ideas", "all", "--template", fleet.template, "--slots", "2").ended().code == 0
+    found = list(clocks(tmp_path / "runs" / "night"))
+    by_share = {clock.cpus for clock in found}
+    assert len(by_share) == min(2, psutil.cpu_count() or 1)
+    at_once = [
+        (a, b) for a in found for b in found if a.session < b.session and a.began < b.ended and b.began < a.ended
+    ]
+    assert all(a.cpus != b.cpus for a, b in at_once)
+
+
+def test_what_happens_to_one_idea_touches_no_other(batch, tmp_path):
+    fleet = make_fleet(tmp_path, 5, 1)
+    crash = [block("SECONDS = 0.0", "SECONDS = 1 / 0")] + ["I do not know."] * 20
+    shutil.rmtree(fleet.template / "scripted" / "idea_001")
+    write_script(fleet.template / "scripted" / "idea_001", crash)
+    shutil.rmtree(fleet.template / "scripted" / "idea_002")
+    write_script(fleet.template / "scripted" / "idea_002", ["No idea."])  # and then the replies are used up
+    done = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1", "--max-runs", "1").ended()
+    night = tmp_path / "runs" / "night"
+    ends = {name: read_state(night / name).status.value for name in read_batch(night).ideas}
+    assert ends == {
+        "idea_000": "completed",
+        "idea_001": "no_run_accepted",
+        "idea_002": "model_unavailable",
+        "idea_003": "completed",
+        "idea_004": "completed",
+    }
+    assert done.code == 3 and read_batch(night).status is Status.model_unavailable
+
+
+def test_a_killed_batch_leaves_no_process_and_goes_on_where_it_was(batch, resume, tmp_path):
+    fleet = make_fleet(tmp_path, 6, 2, running=(0.2, 0.5))
+    args = ("--ideas", "all", "--template", fleet.template, "--gpus", "0,1,2")
+    first = batch(*args)
+    first.until(some_closed(1))
+    tree = first.tree()
+    first.signal(signal.SIGKILL)
+    first.ended()
+    assert gone(tree)
+    done = resume().ended()
+    assert done.code == 0, done.err
+    disturbed = ledger(first.folder)
+    first.folder.rename(tmp_path / "disturbed")
+    assert batch(*args).ended().code == 0
+    assert ledger(first.folder) == disturbed
+
+
+def test_a_killed_session_goes_on_in_a_new_process(batch, tmp_path):
+    fleet = make_fleet(tmp_path, 4, 3, running=(0.3, 0.5))
+    night = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1")
+    night.until(some_closed(1))
+    victim = psutil.Process(random.choice(night.children()))
+    tree = [victim, *victim.children(recursive=True)]
+    victim.kill()
+    assert gone(tree)
+    done = night.ended()
+    assert done.code == 0, done.err
+    state = read_batch(night.folder)
+    assert state.status is Status.completed
+    assert sorted(idea.launches for idea in state.ideas.values()) == [1, 1, 1, 2]
+    assert not overlaps(list(clocks(night.folder)))
+
+
+def test_ctrl_c_ends_all_in_order_and_resume_goes_on(batch, resume, tmp_path):
+    fleet = make_fleet(tmp_path, 4, 2, running=(1.0, 1.5))
+    night = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1")
+    night.until(lambda state: sum(idea.launches for idea in state.ideas.values()) == 4)
+    tree = night.tree()
+    night.signal(signal.SIGINT)
+    done = night.ended()
+    assert done.code == 3 and done.session == night.folder and "Traceback" not in done.err
+    assert gone(tree)
+    state = read_batch(night.folder)
+    assert state.status is Status.interrupted
+    left = {idea.left.status for idea in state.ideas.values() if idea.left is not None}
+    assert left <= {"interrupted", "completed"} and "interrupted" in left
+    assert resume().ended().code == 0
+    assert read_batch(night.folder).status is Status.completed
+    again = resume().ended()
+    assert again.code == 0 and "nothing to resume" in again.err
+
+
+def test_ideas_can_be_added_while_it_runs_and_after(batch, resume, tmp_path, cache):
+    fleet = make_fleet(tmp_path, 3, 2, running=(1.0, 1.2))
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps([{"Name": "idea_000", "Title": "again", "Experiment": "Another one of that name."}]))
+    night = batch("--ideas", "idea_000,idea_001", "--template", fleet.template, "--gpus", "0")
+    night.until(lambda state: True)
+
+    def add(ideas: str):
+        env = {"AI_SCI_CACHE": cache, "AI_SCI_SLOTS": str(tmp_path / "slots")}
+        return ai_sci(
+            "batch", "--add-to", night.folder, "--ideas", ideas, "--template", fleet.template, cwd=tmp_path, **env
+        )
+
+    added = add("idea_002")
+    assert added.code == 0 and "takes them in" in added.err, added.err
+    assert add(str(more)).code == 0
+    assert night.ended().code == 0
+    state = read_batch(night.folder)
+    assert list(state.ideas) == ["idea_000", "idea_001", "idea_002", "fleet_idea_000"]
+    assert all(idea.done for idea in state.ideas.values())
+    assert "has all of these ideas already" in add("idea_001").err
+    assert not list((night.folder / "added").iterdir())
+
+
+def test_two_batches_never_share_a_gpu(batch, tmp_path, cache):
+    fleet = make_fleet(tmp_path, 3, 2, running=(0.2, 0.4))
+    one = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1")
+    args = ("batch", "--session", "other", "--ideas", "all", "--template", fleet.template, "--gpus", "1,0")
+    from tests.batch.command import Batch
+
+    other = Batch(tmp_path, *args, AI_SCI_CACHE=cache)
+    assert (one.ended().code, other.ended().code) == (0, 0)
+    found = [*clocks(tmp_path / "runs" / "night"), *clocks(tmp_path / "runs" / "other")]
+    assert len(found) == 12 and not overlaps(found)
+
+
+def test_the_time_of_a_batch_is_kept_and_can_be_raised(batch, resume, tmp_path):
+    fleet = make_fleet(tmp_path, 3, 2, running=(2.0, 2.5))
+    started = time.monotonic()
+    done = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0", "--max-time", "4s").ended()
+    assert done.code == 3 and time.monotonic() - started < 25, done.err
+    night = tmp_path / "runs" / "night"
+    state = read_batch(night)
+    assert state.status is Status.budget_exhausted
+    assert {idea.left.status for idea in state.ideas.values() if idea.left} <= {"budget_exhausted", "completed"}
+    assert resume("--max-time", "5m").ended().code == 0
+    assert read_batch(night).status is Status.completed
+
+
+def test_a_server_that_is_away_for_a_while_costs_no_idea(batch, tmp_path):
+    fleet = make_fleet(tmp_path, 4, 2, running=(0.1, 0.2))
+    with Thinker(fleet) as server:
+        args = ("--model", "openai/any", "--api-base", server.url, "--max-runs", "2", "--gpus", "0")
+        night = batch("--ideas", "all", "--template", fleet.template, *args, AI_SCI_OUTAGE_WAIT="0.5")
+        night.until(some_closed(1))
+        server.stop_listening()
+        night.until(
+            lambda state: any(one.left and one.left.status == "model_unavailable" for one in state.ideas.values())
+        )
+        server.listen()
+        done = night.ended()
+    assert done.code == 0, done.err
+    assert "no session is begun for" in done.err
+
+
+def test_several_templates_take_turns_and_may_have_ideas_of_the_same_name(batch, tmp_path):
+    one, other = make_fleet(tmp_path, 2, 1), make_fleet(tmp_path, 2, 1, name="armada", seed=1)
+    args = ("--template", one.template, "--template", other.template)
+    assert batch("--ideas", "all", *args, "--gpus", "0").ended().code == 0
+    names = ["idea_000", "armada_idea_000", "idea_001", "armada_idea_001"]
+    assert list(read_batch(tmp_path / "runs" / "night").ideas) == names
+
+
+def test_what_is_wrong_is_said_before_anything_begins(batch, resume, tmp_path):
+    fleet = make_fleet(tmp_path, 2, 1)
+    template = make_template(tmp_path / "plain")
+    for args, said in [
+        (("--ideas", "nothing", "--template", fleet.template), 'there is no idea "nothing"'),
+        (("--ideas", "all", "--template", template), "no model given"),
+        (("--ideas", "all", "--template", fleet.template, "--slots", "1", "--gpus", "0"), "exclude each other"),
+        (("--ideas", "all", "--template", fleet.template, "--gpus", "0,0"), "name each GPU once"),
+        (("--ideas", "all", "--template", fleet.template, "--engine", "cloud"), "local or slurm"),
+        (("--ideas", "all", "--template", fleet.template, "--model", "nobody/knows"), "nobody/knows"),
+        (("--ideas", str(tmp_path / "gone.json"), "--template", fleet.template), "gone.json"),
+        (("--ideas", ",", "--template", fleet.template), "names no idea"),
+    ]:
+        done = batch(*args).ended()
+        assert done.code == 2 and said in done.error, done.err
+        assert not (tmp_path / "runs" / "night").exists()
+    assert "not a session" in resume().ended().error
