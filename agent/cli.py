@@ -220,7 +220,7 @@ def doctor(template: TemplateOption = "sae") -> None:
         raise typer.Exit(2)
 
 
-for command in (cli_reading.show, cli_reading.watch, cli_reading.export):
+for command in (cli_reading.show, cli_reading.watch, cli_reading.report, cli_reading.export):
     app.command()(command)
 
 

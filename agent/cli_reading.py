@@ -1,4 +1,4 @@
-"""The commands that only read what sessions and batches left: `show`, `watch`, `export`."""
+"""The commands that only read what sessions and batches left: `show`, `watch`, `report`, `export`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from agent.options import print_last, refuse
 
 Folder = Annotated[Path, typer.Argument(metavar="SESSION|BATCH", help="The folder.")]
 
@@ -32,6 +34,27 @@ def watch(
     from agent.watch_screen import watch
 
     watch(folder.resolve(), once, follow)
+
+
+def report(
+    folder: Folder,
+    output: Annotated[
+        Optional[Path], typer.Option("-o", "--output", metavar="FILE", help="Default: report.html in its folder.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--md", help="A short Markdown table, for pasting.")] = False,
+    check: Annotated[
+        Optional[Path], typer.Option(metavar="FILE.html", help="Make the page anew and name what differs.")
+    ] = None,
+) -> None:
+    """One page of what was planned, tried, measured and spent."""
+    if check is not None:
+        refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one")
+        from agent.report.check import check_report, tell_checked
+
+        raise typer.Exit(tell_checked(check_report(folder, check), check))
+    from agent.report.make import write_report
+
+    print_last(write_report(folder, output, markdown))
 
 
 def export(

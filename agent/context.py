@@ -116,7 +116,7 @@ def _since_the_last_reply(events: list[Event]) -> tuple[str, list[str], str]:
 def _plan(events: list[Event], most: int) -> str:
     """The prose of the first reply that has any."""
     replies = (event for event in events if isinstance(event, Replied))
-    return next((prose for reply in replies if (prose := _prose(reply.text, most))), "")
+    return next((prose for reply in replies if (prose := prose_of(reply.text, most))), "")
 
 
 def _runs(session: Session) -> list[_Run]:
@@ -125,7 +125,7 @@ def _runs(session: Session) -> list[_Run]:
     assert state.baseline is not None
     for event in session.journal.events:
         if isinstance(event, Replied) and not said:
-            said = _prose(event.text, _SAID).replace("\n", " ")
+            said = prose_of(event.text, _SAID).replace("\n", " ")
         elif isinstance(event, RunClosed):
             status = "accepted" if event.status == "ok" else f"closed: {event.status}"
             metrics = tell.beside_baseline(event.metrics, state.baseline.metrics) if event.metrics else ""
@@ -135,8 +135,8 @@ def _runs(session: Session) -> list[_Run]:
     return runs
 
 
-def _prose(text: str, most: int) -> str:
-    """The reply without fences and blocks, cut between words."""
+def prose_of(text: str, most: int) -> str:
+    """A reply without fences and blocks, cut between words."""
     scan = scan_reply(text)
     lines = [scan.lines[index] for index in scan.free if not _FILE_NAME.fullmatch(scan.lines[index].strip())]
     prose = re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip())

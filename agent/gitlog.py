@@ -27,6 +27,8 @@ _EXCLUDED = [
     "attempts/*/code/",
     "attempts/*.lost*/",
     "replay/",
+    "report.html",
+    "report.md",
     "__pycache__/",
 ]
 

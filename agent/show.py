@@ -159,6 +159,7 @@ def as_text(folder: Path, state: State) -> str:
         lines.append(f"  plots     {', '.join(state.plots)}")
     if state.status.resumable:
         lines.append(f"  go on with: ai-sci resume {folder}")
+    lines.append(f"  one page of it: ai-sci report {folder}")
     return "\n".join(lines)
 
 

@@ -108,4 +108,7 @@ if __name__ == "__main__":
     stderrs = {name: float(values.std() / np.sqrt(len(values))) for name, values in table.items()}
     (out_dir / "final_info.json").write_text(json.dumps({"waves": {"means": means, "stderrs": stderrs}}, indent=2))
     np.savez(out_dir / "curves.npz", **curves[0])
+    losses = curves[0]["losses"][::10]
+    steps = list(range(0, 10 * len(losses), 10))
+    (out_dir / "curves.json").write_text(json.dumps({"step": steps, "loss": losses.tolist()}))
     print(", ".join(f"{name} {value:.3f}" for name, value in means.items()))

@@ -33,6 +33,8 @@ def main() -> None:
     short, long = (resume_cpu(events) for events in (20, 10_000))
     print(f"resume        {long:.2f} s CPU after the imports, with 10,000 events in the journal (bound 1.00)")
     print(f"              {short:.2f} s with 20")
+    runs, writing, checking = report_seconds()
+    print(f"report        {writing:.2f} s wall for a session of {runs} runs (bound 5.00), {checking:.2f} s to check it")
     with tempfile.TemporaryDirectory() as folder:
         done = ai_sci("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
         if done.code != 0:
@@ -116,6 +118,24 @@ def resume_cpu(events: int) -> float:
         session = make_long_session(Path(name), events)
         args, environment = ("resume", session), {"AI_SCI_CACHE": f"{name}/cache"}
         return min(launcher.run(args, Path(name), environment).cpu for _ in range(3))
+
+
+def report_seconds() -> tuple[int, float, float]:
+    """How many runs a long session has, and the wall seconds of `ai-sci report` and of its `--check`; best of three."""
+    from tests.bench.long_session import make_long_session
+
+    with tempfile.TemporaryDirectory() as name:
+        session = make_long_session(Path(name), 5_260)
+        runs = sum('"event":"run_closed"' in line.replace(" ", "") for line in (session / "journal.jsonl").open())
+        times: dict[str, list[float]] = {"write": [], "check": []}
+        for what, args in (("write", []), ("check", ["--check", session / "report.html"])):
+            for _ in range(3):
+                started = time.perf_counter()
+                done = ai_sci("report", session, *args, cwd=Path(name))
+                times[what].append(time.perf_counter() - started)
+                if done.code != 0:
+                    sys.exit(done.err + done.out)
+        return runs, min(times["write"]), min(times["check"])
 
 
 def _cpu(who: int) -> float:

@@ -1,0 +1,186 @@
+"""`ai-sci report`: reads a session or a batch as it stands, and writes the page."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from agent.batch_events import BATCH_EVENT_TYPES
+from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, is_batch
+from agent.gitlog import GitFailed
+from agent.journal import Entry, JournalError, parse, read_journal
+from agent.report.board import Waiting, leaderboard
+from agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
+from agent.report.markdown import batch_markdown, session_markdown
+from agent.report.night import together
+from agent.report.render import BatchFacts, Meta, render_page
+from agent.session import JOURNAL
+from agent.state import Spent
+from experiment.errors import ConfigError
+
+_ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
+_LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")
+
+
+def write_report(folder: Path, target: Path | None, markdown: bool) -> Path:
+    """Writes the report of the session or batch in `folder`, by default into it; returns where it is.
+
+    Raises ConfigError when there is neither, or when `target` cannot be written.
+    """
+    folder = folder.resolve()
+    refuse_other(folder)
+    markdown = markdown or (target is not None and target.suffix == ".md")
+    path = (target or folder / ("report.md" if markdown else "report.html")).absolute()
+    text = make_markdown(folder) if markdown else make_page(folder, links_to(folder, path.parent)).html
+    _write(path, text)
+    return path
+
+
+@dataclass(frozen=True)
+class Page:
+    html: str
+    records: dict[str, int]
+    results: dict[str, str]  # path of each result that it links to -> sha256 of what its commit holds
+
+
+def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None) -> Page:
+    """The page, of no more records of each journal than `limits` says (a session that it does not name: none)."""
+    if is_batch(folder):
+        batch, sessions, records = read_batch_facts(folder, limits)
+        meta = Meta("batch", records, links)
+        html = render_page(meta, batch.name, f"{batch.name}: {batch.total} ideas", sessions, batch)
+        results = {f"{one.name}/{path}": digest for one in sessions for path, digest in _results(one).items()}
+        return Page(html, records, results)
+    facts = _session(folder, None if limits is None else limits.get("", 0))
+    idea = facts.started.idea
+    meta = Meta("session", {"": facts.records}, links)
+    html = render_page(meta, facts.name, str(idea.get("Title") or idea.get("Name")), [facts], None)
+    return Page(html, meta.records, _results(facts))
+
+
+def _results(facts: SessionFacts) -> dict[str, str]:
+    every = [*([facts.baseline] if facts.baseline else []), *facts.runs]
+    return {run.result: run.digest for run in every if run.digest}
+
+
+def make_markdown(folder: Path) -> str:
+    if is_batch(folder):
+        return batch_markdown(read_batch_facts(folder, None)[0])
+    return session_markdown(_session(folder, None))
+
+
+def refuse_other(folder: Path) -> None:
+    if not is_batch(folder) and not (folder / JOURNAL).is_file():
+        raise ConfigError(f"{folder} is neither a session nor a batch: it holds no {JOURNAL} and no {BATCH_JOURNAL}.")
+
+
+def links_to(folder: Path, start: Path) -> str:
+    """The relative address of `folder` for a page that lies in `start`; "" when it lies in the folder."""
+    path = os.path.relpath(folder, start.resolve())
+    return "" if path == "." else quote(path) + "/"
+
+
+def is_relative_link(links: str) -> bool:
+    return _LINKS.fullmatch(links) is not None
+
+
+def record_counts(folder: Path) -> dict[str, int]:
+    """How many records each journal holds now."""
+    if not is_batch(folder):
+        return {"": len(read_journal(folder / JOURNAL))}
+    records = parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0]
+    counts = {"": len(records)}
+    for name in fold_batch(records).ideas:
+        with contextlib.suppress(JournalError):
+            counts[name] = len(_entries(folder / name))
+    return counts
+
+
+def _entries(folder: Path) -> list[Entry]:
+    return read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else []
+
+
+def _session(folder: Path, limit: int | None) -> SessionFacts:
+    entries = _entries(folder)[:limit]
+    name = getattr(entries[0].event, "session", folder.name) if entries else folder.name
+    return read_facts(folder, entries, name)
+
+
+def read_batch_facts(
+    folder: Path, limits: Mapping[str, int] | None
+) -> tuple[BatchFacts, list[SessionFacts], dict[str, int]]:
+    """The batch, its sessions, and how many records were read of each."""
+    records = parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0][: None if limits is None else limits.get("", 0)]
+    state = fold_batch(records)
+    if state.started is None:
+        raise ConfigError(f"{folder / BATCH_JOURNAL} does not begin with a batch.")
+    counts = {"": len(records)}
+    sessions: list[SessionFacts] = []
+    waiting: list[Waiting] = []
+    image_bytes = min(MOST_IMAGE_BYTES, _ALL_IMAGE_BYTES // max(1, len(state.ideas)))
+    for name, record in state.ideas.items():
+        limit = None if limits is None else limits.get(name, 0)
+        status = "failed to start" if record.left is not None else "waiting"
+        try:
+            entries = _entries(folder / name)[:limit]
+            if entries:
+                sessions.append(read_facts(folder / name, entries, name, image_bytes))
+                counts[name] = len(entries)
+                continue
+        except (JournalError, GitFailed, ConfigError):
+            status = "unreadable"  # one spoiled session is no reason to have no page of the others
+        idea = record.added.idea
+        title = str(idea.get("Title") or idea.get("Name"))
+        waiting.append(Waiting(name, title, Path(record.added.template).name, status))
+    return _batch(state, records[-1].at, sessions, waiting), sessions, counts
+
+
+def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], waiting: list[Waiting]) -> BatchFacts:
+    started = state.started
+    assert started is not None
+    spent = Spent()
+    for facts in sessions:
+        spent = spent.plus(facts.state.spent)
+    groups = leaderboard(sessions, waiting)
+    ends = [last_at, *(facts.last_at for facts in sessions)]
+    places = f"{len(started.gpus)} GPUs" if started.gpus else f"{started.slots} slots" if started.slots else ""
+    return BatchFacts(
+        name=started.batch,
+        status=state.ended.status if state.ended else "unfinished",
+        reason=state.ended.reason if state.ended else "",
+        started_at=state.started_at,
+        engine=started.engine,
+        places=places,
+        total=len(state.ideas),
+        better=sum(row.difference is not None and row.difference.word == "better" for g in groups for row in g.rows),
+        accepted=sum(run.accepted for facts in sessions for run in facts.runs),
+        runs=sum(len(facts.runs) for facts in sessions),
+        elapsed=round((max(ends) - state.started_at) * 1000),
+        night=together([facts.night for facts in sessions]),
+        spent=spent,
+        groups=groups,
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: a page that was there stays until the new one is complete."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".report-", encoding="utf-8", delete=False
+        ) as new:
+            try:
+                new.write(text)
+                new.flush()
+                os.chmod(new.name, 0o644)
+                os.replace(new.name, path)
+            except OSError:
+                os.unlink(new.name)
+                raise
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}. Choose another place with -o.") from error

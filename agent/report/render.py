@@ -1,0 +1,222 @@
+"""Facts to HTML: the templates in `page/`, every text escaped, the plotting library embedded once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from agent import __version__
+from agent.report.board import Group, board_charts
+from agent.report.charts import MOST_LINES, session_charts
+from agent.report.facts import Image, RunFacts, SessionFacts
+from agent.report.measures import duration, money
+from agent.report.night import SHARES, Night
+from agent.state import Spent
+from experiment.errors import AiSciError
+from experiment.quantities import format_duration, format_size
+
+META = "ai-sci-report"
+MOST_DIFF_LINES = 400
+_PAGE = Path(__file__).with_name("page")
+_GOOD = ("ok", "completed", "better")
+_BAD = ("crashed", "timed_out", "out_of_memory", "out_of_disk", "too_many_processes", "no_result", "tampered", "worse")
+_BAD += ("bad_result", "no_run_accepted", "invalid_baseline", "gave_up", "model_unavailable")
+_WARN = ("degenerate", "mismatch", "edit_refused", "lint_failed", "no_edit", "budget_exhausted", "interrupted")
+
+
+class LibraryMissing(AiSciError):
+    """plotly is not installed, or without its script."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """The head of a batch's page; `night` is the sum over sessions, `elapsed` milliseconds of the batch itself."""
+
+    name: str
+    status: str
+    reason: str
+    started_at: float
+    engine: str
+    places: str
+    total: int
+    better: int
+    accepted: int
+    runs: int
+    elapsed: int
+    night: Night
+    spent: Spent
+    groups: list[Group]
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What `--check` has to know to make the page again."""
+
+    kind: str  # "session" or "batch"
+    records: dict[str, int]  # how many journal records of each session were read; "" is the batch's own journal
+    links: str  # from the page's folder to the session's or batch's
+
+    def text(self) -> str:
+        return json.dumps({"format": 1, "kind": self.kind, "records": self.records, "links": self.links})
+
+
+def render_page(meta: Meta, name: str, title: str, sessions: Sequence[SessionFacts], batch: BatchFacts | None) -> str:
+    """The whole page. The same facts give the same text, byte for byte."""
+    charts = {facts.name: session_charts(facts) for facts in sessions}
+    board = board_charts(batch.groups) if batch else []
+    script, library = _file("page.js"), plotly_script()
+    environment = _environment()
+    folders = {facts.name: meta.links + (f"{quote(facts.name)}/" if batch else "") for facts in sessions}
+    data = [(f"charts-{facts.name}", _json_block(charts[facts.name])) for facts in sessions if charts[facts.name]]
+    if board:
+        data.append(("charts--batch", _json_block(board)))
+    safe = environment.filters["safe"]
+    return environment.get_template("page.html.jinja").render(
+        link=lambda facts, path: folders[facts.name] + quote(path),
+        charts_of=lambda facts: charts[facts.name],
+        meta_name=META,
+        meta=meta.text(),
+        script_hashes=" ".join(f"'sha256-{_hash(text)}'" for text in (library, script)),
+        title=f"{title} · ai-sci",
+        name=name,
+        sessions=sessions,
+        batch=batch,
+        board=board,
+        shares=SHARES,
+        most_lines=MOST_LINES,
+        records=sum(meta.records.values()),
+        version=__version__,
+        style=safe(_file("style.css")),
+        script=safe(script),
+        library=safe(library),
+        chart_data=data,
+    )
+
+
+@cache
+def plotly_script() -> str:
+    """plotly.min.js as the `plotly` package brings it, without importing that package."""
+    try:
+        path = metadata.distribution("plotly").locate_file("plotly/package_data/plotly.min.js")
+        return Path(str(path)).read_text(encoding="utf-8")
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise LibraryMissing("the charts need the package plotly: `pip install plotly` beside ai-sci.") from error
+
+
+@cache
+def _file(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
+
+
+@cache
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json_block(value: Any) -> Any:
+    """JSON that cannot end the script element it stands in."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PAGE),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "clock": lambda at: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at)),
+        "count_changes": _count_changes,
+        "data_url": _data_url,
+        "diff_lines": _diff_lines,
+        "duration": duration,
+        "every_run": _every_run,
+        "file_name": lambda path: Path(path).name,
+        "limit": _limit,
+        "lines_left_out": _lines_left_out,
+        "model_name": _model_name,
+        "money": money,
+        "percent": lambda part, whole: f"{100 * part / whole:.1f} %" if whole else "",
+        "quoted": shlex.quote,
+        "reflowed": _reflowed,
+        "template_name": lambda facts: Path(facts.started.template).name,
+        "tone": tone,
+    }
+    return environment
+
+
+def tone(word: str) -> str:
+    """How a verdict, a status or a difference is coloured."""
+    for name, words in (("good", _GOOD), ("bad", _BAD), ("warn", _WARN)):
+        if word in words:
+            return name
+    return "calm"
+
+
+def _model_name(name: str) -> str:
+    """`scripted:/a/long/path/idea` as `scripted:idea`."""
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{Path(path).name}" if colon and kind in ("scripted", "replay", "history") else name
+
+
+def _limit(value: float, key: str) -> str:
+    if key == "time":
+        return format_duration(value)
+    return format_size(int(value)) if key in ("memory", "disk") else f"{value:,.0f}"
+
+
+def _reflowed(text: str) -> Any:
+    """Prose whose lines were broken at a fixed width; of Markdown, `code` and **bold** are shown as such."""
+    from markupsafe import Markup, escape
+
+    whole = re.sub(r"(?<=[^\n])\n(?=[^\s\-*#>|\d])", " ", text)
+    safe = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(whole)))
+    return Markup(re.sub(r"\*\*([^*\n]+)\*\*", r"<b>\1</b>", safe))
+
+
+def _every_run(facts: SessionFacts) -> list[RunFacts]:
+    return [*([facts.baseline] if facts.baseline else []), *facts.runs]
+
+
+def _diff_lines(diff: str) -> list[tuple[str, str]]:
+    """The lines of a diff with their tone, at most MOST_DIFF_LINES; git's lines about hashes are left out."""
+    tones = {"+": "add", "-": "del", "@": "hunk", "d": "file"}
+    return [(tones.get(line[:1], "same"), line) for line in _shown_lines(diff)[:MOST_DIFF_LINES]]
+
+
+def _lines_left_out(diff: str) -> int:
+    return max(0, len(_shown_lines(diff)) - MOST_DIFF_LINES)
+
+
+def _shown_lines(diff: str) -> list[str]:
+    return [line for line in diff.split("\n") if not line.startswith(("index ", "--- a/", "+++ b/"))]
+
+
+def _count_changes(diff: str) -> str:
+    added, gone = (sum(line.startswith(sign) for line in _shown_lines(diff)) for sign in "+-")
+    return f"+{added} −{gone} lines"
+
+
+def _data_url(image: Image) -> str:
+    return f"data:{image.kind};base64,{base64.b64encode(image.data).decode()}"
