@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from experiment.place import Place
-from experiment.runner import AttemptPlan
+from experiment.settings import gpu_present
+
+if TYPE_CHECKING:
+    from experiment.runner import AttemptPlan
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,21 @@ class Budgets:
     gpu_hours: float | None = None
     disk: int | None = None  # bytes
 
+    @classmethod
+    def of(cls, event: Any) -> Budgets:
+        """Those in an event of a session's journal, where each stands under the name of its option."""
+        return cls(event.max_cost, event.max_tokens, event.max_time, event.max_gpu_hours, event.max_disk)
+
+    @property
+    def by_option(self) -> dict[str, Any]:
+        """`max_cost`, `max_tokens`, …: as an event of a session's journal has them."""
+        return {f"max_{name}": value for name, value in asdict(self).items()}
+
+    def else_from(self, before: Budgets) -> Budgets:
+        """These, and where there is none the one of `before`."""
+        ours = {name: value for name, value in asdict(self).items() if value is not None}
+        return Budgets(**{**asdict(before), **ours})
+
 
 class Desk(Protocol):
     """Keeps the limits that sessions share, and gives out the slots of this machine."""
@@ -66,6 +84,10 @@ class Desk(Protocol):
         """Seconds; infinite without a shared limit."""
         ...
 
+    def gpus_for(self, plan: AttemptPlan) -> int:
+        """How many GPUs the attempt will hold."""
+        ...
+
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
         """Waits until a place for this attempt is free, and holds it."""
         ...
@@ -82,6 +104,9 @@ class OwnDesk:
 
     def time_left(self) -> float:
         return math.inf
+
+    def gpus_for(self, plan: AttemptPlan) -> int:
+        return plan.limits.gpus if gpu_present() else 0
 
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
         return nullcontext(Place())

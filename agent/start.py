@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import __version__
-from agent.desk import Desk, OwnDesk
+from agent.desk import Budgets, Desk, OwnDesk
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
 from agent.loop import drive
 from agent.model import Model, open_model
+from agent.prices import require_known
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
 from agent.session import Session, create_folder, journal_length, locked, wait_for_leftovers
@@ -64,8 +65,7 @@ class RunOptions:
     timeout: float | None = None  # seconds
     memory: int | None = None  # bytes
     disk: int | None = None  # bytes
-    max_cost: float | None = None  # USD
-    max_time: float | None = None  # seconds
+    budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens
     python: Path | None = None
     sandbox: str = "auto"
@@ -80,7 +80,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     folder = session_folder(options.runs_dir, name)
     model_name, model = _choose_model(options, template, idea, screen)
-    require_price(model, options.max_cost)
+    window = options.context_window or template.context_window or model.context_window
+    require_known(model, options.budgets, window)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
     limits = _limits(template, options)
@@ -103,9 +104,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
             "allow_unsandboxed": options.allow_unsandboxed,
-            "max_cost": options.max_cost,
-            "max_time": options.max_time,
-            "context_window": options.context_window or template.context_window or model.context_window,
+            **options.budgets.by_option,
+            "context_window": window,
             "version": __version__,
         },
     )
@@ -116,9 +116,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
 class ResumeOptions:
     model: str | None = None
     api_base: str | None = None
-    max_cost: float | None = None
     max_runs: int | None = None
-    max_time: float | None = None  # seconds, those of before included
+    budgets: Budgets = Budgets()  # what was spent before counts
     context_window: int | None = None  # tokens
 
 
@@ -144,16 +143,20 @@ def goes_on(options: ResumeOptions, state: State, template: Template, screen: Sc
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
-    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    max_time = options.max_time if options.max_time is not None else state.max_time
+    budgets = options.budgets.else_from(state.budgets)
     model = open_model(name, api_base=api_base)
-    if options.max_cost is None and max_cost is not None and model.worst_case_cost([]) is None:
-        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
-        max_cost = None
-    require_price(model, max_cost)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
-    return model, Resumed(name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
+    if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
+        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
+        budgets = dataclasses.replace(budgets, cost=None)
+    if options.budgets.tokens is None and budgets.tokens is not None and model.worst_case_tokens([], window) is None:
+        screen.note(f"No limit on tokens from here on: nobody knows how long a reply of {name} may be.")
+        budgets = dataclasses.replace(budgets, tokens=None)
+    require_known(model, budgets, window)
+    return model, Resumed(
+        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+    )
 
 
 @contextmanager
@@ -292,14 +295,6 @@ def check_machine() -> None:
     if shutil.which("git") is None:
         raise ConfigError("git is not installed, and every session is a git repository: install git.")
     cache_folder("baselines")
-
-
-def require_price(model: Model, max_cost: float | None) -> None:
-    if max_cost is not None and model.worst_case_cost([]) is None:
-        raise ConfigError(
-            f"litellm knows no price for {model.name}, so --max-cost could not be kept: leave it out, and bound the "
-            "session with --max-time and --max-runs."
-        )
 
 
 def _limits(template: Template, options: RunOptions) -> Limits:
