@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # and some providers have another price for reasoning.
 _INPUT_PRICE = re.compile(r"(?:input_cost_per_token|cache_creation_input_token_cost)(?:_above_(\d+)k_tokens)?")
 _OUTPUT_PRICE = re.compile(r"(?:output_cost_per_token|output_cost_per_reasoning_token)(?:_above_(\d+)k_tokens)?")
-_BYTES_PER_TOKEN = 3  # code has four, and Chinese three or four a character, which is a token
+_BYTES_PER_TOKEN = 2  # prose has four, code with short lines two and a half; a Chinese character has three bytes
 _TOKENS_PER_MESSAGE = 8  # for its role and what stands around it
 
 Prices = tuple[tuple[int, float], ...]  # from so many tokens of the prompt on, US dollars a token
@@ -62,11 +62,23 @@ def cost_of(litellm: Any, facts: ModelFacts, provider: str, raw_usage: Any) -> f
     prompt, completion = litellm.cost_per_token(
         model=facts.key, custom_llm_provider=provider, usage_object=raw_usage, call_type="completion"
     )
-    return float(prompt + completion)
+    return float(prompt + completion) + _cache_cost(litellm.model_cost.get(facts.key, {}), raw_usage, facts.input_price)
+
+
+def _cache_cost(entry: Mapping[str, Any], raw_usage: Any, input_price: float) -> float:
+    """What litellm leaves out: tokens that come from a cache or go into it are free to it where it has no price."""
+    details = getattr(raw_usage, "prompt_tokens_details", None)
+    cost = 0.0
+    if entry.get("cache_read_input_token_cost") is None:
+        price = _number(entry.get("input_cost_per_token_cache_hit"), float)
+        cost += (getattr(details, "cached_tokens", None) or 0) * (input_price if price is None else price)
+    if entry.get("cache_creation_input_token_cost") is None:
+        cost += (getattr(details, "cache_creation_tokens", None) or 0) * input_price
+    return cost
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:
-    """More tokens than any tokenizer makes of this request."""
+    """More tokens than a tokenizer makes of this request, unless it is all emoji."""
     size = sum(len(message.content.encode("utf-8", "replace")) for message in messages)
     return math.ceil(size / _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(messages)
 
