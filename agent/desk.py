@@ -84,6 +84,10 @@ class Desk(Protocol):
         """Seconds; infinite without a shared limit."""
         ...
 
+    def left(self) -> Budgets:
+        """What is not spent of the shared budgets, whatever others have set aside of it; None without a limit."""
+        ...
+
     def gpus_for(self, plan: AttemptPlan) -> int:
         """How many GPUs the attempt will hold."""
         ...
@@ -104,6 +108,9 @@ class OwnDesk:
 
     def time_left(self) -> float:
         return math.inf
+
+    def left(self) -> Budgets:
+        return Budgets()
 
     def gpus_for(self, plan: AttemptPlan) -> int:
         return plan.limits.gpus if gpu_present() else 0

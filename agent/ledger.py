@@ -78,6 +78,17 @@ class Ledger:
         return sum((sum(account.reserved, _NOTHING) for account in self.accounts.values()), _NOTHING)
 
     @property
+    def left(self) -> Budgets:
+        """What is not spent, whatever is set aside of it."""
+        rest = {way: max(0.0, limit - self._spent(way)) for way, limit in self._limits.items()}
+        return Budgets(
+            cost=rest.get("cost"),
+            tokens=int(rest["tokens"]) if "tokens" in rest else None,
+            gpu_hours=rest["gpu_seconds"] / 3600 if "gpu_seconds" in rest else None,
+            disk=int(rest["disk"]) if "disk" in rest else None,
+        )
+
+    @property
     def waiting(self) -> list[str]:
         """Who waits, in the order of asking."""
         return list(self._waiting)

@@ -3,10 +3,9 @@ attempt. What the session's own budgets allow is asked of its journal, what it s
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.desk import Amount
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from agent.work import Work
 
 _SHORTEST = 1.0  # seconds of an attempt: with less left it is not begun
-_OF_BATCH = "the batch's "
+_NO_LIMIT = 2**63 - 1
+_ROUNDED_DOWN = 1 - 1e-9  # else what is asked for may be a rounding error more than what is left
 
 
 class BudgetReached(Exception):
@@ -49,13 +49,9 @@ def check_time(work: Work) -> None:
         raise BudgetReached(_time_is_up(work))
 
 
-def _time_setting(work: Work) -> str:
-    return "--max-time" if work.session.time_left() <= work.desk.time_left() else f"{_OF_BATCH}--max-time"
-
-
 def _time_is_up(work: Work) -> str:
-    limit, setting = work.state.budgets.time, _time_setting(work)
-    if limit is None or setting != "--max-time":
+    limit = work.state.budgets.time
+    if limit is None or work.desk.time_left() < work.session.time_left():
         return "--max-time of the batch is used up. Resume the batch with a higher --max-time."
     return f"{format_duration(limit)} of --max-time are used up. Resume with a higher --max-time."
 
@@ -81,7 +77,8 @@ class Call:
         work, most = self._work, self._most
         check_time(work)
         _check_call(work, most)
-        _reserve(work, most)
+        if reason := work.desk.reserve(most):
+            raise BudgetReached(reason)
         self._open = True
         if self._cost is None or self._cost > 0:
             work.session.record(CallStarted(self._cost, self._tokens))
@@ -139,102 +136,110 @@ def execute(
     `on_begin` also gets the plan as it is executed. Raises BudgetReached when there is nothing left to begin it with,
     and what the engine raises.
     """
-    bounded = _bounded(work, plan)
+    bounds, most = _set_aside(work, plan)
     gpus = work.desk.gpus_for(plan)
-    most = Amount(gpu_seconds=gpus * bounded.time_limit, disk=bounded.limits.disk)
-    _reserve(work, most)
     began: list[tuple[float, int]] = []
 
     def begins(one: Began) -> None:
         held = one.gpus or gpus
         began.append((time.monotonic(), held))
-        on_begin(replace(one, gpus=held), bounded)
+        on_begin(replace(one, gpus=held), bounds.plan)
 
     try:
-        outcome = work.engine.run(bounded, begins, work.session.output)
+        outcome = work.engine.run(bounds.plan, begins, work.session.output)
     finally:  # however it ended, it has ended
         held = sum(gpus * (time.monotonic() - since) for since, gpus in began)
         work.desk.settle(most, Amount(gpu_seconds=held, disk=measure_disk([plan.folder, plan.out_dir])[0]))
-    return outcome, _cut_short_by(work, plan, bounded, outcome)
+    if outcome.verdict is Verdict.timed_out and bounds.plan.time_limit < plan.time_limit:
+        return outcome, BudgetReached(bounds.time_reason)
+    if outcome.verdict is Verdict.out_of_disk and bounds.plan.limits.disk < plan.limits.disk:
+        return outcome, BudgetReached(bounds.disk_reason)
+    return outcome, None
 
 
-def _bounded(work: Work, plan: AttemptPlan) -> AttemptPlan:
-    """The plan with the time and the disk that are left. Raises BudgetReached when there are none."""
+@dataclass(frozen=True)
+class _Bounds:
+    """An attempt within what is left, and what to say if that was not enough."""
+
+    plan: AttemptPlan
+    time_reason: str
+    disk_reason: str
+
+
+def _set_aside(work: Work, plan: AttemptPlan) -> tuple[_Bounds, Amount]:
+    """What others spend while we ask leaves less: then less is asked for. Raises BudgetReached."""
+    refused = None
+    while True:
+        bounds = _bounds(work, plan)
+        seconds = work.desk.gpus_for(plan) * bounds.plan.time_limit
+        most = Amount(gpu_seconds=seconds, disk=bounds.plan.limits.disk)
+        reason = work.desk.reserve(most)
+        if reason is None:
+            return bounds, most
+        if most == refused:
+            raise BudgetReached(reason)
+        refused = most
+
+
+def _bounds(work: Work, plan: AttemptPlan) -> _Bounds:
+    """Raises BudgetReached when nothing is left."""
     check_time(work)
-    limits, setting = plan.limits, plan.time_setting
-    left = time_left(work)
-    if left < limits.time:
-        limits, setting = replace(limits, time=max(_SHORTEST, left)), _time_setting(work)
-    of_gpus = _gpu_time_left(work, plan)
-    if of_gpus < limits.time:
-        limits, setting = replace(limits, time=of_gpus), "--max-gpu-hours"
-    return replace(plan, limits=replace(limits, disk=min(limits.disk, disk_left(work))), time_setting=setting)
+    times = [(max(_SHORTEST, time_left(work)), "--max-time", _time_is_up(work)), *_gpu_times(work, plan)]
+    seconds, setting, time_reason = min(times)
+    disk, disk_reason = _disk_left(work)
+    limits = replace(plan.limits, time=min(plan.limits.time, seconds), disk=min(plan.limits.disk, disk))
+    if seconds >= plan.limits.time:
+        setting = plan.time_setting
+    return _Bounds(replace(plan, limits=limits, time_setting=setting), time_reason, disk_reason)
 
 
-def _gpu_time_left(work: Work, plan: AttemptPlan) -> float:
-    """Seconds for which this attempt may hold its GPUs."""
-    limit, gpus = work.state.budgets.gpu_hours, work.desk.gpus_for(plan)
-    if limit is None or gpus == 0:
-        return math.inf
-    left = (3600 * limit - work.state.spent.committed.gpu_seconds) / gpus
-    if left < _SHORTEST:
-        raise BudgetReached(_gpu_hours_are_used_up(work))
-    return left
+def _gpu_times(work: Work, plan: AttemptPlan) -> list[tuple[float, str, str]]:
+    """For how many seconds the attempt may hold its GPUs, the option that says so, and what to say when they are over.
+
+    Raises BudgetReached when there are too few to begin.
+    """
+    gpus, limit, shared = work.desk.gpus_for(plan), work.state.budgets.gpu_hours, work.desk.left().gpu_hours
+    found: list[tuple[float, str]] = []
+    if gpus and limit is not None:
+        ours = 3600 * limit - work.state.spent.committed.gpu_seconds
+        found.append((ours / gpus, f"{limit:g} of --max-gpu-hours are used up. Resume with a higher --max-gpu-hours."))
+    if gpus and shared is not None:
+        reason = "--max-gpu-hours of the batch are used up. Resume the batch with a higher --max-gpu-hours."
+        found.append((3600 * shared * _ROUNDED_DOWN / gpus, reason))
+    for seconds, reason in found:
+        if seconds < _SHORTEST:
+            raise BudgetReached(reason)
+    return [(seconds, "--max-gpu-hours", reason) for seconds, reason in found]
 
 
-def _gpu_hours_are_used_up(work: Work) -> str:
-    limit = work.state.budgets.gpu_hours
-    return f"{limit:g} of --max-gpu-hours are used up. Resume with a higher --max-gpu-hours."
-
-
-def disk_left(work: Work) -> int:
-    """Bytes that the session's folder may still grow by. Raises BudgetReached when there are none."""
-    limit = work.state.budgets.disk
-    if limit is None:
-        return 2**63 - 1
-    used = measure_disk([work.session.folder])[0]
-    if used >= limit:
-        raise BudgetReached(_disk_is_used_up(limit, used))
-    return limit - used
-
-
-def _disk_is_used_up(limit: int, used: int, then: str = "") -> str:
-    has = f"the session's folder has {format_size(used)}{f', {then}' if then else ''}"
-    return f"--max-disk {format_size(limit)} would be passed: {has}. Resume with a higher --max-disk."
-
-
-def _cut_short_by(work: Work, plan: AttemptPlan, bounded: AttemptPlan, outcome: AttemptOutcome) -> BudgetReached | None:
-    """The budget that ended the attempt before a limit of the template did; None when it was none."""
-    if outcome.verdict is Verdict.timed_out and bounded.time_limit < plan.time_limit:
-        by_gpu = bounded.time_setting == "--max-gpu-hours"
-        return BudgetReached(_gpu_hours_are_used_up(work) if by_gpu else _time_is_up(work))
-    if outcome.verdict is Verdict.out_of_disk and bounded.limits.disk < plan.limits.disk:
-        return _disk_ran_out(work, bounded.limits.disk)
-    return None
-
-
-def _disk_ran_out(work: Work, left: int) -> BudgetReached:
-    """What was left of --max-disk was written full; that output is gone, so what is there now is within it."""
-    limit = work.state.budgets.disk
-    assert limit is not None  # else nothing was shortened
-    return BudgetReached(_disk_is_used_up(limit, limit - left, f"and {format_size(left)} more were not enough"))
+def _disk_left(work: Work) -> tuple[int, str]:
+    """Bytes that may still be written, and what to say when that was not enough. Raises BudgetReached at none."""
+    limit, shared = work.state.budgets.disk, work.desk.left().disk
+    found: list[tuple[int, str]] = []
+    if limit is not None:
+        used = measure_disk([work.session.folder])[0]
+        has = f"--max-disk {format_size(limit)} would be passed: the session's folder has {format_size(used)}"
+        found.append((limit - used, f"{has}. Resume with a higher --max-disk."))
+    if shared is not None:
+        has = f"--max-disk of the batch would be passed: {format_size(shared)} of it are left"
+        found.append((shared, f"{has}. Resume the batch with a higher --max-disk."))
+    if not found:
+        return _NO_LIMIT, ""
+    left, reason = min(found)
+    if left <= 0:
+        raise BudgetReached(reason)
+    return left, reason
 
 
 def draw(work: Work, plan: PlotPlan) -> PlotOutcome:
     """Draws the plots within what is left. Raises BudgetReached when that is not enough."""
     check_time(work)
-    limits = plan.limits
-    bounded = replace(limits, time=min(limits.time, time_left(work)), disk=min(limits.disk, disk_left(work)))
+    limits, (disk, reason) = plan.limits, _disk_left(work)
+    bounded = replace(limits, time=min(limits.time, time_left(work)), disk=min(limits.disk, disk))
     work.session.show("drawing the plots", limit=bounded.time)
     outcome = run_plots(replace(plan, limits=bounded), work.session.output)
     if outcome.verdict is Verdict.timed_out and bounded.time < limits.time:
         raise BudgetReached(_time_is_up(work))
     if outcome.verdict is Verdict.out_of_disk and bounded.disk < limits.disk:
-        raise _disk_ran_out(work, bounded.disk)
-    return outcome
-
-
-def _reserve(work: Work, most: Amount) -> None:
-    """Raises BudgetReached when what the session shares with others does not allow it."""
-    if reason := work.desk.reserve(most):
         raise BudgetReached(reason)
+    return outcome

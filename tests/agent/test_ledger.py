@@ -73,6 +73,13 @@ def test_what_costs_nothing_is_never_refused():
     assert ledger.reserve("b", Amount(tokens=5000)) == Granted()
 
 
+def test_what_is_left_is_what_nobody_has_spent():
+    ledger = Ledger(Budgets(cost=1.0, gpu_hours=2.0), {"a": Amount(cost=0.25, gpu_seconds=3600.0, tokens=7)})
+    ledger.reserve("b", CENT)
+    assert ledger.left == Budgets(cost=0.75, gpu_hours=1.0)
+    assert Ledger(Budgets(disk=5, tokens=5), {"a": Amount(disk=7)}).left == Budgets(disk=0, tokens=5)
+
+
 def test_a_holder_does_not_wait_for_itself():
     ledger = Ledger(Budgets(cost=0.5))
     assert ledger.reserve("a", Amount(cost=0.5)) == Granted()

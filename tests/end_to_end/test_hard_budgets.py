@@ -317,6 +317,7 @@ class Watched(OwnDesk):
     spent: list[Amount] = field(default_factory=list)
     no: Callable[[Amount], str | None] = lambda most: None
     deadline: float = math.inf
+    rest: Budgets = Budgets()
 
     def reserve(self, most: Amount) -> str | None:
         refused = self.no(most)
@@ -330,6 +331,9 @@ class Watched(OwnDesk):
 
     def time_left(self) -> float:
         return self.deadline - time.monotonic()
+
+    def left(self) -> Budgets:
+        return self.rest
 
     def gpus_for(self, plan: AttemptPlan) -> int:
         return 2
@@ -365,6 +369,17 @@ def test_a_refusal_of_the_desk_ends_the_session_with_its_reason(run, desk, of):
     assert reason(read_state(folder)) == "the batch has spent it all"
     desk.no = lambda most: None
     assert resume(folder).status is Status.completed
+
+
+def test_an_attempt_gets_what_is_left_of_the_shared_budgets(run, desk):
+    desk.rest = Budgets(gpu_hours=3 / 3600, disk=10**9)
+    desk.no = lambda most: "another was faster" if most.gpu_seconds > 3 or most.disk > 10**9 else None
+    folder = run(Budgets(), replies=[SLOW, *good_session()[1:]])
+    assert "--max-gpu-hours of the batch" in reason(read_state(folder))
+    [lost] = only(AttemptFinished, folder)
+    assert lost.verdict == "lost" and 1.4 < lost.seconds < 2.4, "two GPUs, so half of the three seconds"
+    desk.rest = Budgets(disk=0)
+    assert "--max-disk of the batch" in reason(resume(folder))
 
 
 def test_the_batchs_time_ends_a_call_and_is_named(run, desk):
