@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional
 import click
 import typer
 
-from agent.options import overrides, quantity, refuse
+from agent.options import overrides, quantity, read_engine, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -41,6 +41,11 @@ ContextWindow = Annotated[
     Optional[int],
     typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
 ]
+Engine = Annotated[str, typer.Option(metavar="local|slurm", help="Who executes attempts: this machine, or a cluster.")]
+Slurm = Annotated[
+    Optional[list[str]],
+    typer.Option(metavar="KEY=VALUE", help="An option of sbatch for each job: partition=main, account=…, gres=…"),
+]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -66,6 +71,8 @@ def run(
         str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
     ] = "auto",
     allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
+    engine: Engine = "local",
+    slurm: Slurm = None,
 ) -> None:
     """Work on one idea: baseline, edits, experiments, plots, notes."""
     from agent import start
@@ -89,6 +96,8 @@ def run(
         python=python,
         sandbox=sandbox,
         allow_unsandboxed=allow_unsandboxed,
+        engine=engine,
+        slurm=read_engine(engine, slurm or []),
     )
     _drive(lambda screen: start.run(options, screen))
 

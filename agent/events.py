@@ -37,6 +37,8 @@ class SessionStarted:
     origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
     from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
     reuse: bool = False  # whether finished attempts of the origin are taken over
+    engine: str = "local"  # or "slurm": who executes the attempts
+    slurm: dict[str, str] = field(default_factory=dict)  # --slurm KEY=VALUE
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ class AttemptFinished:
     code_hash: str
     key: str = ""  # of all that decides the outcome; "" when it is not known
     reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was taken over
+    place: str = ""  # "node n1 gpu 0": of a job, whose place nobody knows when it is submitted
+    waited: float = 0.0  # seconds that the job was in the queue
 
 
 @dataclass(frozen=True)

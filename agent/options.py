@@ -7,6 +7,8 @@ from typing import Any
 
 from experiment.errors import ConfigError
 
+ENGINES = ("local", "slurm")
+
 
 def refuse(options: dict[str, Any], why: str) -> None:
     """An option that would be without effect is an error."""
@@ -23,6 +25,19 @@ def overrides(pairs: list[str]) -> dict[str, str]:
             raise ConfigError(f'--set takes KEY=VALUE, not "{pair}"')
         overrides[key.strip()] = value
     return overrides
+
+
+def read_engine(engine: str, slurm: list[str]) -> dict[str, str]:
+    """The options of sbatch in `--slurm KEY=VALUE`. Raises ConfigError for what cannot be meant."""
+    if engine not in ENGINES:
+        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
+    if engine == "local":
+        if slurm:
+            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
+        return {}
+    from experiment.slurm_commands import read_options
+
+    return read_options(slurm)
 
 
 def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from agent import tell
 from agent.events import (
     AttemptFinished,
@@ -17,11 +20,14 @@ from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
 from experiment.engine import Began
+from experiment.errors import EnvironmentFailed
 from experiment.plots import PLOT_TIME, run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.reuse import attempt_key
 from experiment.runner import AttemptOutcome, AttemptPlan
 from experiment.verdict import Verdict
+
+MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops
 
 
 def measure_baseline(work: Work) -> None:
@@ -33,8 +39,19 @@ def measure_baseline(work: Work) -> None:
         nonlocal place
         place = began
 
+    waited = 0.0
+
     def execute(plan: AttemptPlan) -> AttemptOutcome:
-        return work.engine.run(plan, begins, work.session.output)
+        nonlocal waited
+        for _ in range(MAX_LOST):
+            outcome = work.engine.run(plan, begins, work.session.output)
+            waited = outcome.waited or place.waited
+            if outcome.verdict is not Verdict.lost:
+                return outcome
+            work.session.output(f"{outcome.reason}; it is repeated\n")
+        raise EnvironmentFailed(
+            f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
+        )
 
     outcome = earlier_baseline(work, key) or work.setup.measure_baseline(
         work.session.folder, execute, work.session.output
@@ -62,7 +79,7 @@ def measure_baseline(work: Work) -> None:
             key,
             round(outcome.seconds, 3),
             place.gpus,
-            place.waited,
+            waited,
         )
     )
 
@@ -71,6 +88,9 @@ def attempt(work: Work, kind: str) -> None:
     session, state = work.session, work.state
     if reason := session.time_is_up():
         work.session.end(Status.budget_exhausted, reason)
+        return
+    if state.losses >= MAX_LOST:
+        session.end(Status.interrupted, f"{MAX_LOST} attempts in a row were lost: {state.last_attempt.reason}")
         return
     run, number = state.run, state.attempt
     plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
@@ -100,23 +120,40 @@ def attempt(work: Work, kind: str) -> None:
         )
 
     outcome = work.engine.run(plan, begins, session.output)
-    verdict, reason = outcome.verdict.value, outcome.reason
     if outcome.verdict is Verdict.timed_out and session.time_is_up():
-        verdict, reason = "lost", "--max-time was used up while this attempt ran; a resume repeats it"
-    session.record(
-        AttemptFinished(
-            run=run,
-            attempt=number,
-            attempt_kind=kind,
-            verdict=verdict,
-            reason=reason,
-            digest=outcome.digest,
-            seconds=round(outcome.seconds, 3),
-            metrics=outcome.metrics,
-            code_hash=state.code_hash,
-            key=key if outcome.repeatable and verdict != "lost" else "",
-        )
+        reason = "--max-time was used up while this attempt ran; a resume repeats it"
+        outcome = replace(outcome, verdict=Verdict.lost, reason=reason)
+    session.record(_finished(plan, outcome, state.code_hash, key))
+
+
+def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: str) -> AttemptFinished:
+    return AttemptFinished(
+        run=plan.run,
+        attempt=plan.attempt,
+        attempt_kind=plan.kind,
+        verdict=outcome.verdict.value,
+        reason=outcome.reason,
+        digest=outcome.digest,
+        seconds=round(outcome.seconds, 3),
+        metrics=outcome.metrics,
+        code_hash=code_hash,
+        key=key if outcome.repeatable else "",
+        place=outcome.place,
+        waited=outcome.waited,
     )
+
+
+def take_up(work: Work, started: AttemptStarted) -> None:
+    """A job that was submitted before ai-sci died: it went on without us, and its outcome counts."""
+    session = work.session
+    plan = work.setup.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind, math.inf)
+    session.show(f"run {started.run}, attempt {started.attempt}: waiting for job {started.job}")
+    outcome = work.engine.take_up(plan, started.job, session.output)
+    if outcome is None:
+        lose(work, started)
+        return
+    key = attempt_key(plan, work.setup.conditions_key, started.code_hash)
+    session.record(_finished(plan, outcome, started.code_hash, key))
 
 
 def lose(work: Work, started: AttemptStarted) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.desk import Desk, OwnDesk
+from agent.engines import check_engine, conditions_of, open_engine
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -27,7 +28,6 @@ from agent.show import read_state
 from agent.state import State, Status
 from agent.work import Work
 from experiment.cache import cache_folder
-from experiment.engine import LocalEngine
 from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
@@ -70,6 +70,8 @@ class RunOptions:
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
+    engine: str = "local"
+    slurm: dict[str, str] = field(default_factory=dict)
 
 
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
@@ -84,7 +86,9 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
     limits = _limits(template, options)
+    check_engine(options.engine, options.slurm, limits, screen.note)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
+    setup = dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
     create_folder(
         folder,
         template,
@@ -107,6 +111,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
             "max_time": options.max_time,
             "context_window": options.context_window or template.context_window or model.context_window,
             "version": __version__,
+            "engine": options.engine,
+            "slurm": options.slurm,
         },
     )
     return folder, drive_session(folder, setup, model, screen)
@@ -192,7 +198,8 @@ def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
     trusted = None
     if template.prepare is not None:
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    return make_setup(template, limits, python, sandbox, screen.note, trusted)
+    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
+    return dataclasses.replace(setup, machine=conditions_of(started.engine, started.slurm))
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -223,7 +230,8 @@ def drive_session(
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
                 origin = recorded_origin(session.started)
-                work = Work(session, setup, model, desk, LocalEngine(desk), origin if session.started.reuse else None)
+                engine = open_engine(session.started.engine, session.started.slurm, desk, session.time_left)
+                work = Work(session, setup, model, desk, engine, origin if session.started.reuse else None)
                 return follow(work, origin) if origin and replays(model, session.started) else drive(work)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
