@@ -42,6 +42,7 @@ _VOLATILE = {
     "process_started",
     "boot_id",
     "seconds",
+    "waited",
     "attempt",
     "source",
     "cached_tokens",

@@ -110,8 +110,13 @@ class Cluster:
     def start_controller(self) -> None:
         self._start("slurmctld", "slurmctld", "-D")
 
-    def start_node(self, node: str) -> None:
-        self._start(node, "slurmd", "-D", "-N", node)
+    def start_node(self, node: str, hidden: Path | None = None) -> None:
+        """`hidden`: a folder that is another, empty one on this node."""
+        program = which("slurmd")
+        assert program is not None
+        mount = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+        wrapper = ("unshare", "--mount", "sh", "-c", mount, "sh", str(hidden)) if hidden else ()
+        self._start(node, *wrapper, program, "-D", "-N", node)
 
     def kill(self, daemon: str) -> None:
         """SIGKILL; what a slurmd has started lives on."""
