@@ -46,6 +46,10 @@ Slurm = Annotated[
     Optional[list[str]],
     typer.Option(metavar="KEY=VALUE", help="An option of sbatch for each job: partition=main, account=…, gres=…"),
 ]
+Detach = Annotated[bool, typer.Option("--detach", help="Run ai-sci itself as a small job of the cluster.")]
+DetachSlurm = Annotated[
+    Optional[list[str]], typer.Option(metavar="KEY=VALUE", help="For that job: partition=…, account=…, time=…")
+]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
 
 
@@ -73,6 +77,8 @@ def run(
     allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
     engine: Engine = "local",
     slurm: Slurm = None,
+    detach: Detach = False,
+    detach_slurm: DetachSlurm = None,
 ) -> None:
     """Work on one idea: baseline, edits, experiments, plots, notes."""
     from agent import start
@@ -99,6 +105,10 @@ def run(
         engine=engine,
         slurm=read_engine(engine, slurm or []),
     )
+    if detach or detach_slurm:
+        folder = start.folder_of(options)
+        _detach([*([] if session else ["--session", folder.name])], folder, detach_slurm)
+        return
     _drive(lambda screen: start.run(options, screen))
 
 
@@ -236,6 +246,15 @@ def doctor(template: TemplateOption = "sae") -> None:
         print(finding)
     if any(finding.blocking for finding in findings):
         raise typer.Exit(2)
+
+
+def _detach(more: list[str], folder: Path, slurm: list[str] | None) -> None:
+    """Has this very command executed as a job; the folder that it opens is the last line on stdout."""
+    from agent.detach import detach, without_detach
+
+    job = detach([*without_detach(sys.argv[1:]), *more], folder, slurm or [])
+    print(f"job {job} runs it; what it says is in {folder}.detached.log", file=sys.stderr)
+    _print_last(folder)
 
 
 def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:

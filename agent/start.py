@@ -77,10 +77,8 @@ class RunOptions:
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
     template = load_template(options.template, options.overrides)
-    named = options.idea
-    idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
-    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
-    folder = session_folder(options.runs_dir, name)
+    idea = _idea_of(template, options)
+    folder = session_folder(options.runs_dir, _name_of(idea, options))
     model_name, model = _choose_model(options, template, idea, screen)
     require_price(model, options.max_cost)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
@@ -116,6 +114,20 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
         },
     )
     return folder, drive_session(folder, setup, model, screen)
+
+
+def folder_of(options: RunOptions) -> Path:
+    """Where `run` would open its session. Raises ConfigError."""
+    idea = _idea_of(load_template(options.template, options.overrides), options)
+    return session_folder(options.runs_dir, _name_of(idea, options))
+
+
+def _idea_of(template: Template, options: RunOptions) -> Idea:
+    return options.idea if isinstance(options.idea, Idea) else find_idea(template, options.idea, options.ideas_file)
+
+
+def _name_of(idea: Idea, options: RunOptions) -> str:
+    return options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
 
 
 @dataclass(frozen=True)

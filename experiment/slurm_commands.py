@@ -61,27 +61,28 @@ class Job:
         return self.waits or self.state in ("RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED")
 
 
-def read_options(pairs: list[str]) -> dict[str, str]:
+def read_options(pairs: list[str], option: str = "--slurm") -> dict[str, str]:
     """`--slurm KEY=VALUE`, as options of sbatch. Raises ConfigError."""
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         key = key.strip().lstrip("-").replace("-", "_")
         if not equals or not key:
-            raise ConfigError(f'--slurm takes KEY=VALUE, a long option of sbatch such as partition=main, not "{pair}"')
+            raise ConfigError(f'{option} takes KEY=VALUE, a long option of sbatch such as partition=main, not "{pair}"')
         if key in _OURS:
-            raise ConfigError(f"--slurm {key}: ai-sci sets this itself")
+            raise ConfigError(f"{option} {key}: ai-sci sets this itself")
         options[key] = value.strip()
     return options
 
 
 def gpus_of(limits: Limits, options: Mapping[str, str]) -> int:
     """How many GPUs a job asks for on its one node."""
-    asked = [options[key] for key in _GPUS if key in options]
+    asked = [(key, options[key].split(",")) for key in _GPUS if key in options]
     if not asked:
         return limits.gpus
-    numbers = [int(number) for text in asked for number in re.findall(r"(?:^|[:,=])(\d+)(?=$|,|\()", text)]
-    return max(numbers, default=0 if not any(asked) else 1)
+    entries = [entry for key, all_of in asked for entry in all_of if entry and (key != "gres" or entry[:3] == "gpu")]
+    counts = [entry.rpartition(":")[2] for entry in entries]  # gpu:2, gpu:a100:2, a100:2, 2, gpu
+    return sum(int(count) if count.isdigit() else 1 for count in counts)
 
 
 def parameters_of(limits: Limits, seconds: float, options: Mapping[str, str]) -> Parameters:
@@ -101,16 +102,16 @@ def require_commands() -> None:
     missing = [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
     if missing:
         raise ConfigError(
-            f"--engine slurm: {missing[0]} is not on the PATH: run ai-sci on a login node of the cluster, or take "
-            "--engine local."
+            f"there is no Slurm here ({missing[0]} is not on the PATH): run ai-sci on a login node of the cluster, or "
+            "take --engine local, without --detach."
         )
 
 
 def test_only(parameters: Parameters) -> None:
     """Has Slurm look at such a job without queueing it. Raises ConfigError that says why it would be refused."""
-    flags = _flags(parameters)
+    flags = flags_of(parameters)
     try:
-        _ask("sbatch", "--test-only", *flags, "--wrap", "true")
+        ask("sbatch", "--test-only", *flags, "--wrap", "true")
     except EnvironmentFailed as error:
         raise ConfigError(
             f"{error} Asked for: {' '.join(flags)}. Change the template's [limits] (gpus = 0 asks for no GPU), or give "
@@ -128,7 +129,7 @@ def submit(ticket: Ticket, plan: AttemptPlan, parameters: Parameters) -> str:
 
         def _make_submission_command(self, submission_file_path: Path) -> list[str]:
             unset = [f"--unset={name}" for name in _left_out()]
-            return ["env", *unset, "sbatch", *_flags(parameters), str(submission_file_path)]
+            return ["env", *unset, "sbatch", *flags_of(parameters), str(submission_file_path)]
 
     executor = Executor(ticket.folder)
     executor.update_parameters(
@@ -158,7 +159,7 @@ def look(ticket: Ticket, job: str = "") -> Job:
     """The job of this ticket, the last one if there are several. Raises Unreachable."""
     whose = ["--jobs", job] if job else ["--me", "--name", ticket.job_name]
     try:
-        said = _ask("squeue", "--noheader", "--states=all", *whose, "--format=%i|%T|%r|%N")
+        said = ask("squeue", "--noheader", "--states=all", *whose, "--format=%i|%T|%r|%N")
     except EnvironmentFailed as error:
         if "Invalid job id" in str(error):
             return Job(job)
@@ -169,7 +170,7 @@ def look(ticket: Ticket, job: str = "") -> Job:
 
 def cancel(ticket: Ticket) -> None:
     """Ends every job of this ticket; one that has ended already is no error. Raises Unreachable."""
-    _ask("scancel", "--me", f"--name={ticket.job_name}")
+    ask("scancel", "--me", f"--name={ticket.job_name}")
 
 
 def job_log(ticket: Ticket, job: str) -> str:
@@ -205,11 +206,11 @@ def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], 
         raise EnvironmentFailed(f"{error} It did not within {seconds:.0f} s.") from None
 
 
-def _flags(parameters: Parameters) -> list[str]:
+def flags_of(parameters: Parameters) -> list[str]:
     return [f"--{key.replace('_', '-')}" + ("" if value is True else f"={value}") for key, value in parameters.items()]
 
 
-def _ask(*argv: str) -> str:
+def ask(*argv: str) -> str:
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_COMMAND_TIME

@@ -103,6 +103,7 @@ def _told_to_stop(ticket: Ticket) -> Iterator[None]:
             if ticket.is_over:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+            ticket.beat()
 
     for name in asked:
         signal.signal(name, stop)

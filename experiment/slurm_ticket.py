@@ -100,6 +100,14 @@ class Ticket:
         except FileExistsError:
             pass
 
+    @property
+    def pulse(self) -> float | None:
+        """Another number every few seconds as long as any execution is at work; None before the first one."""
+        try:
+            return (self.folder / "alive").stat().st_mtime
+        except OSError:
+            return None
+
     # --- what an execution does ---------------------------------------------------------------------------------------
 
     def begin(self, job: str, node: str, gpus: str, at: float) -> Path:
@@ -110,6 +118,12 @@ class Ticket:
         shutil.copytree(self.source, execution / "session", symlinks=True)
         _write(execution / "begun.json", asdict(Begun(at, job, node, gpus)))
         return execution
+
+    def beat(self) -> None:
+        try:
+            (self.folder / "alive").touch()
+        except OSError:  # the folder has been moved away, or the disk is full
+            pass
 
     def offer(self, execution: Path, outcome: AttemptOutcome | Exception) -> None:
         """Makes this the outcome that counts, if none does yet. An exception is raised again where it is waited for."""

@@ -25,6 +25,8 @@ _FIRST_QUESTION, _LAST_QUESTION = (
     1.0,
     15.0,
 )  # seconds between two questions to the controller, which has others to serve
+_PULSE = 60.0  # seconds without a sign of life after which an execution that Slurm has lost sight of counts as dead
+_OUT_OF_SIGHT = ("", "NODE_FAIL", "BOOT_FAIL")  # states in which the execution may well run on
 _HOPELESS = {
     "BadConstraints": "no node fits what it asks for",
     "DependencyNeverSatisfied": "what it depends on has failed",
@@ -54,6 +56,8 @@ class Waiting:
         self._job = Job()
         self._pause, self._next_question = _FIRST_QUESTION, 0.0
         self._silent_since: float | None = None
+        self._pulse: float | None = None
+        self._felt = 0.0
 
     @contextmanager
     def ends_the_job(self) -> Iterator[None]:
@@ -76,7 +80,6 @@ class Waiting:
         while self._ticket.accepted is None:
             self._follower.show()
             if self._time_left() <= 0 and not self._ticket.executions and self._ticket.close():
-                self._cancel()
                 return self._without_outcome(Verdict.timed_out, "the session's time was used up in the queue")
             if time.monotonic() >= self._next_question and self._has_ended() and self._ticket.close():
                 return self._without_outcome(*self._verdict())
@@ -97,9 +100,19 @@ class Waiting:
         self._next_question = time.monotonic() + self._pause
         if job.waits and job != before:
             self._tell(f"job {job.id} is {job.state.lower()} ({job.reason})\n")
-        if job.waits and job.reason in _HOPELESS:
+        is_stuck = job.waits and job.reason in _HOPELESS
+        if is_stuck and not self._ticket.executions:
             raise EnvironmentFailed(f"Slurm will never start job {job.id}: {_HOPELESS[job.reason]} ({job.reason})")
+        if is_stuck or job.state in _OUT_OF_SIGHT:
+            return not self._shows_life()
         return not job.is_alive
+
+    def _shows_life(self) -> bool:
+        """Whether the execution runs on, though Slurm lost sight of it when a node or the controller failed."""
+        now, pulse = time.monotonic(), self._ticket.pulse
+        if pulse != self._pulse:
+            self._pulse, self._felt = pulse, now
+        return pulse is not None and now - self._felt < _PULSE
 
     def _is_silent(self, error: Unreachable) -> None:
         now = time.monotonic()
@@ -126,8 +139,15 @@ class Waiting:
         outcome = self._ticket.take_in(self._plan, execution)
         if executions > 1:
             self._tell(f"job {self._job.id} was begun {executions} times; the first outcome counts\n")
+        if executions > 1 or self._waits_again():
             self._cancel()
         return replace(outcome, waited=waited)
+
+    def _waits_again(self) -> bool:
+        try:
+            return look(self._ticket, self._job.id).waits
+        except (Unreachable, EnvironmentFailed):
+            return False  # begun anew, it looks for itself whether anybody waits for it
 
     def _verdict(self) -> tuple[Verdict, str]:
         """Of a job that is over, or unknown, and left no outcome."""
@@ -148,6 +168,8 @@ class Waiting:
 
     def _without_outcome(self, verdict: Verdict, reason: str) -> AttemptOutcome:
         self._follower.show()
+        if self._job.is_alive:
+            self._cancel()
         executions = self._ticket.executions
         begun: Begun | None = begun_of(executions[-1]) if executions else None
         log = self._ticket.keep_log(self._plan)
@@ -171,6 +193,7 @@ class Waiting:
 
 _ENDINGS = {
     "": "is not known to Slurm any more",
+    "PENDING": "could not be started again",
     "CANCELLED": "was cancelled from outside",
     "PREEMPTED": "was preempted and not put back into the queue",
     "NODE_FAIL": "ended because its node failed",

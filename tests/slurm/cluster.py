@@ -137,11 +137,11 @@ class Cluster:
             process.wait()
         self.daemons.clear()
 
-    def run(self, *argv: str, timeout: float = 60) -> str:
+    def run(self, *argv: str, timeout: float = 60, tolerant: bool = False) -> str:
         """The output of one of Slurm's commands; what it says when it fails is in the exception."""
         env = {**os.environ, **self.environment}
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=timeout)
-        if done.returncode != 0:
+        if done.returncode != 0 and not tolerant:
             raise subprocess.SubprocessError(f"{argv}: {done.stderr}{done.stdout}")
         return done.stdout
 

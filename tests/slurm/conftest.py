@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import Cluster, missing, running_cluster, wait_for
+from tests.slurm.cluster import NODES, Cluster, missing, running_cluster, wait_for
 from tests.slurm.lab import Lab
 
 
@@ -35,6 +35,8 @@ def cluster(whole_cluster) -> Iterator[Cluster]:
         if daemon not in whole_cluster.daemons:
             start()
     whole_cluster.run("scancel", "--user=root")
+    for node in NODES:  # drained after a job was sent to it twice
+        whole_cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME", tolerant=True)
     wait_for(lambda: whole_cluster.states() == {"idle"}, 90, "the cluster does not recover")
 
 

@@ -108,7 +108,10 @@ class Lab:
         return self.folder / "runs" / name
 
     def events(self, name: str) -> list[Event]:
-        journal = self.session(name) / "journal.jsonl"
+        return self.events_in(self.session(name))
+
+    def events_in(self, session: Path) -> list[Event]:
+        journal = session / "journal.jsonl"
         return [entry.event for entry in read_journal(journal)] if journal.exists() else []
 
     def started(self, name: str) -> list[AttemptStarted]:
