@@ -32,7 +32,7 @@ class _Stopped(BaseException):
 
 
 def execute(folder: Path, plan: AttemptPlan) -> None:
-    """Executes the attempt and offers its outcome; ends without a trace where another execution was faster.
+    """Executes the attempt and offers its outcome; leaves nothing but `begun.json` where another one was faster.
 
     Preempted, it ends the experiment's processes and waits to be killed; the execution after that begins anew.
     """
@@ -56,7 +56,7 @@ def execute(folder: Path, plan: AttemptPlan) -> None:
         _wait_for_the_end(ticket)
     finally:
         if execution is not None and ticket.accepted != execution and ticket.is_over:
-            shutil.rmtree(execution, ignore_errors=True)
+            shutil.rmtree(execution / "session", ignore_errors=True)
 
 
 def _here(plan: AttemptPlan, execution: Path) -> AttemptPlan:

@@ -93,8 +93,8 @@ def test_what_slurm_would_refuse_is_told_before_a_session_is_opened(lab):
 def test_a_job_that_can_never_start_stops_the_session(lab):
     lab.template(LIMITS.replace("40s", "3h"))  # the partition allows one hour
     done = lab.run(*lab.options("s"))
-    assert done.code in (2, 3), done.err
-    assert "time" in done.error.lower()
+    assert done.code == 3, done.err
+    assert "it asks for more time than the partition allows (PartitionTimeLimit)" in done.error
     assert lab.cluster.jobs() == {}
 
 
