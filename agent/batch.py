@@ -26,6 +26,7 @@ from agent.batch_slots import SlotOffice
 from agent.batch_state import BATCH_JOURNAL, fold_batch, read_batch
 from agent.choose_model import choose_model
 from agent.desk import Budgets
+from agent.engines import check_engine, conditions_of
 from agent.journal import Record, Records, encode
 from agent.preload import preload
 from agent.prices import require_known
@@ -48,18 +49,17 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     model = options.session.model or os.environ.get("AI_SCI_MODEL")
     options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
     planned = find_ideas(options)
-    name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
-    folder = session_folder(options.session.runs_dir, name)
-    slots = _slots(options.slots, options.gpus, options.engine)
+    folder = folder_of(options)
+    slots = _slots(options.slots, options.gpus, options.session.engine)
     setups = Setups(options.session, len(slots or ()), screen)
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         setups(str(one.template.folder))
     started = BatchStarted(
-        batch=name,
+        batch=folder.name,
         options=kept_options(options.session),
-        engine=options.engine,
+        engine=options.session.engine,
         slots=len(slots or ()),
         gpus=[slot.gpu for slot in slots or () if slot.gpu is not None],
         budgets=dataclasses.asdict(options.budgets),
@@ -75,6 +75,12 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
             os.fsync(journal.fileno())
     screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
     return folder, _drive(folder, setups, ResumeOptions(), screen)
+
+
+def folder_of(options: BatchOptions) -> Path:
+    """Where the batch will be. Raises ConfigError when it is taken or cannot be written."""
+    name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
+    return session_folder(options.session.runs_dir, name)
 
 
 def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen: Screen) -> tuple[Path, Status]:
@@ -146,7 +152,9 @@ class Setups:
         limits = limits_of(template, options)
         if limits.memory is None and self._slots > 1:
             limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
-        return make_setup(template, limits, options.python, self._sandbox, self._screen.note)
+        check_engine(options.engine, options.slurm, limits, self._screen.note)
+        setup = make_setup(template, limits, options.python, self._sandbox, self._screen.note)
+        return dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
 
 
 def _drive(

@@ -62,7 +62,7 @@ def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int
         return pid
     code = 3
     try:
-        _be_alone(batch, job.log, others)
+        _be_alone(batch, job, others)
         code = _work(job, channel)
     except BaseException:  # noqa: BLE001  nothing may go back into the batch's own code, which this process still holds
         with contextlib.suppress(OSError):
@@ -73,17 +73,19 @@ def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int
         os._exit(code)
 
 
-def _be_alone(batch: int, log: Path, others: Iterable[int]) -> None:
+def _be_alone(batch: int, job: Job, others: Iterable[int]) -> None:
     os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # In order where that ends the experiment; jobs of a cluster go on, and are taken up again by a resume.
+    farewell = signal.SIGTERM if job.options.engine == "local" else signal.SIGKILL
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, farewell)
     if os.getppid() != batch:
         os._exit(3)
     signal.set_wakeup_fd(-1)
     for descriptor in others:
         os.close(descriptor)
-    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    written = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (written, 1), (written, 2)):
         os.dup2(source, target)

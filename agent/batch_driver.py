@@ -12,9 +12,9 @@ from pathlib import Path
 from agent.batch_budgets import BudgetOffice
 from agent.batch_child import Job
 from agent.batch_children import Child, begin
+from agent.batch_comebacks import Comebacks
 from agent.batch_events import BatchEnded, BatchEvent, IdeaAdded, SessionLaunched, SessionLeft
 from agent.batch_messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
-from agent.batch_outage import Outage, is_outage
 from agent.batch_plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
 from agent.batch_slots import SlotOffice
 from agent.batch_state import BatchState, IdeaRecord, advance_batch, fold_batch
@@ -34,7 +34,6 @@ from experiment.watchdog import measure_disk
 _TICK = 0.5  # seconds
 _SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds
 _PATIENCE = 60.0  # seconds for sessions to end in order
-_CRASHES = 3  # in a row, without a new line in its journal
 
 
 class Driver:
@@ -58,11 +57,11 @@ class Driver:
         self.resumed, self.screen, self.at_once = resumed, screen, at_once
         self.state: BatchState = fold_batch(records.entries)
         self.children: dict[str, Child] = {}
-        self.held_back: dict[str, str] = {}  # sessions that this drive does not begin again, and why
-        self.crashes: dict[str, int] = {}
-        self.outage = Outage()
+        self.comebacks = Comebacks()
         self.runs_left = {name: self._runs_left(idea) for name, idea in self.state.ideas.items()}
         self.budgets = BudgetOffice(self.state.budgets, {name: self._spent(name) for name in self.state.ideas})
+        # A clock that is put right in the night ends nothing.
+        self.active_before, self.began = self.state.active_seconds, time.monotonic()
         self.stopping: tuple[Status, str] | None = None
         self.stop_by = 0.0
 
@@ -94,7 +93,7 @@ class Driver:
     # -- sessions begin -----------------------------------------------------------------------------------------------
 
     def _begin_sessions(self) -> None:
-        while self.stopping is None and not self.outage.lasts and (name := self._next_idea()) is not None:
+        while self.stopping is None and not self.comebacks.outage.lasts and (name := self._next_idea()) is not None:
             children = list(self.children.values())
             left, in_all = self.runs_left[name], sum(self.runs_left.values())
             if not may_begin(
@@ -114,7 +113,7 @@ class Driver:
         due = [
             name
             for name, idea in self.state.ideas.items()
-            if not idea.done and name not in self.children and name not in self.held_back
+            if not idea.done and name not in self.children and name not in self.comebacks.held_back
         ]
         return max(due, key=lambda name: self.state.ideas[name].launches > 0, default=None)
 
@@ -123,7 +122,7 @@ class Driver:
         try:
             job = self._job(idea, folder)
         except AiSciError as error:  # the template was changed in the meantime
-            self.held_back[name] = str(error)
+            self.comebacks.held_back.add(name)
             self.record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
             return
         others = [self.selector.fileno(), *self.wakeup.descriptors]
@@ -182,7 +181,7 @@ class Driver:
                 case Settle():
                     self.budgets.settle(child, message, self.children)
                     if message.spent.tokens:
-                        self.outage.is_over()
+                        self.comebacks.outage.is_over()
                 case WhatIsLeft():
                     self.budgets.tell_what_is_left(child)
                 case Headline():
@@ -215,30 +214,11 @@ class Driver:
         self.runs_left[name] = 0 if idea.done else child.runs_left
         if idea.done or self.stopping is not None:
             return
-        if state is not None and is_outage(self.folder / name, state):
-            self._server_is_away(name, reason)
-        elif code == 2 or status in (Status.budget_exhausted.value, Status.model_unavailable.value):
-            self.held_back[name] = reason
+        note = self.comebacks.after(self.folder, child, code, state, reason)
+        if note:
+            self.screen.note(f"{name}: {note}")
+        if name in self.comebacks.held_back:
             self.runs_left[name] = 0
-        else:
-            self._crashed(child, code, reason)
-
-    def _crashed(self, child: Child, code: int, reason: str) -> None:
-        name = child.session
-        moved_on = journal_length(self.folder / name) > child.length
-        self.crashes[name] = 1 if moved_on else self.crashes.get(name, 0) + 1
-        if self.crashes[name] < _CRASHES:
-            self.screen.note(f"{name}: its process ended with code {code}; it goes on in a new one")
-            return
-        self.held_back[name], self.runs_left[name] = reason, 0
-        self.screen.note(f"{name}: its process ended {_CRASHES} times without getting on: see {LOGS}/{name}.log")
-
-    def _server_is_away(self, name: str, reason: str) -> None:
-        wait = self.outage.begins()
-        if wait is None:
-            self.held_back[name], self.runs_left[name] = reason, 0
-            return
-        self.screen.note(f"{name}: {reason}; no session is begun for {wait:.0f} s")
 
     def _spent(self, name: str) -> Amount:
         """By the session until now, calls and attempts of which nobody saw the end included."""
@@ -276,14 +256,13 @@ class Driver:
             self.screen.note(f"{one.session}: added")
 
     def _waits_for_server(self) -> bool:
-        return self.stopping is None and self.outage.lasts and self._next_idea() is not None
+        return self.stopping is None and self.comebacks.outage.lasts and self._next_idea() is not None
 
     def _time_left(self) -> float:
         limit = self.state.budgets.time
         if limit is None:
             return float("inf")
-        since = time.time() - self.records.entries[-1].at
-        return max(0.0, limit - self.state.active_seconds - max(0.0, since))
+        return max(0.0, limit - self.active_before - (time.monotonic() - self.began))
 
     def _see_whether_to_stop(self) -> None:
         now = time.monotonic()

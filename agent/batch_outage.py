@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.events import CallFailed, Replied
 from agent.journal import read_journal
@@ -17,7 +18,7 @@ _LONGEST_WAIT = 1800.0
 _TRIES = 20  # with the longest wait between them: most of a night
 
 
-def is_outage(folder, state: State) -> bool:
+def is_outage(folder: Path, state: State) -> bool:
     """Whether the session ended for want of a server that has answered it before and may do so again."""
     if state.status is not Status.model_unavailable:
         return False

@@ -37,7 +37,6 @@ class BatchOptions:
     budgets: Budgets = field(default_factory=Budgets)
     slots: int | None = None
     gpus: tuple[str, ...] = ()
-    engine: str = "local"
     at_once: int = AT_ONCE
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from agent.options import budgets, overrides, print_last, quantity, refuse
+from agent import options as given
+from agent.options import budgets, detach_job, overrides, print_last, quantity, read_engine, refuse
 from experiment.errors import ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -34,19 +35,18 @@ def batch(
     at_once: Annotated[
         Optional[int], typer.Option(metavar="N", min=1, help="Ideas at work at once, thinking ones too (32).")
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|slurm", help="Where attempts are executed.")] = "local",
     add_to: Annotated[
         Optional[Path], typer.Option(metavar="BATCH", help="Give the ideas to this batch, which may be running.")
     ] = None,
-    model: Annotated[Optional[str], typer.Option(help="As for run.")] = None,
-    api_base: Annotated[Optional[str], typer.Option(metavar="URL", help="As for run.")] = None,
-    max_runs: Annotated[Optional[int], typer.Option(min=1, help="How many runs each idea may have.")] = None,
-    runs_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where batches are kept.")] = Path("runs"),
+    model: given.Model = None,
+    api_base: given.ApiBase = None,
+    max_runs: given.MaxRuns = None,
+    runs_dir: given.RunsDir = Path("runs"),
     session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The batch's name.")] = None,
-    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")] = None,
-    timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
-    memory: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")] = None,
-    disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
+    set_: given.Settings = None,
+    timeout: given.Timeout = None,
+    memory: given.Memory = None,
+    disk: given.Disk = None,
     max_cost: Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help=_SHARED)] = None,
     max_tokens: Annotated[Optional[int], typer.Option(metavar="N", min=1, help=_SHARED)] = None,
     max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_SHARED)] = None,
@@ -57,30 +57,31 @@ def batch(
     session_max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_EACH)] = None,
     session_max_gpu_hours: Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help=_EACH)] = None,
     session_max_disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help=_EACH)] = None,
-    context_window: Annotated[Optional[int], typer.Option(metavar="TOKENS", min=256, help="As for run.")] = None,
-    python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
-    sandbox: Annotated[
-        str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
-    ] = "auto",
-    allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
+    context_window: given.ContextWindow = None,
+    python: given.Python = None,
+    sandbox: given.SandboxChoice = "auto",
+    allow_unsandboxed: given.AllowUnsandboxed = False,
+    engine: given.EngineName = "local",
+    slurm: given.Slurm = None,
+    detach: given.Detach = False,
+    detach_slurm: given.DetachSlurm = None,
 ) -> None:
     """Work on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
-    from agent.batch import add_ideas, run_batch
+    from agent.batch import add_ideas, folder_of, run_batch
     from agent.batch_plan import AT_ONCE, BatchOptions
     from agent.screen import PlainScreen
     from agent.start import RunOptions
 
     if slots is not None and gpus is not None:
         raise ConfigError("--slots and --gpus exclude each other: a slot is a GPU, or a share of the CPUs.")
-    if engine not in ("local", "slurm"):
-        raise ConfigError(f"--engine {engine} is unknown: it is local or slurm.")
+    if engine == "slurm":
+        refuse({"--slots": slots, "--gpus": gpus}, "is for this machine: on a cluster Slurm decides what runs where")
     options = BatchOptions(
         ideas=ideas,
         templates=tuple(template or ["sae"]),
         name=session,
         slots=slots,
         gpus=_gpus(gpus),
-        engine=engine,
         at_once=at_once or AT_ONCE,
         budgets=budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk),
         session=RunOptions(
@@ -100,12 +101,18 @@ def batch(
             python=python,
             sandbox=sandbox,
             allow_unsandboxed=allow_unsandboxed,
+            engine=engine,
+            slurm=read_engine(engine, slurm or []),
         ),
     )
     screen = PlainScreen()
     if add_to is not None:
         refuse({"--slots": slots, "--gpus": gpus, "--session": session, "--model": model}, "is the batch's own")
         add_ideas(add_to, options, screen)
+        return
+    if detach or detach_slurm:
+        folder = folder_of(options)
+        detach_job([*([] if session else ["--session", folder.name])], folder, detach_slurm)
         return
     _end(lambda: run_batch(options, screen))
 
