@@ -126,7 +126,9 @@ def read_batch_facts(
     image_bytes = min(MOST_IMAGE_BYTES, _ALL_IMAGE_BYTES // max(1, len(state.ideas)))
     for name, record in state.ideas.items():
         limit = None if limits is None else limits.get(name, 0)
-        status = "failed to start" if record.left is not None else "waiting"
+        status, reason = "waiting", "its session has not begun"
+        if record.left is not None:
+            status, reason = "failed to start", record.left.reason
         try:
             entries = _entries(folder / name)[:limit]
             if entries:
@@ -134,10 +136,11 @@ def read_batch_facts(
                 counts[name] = len(entries)
                 continue
         except (JournalError, GitFailed, ConfigError):
-            status = "unreadable"  # one spoiled session is no reason to have no page of the others
+            # One spoiled session is no reason to have no page of the others.
+            status, reason = "unreadable", "its journal or its commits cannot be read"
         idea = record.added.idea
         title = str(idea.get("Title") or idea.get("Name"))
-        waiting.append(Waiting(name, title, Path(record.added.template).name, status))
+        waiting.append(Waiting(name, title, Path(record.added.template).name, status, reason))
     return _batch(state, records[-1].at, sessions, waiting), sessions, counts
 
 
