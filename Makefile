@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The server that `make test-live` talks to: aider-chat's pins leave no room for its packages in $(VENV).
 LIVE := .venv-live
 # bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
-.PHONY: setup run test test-all test-live gauntlet lint format bench clean
+.PHONY: images setup run test test-all test-live gauntlet lint format bench clean
 
 setup: $(VENV)/.done
 
@@ -48,6 +48,10 @@ gauntlet: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+# The screenshot of `ai-sci watch` in the README, made anew.
+images: setup
+	$(BIN)/python scripts/watch_image.py
 
 clean:
 	rm -rf $(VENV) $(LIVE)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Optional
 import click
 import typer
 
-from agent import cli_batch
+from agent import cli_batch, cli_reading
 from agent.options import overrides, print_last, quantity, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
@@ -201,43 +201,6 @@ def replay(
 
 
 @app.command()
-def show(
-    session: Annotated[Path, typer.Argument(help="The session's folder.")],
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
-) -> None:
-    """Where a session stands."""
-    import json as json_format
-
-    from agent.show import as_json, as_text, read_state
-
-    folder = session.resolve()
-    state = read_state(folder)
-    print(json_format.dumps(as_json(folder, state), indent=2) if json else as_text(folder, state))
-
-
-@app.command()
-def report(
-    session: Annotated[Path, typer.Argument(metavar="SESSION|BATCH", help="Its folder; it may be at work.")],
-    output: Annotated[
-        Optional[Path], typer.Option("-o", "--output", metavar="FILE", help="Default: report.html in its folder.")
-    ] = None,
-    markdown: Annotated[bool, typer.Option("--md", help="A short Markdown table, for pasting.")] = False,
-    check: Annotated[
-        Optional[Path], typer.Option(metavar="FILE.html", help="Make the page anew and name what differs.")
-    ] = None,
-) -> None:
-    """One page of what was planned, tried, measured and spent."""
-    if check is not None:
-        refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one")
-        from agent.report.check import check_report, tell_checked
-
-        raise typer.Exit(tell_checked(check_report(session, check), check))
-    from agent.report.make import write_report
-
-    _print_last(write_report(session, output, markdown))
-
-
-@app.command()
 def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")]) -> None:
     """A new template that runs, to start your own from."""
     from agent.new import copy_template
@@ -255,6 +218,10 @@ def doctor(template: TemplateOption = "sae") -> None:
         print(finding)
     if any(finding.blocking for finding in findings):
         raise typer.Exit(2)
+
+
+for command in (cli_reading.show, cli_reading.watch, cli_reading.report, cli_reading.export):
+    app.command()(command)
 
 
 def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:

@@ -84,14 +84,14 @@ def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], in
         try:
             entries.append(decode(line, types))
         except ValueError as error:
-            if number == len(lines) - 1 and not lines[-1] and not _is_record(line):
+            if number == len(lines) - 1 and not lines[-1] and not is_record(line):
                 break  # the last line, newline included, but its pages did not all reach the disk
             raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
         whole += len(line) + 1
     return entries, whole
 
 
-def _is_record(line: bytes) -> bool:
+def is_record(line: bytes) -> bool:
     """Whether it is a whole record, if only of a kind that a newer version of ai-sci knows: never to be cut off."""
     try:
         record = json.loads(line)

@@ -266,11 +266,15 @@ def _take_lock(folder: Path) -> int:
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise ConfigError(f"cannot write in {folder}: {error.strerror}.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if is_driven(folder):
+                os.close(lock)
+                raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
+            time.sleep(0.001)  # somebody only looked (`is_driven`), which is over already
     us = identify(os.getpid())
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{us.pid} {us.started} {us.boot_id}\n".encode(), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ from agent.logbook import comparison, metrics_line
 from agent.session import JOURNAL, is_driven
 from agent.state import RunRecord, State, Status, fold
 from agent.workspace import NOTES
+from experiment.cleaning import printable
 from experiment.errors import ConfigError
+
+
+def show_session(folder: Path, as_object: bool) -> str:
+    """What `ai-sci show` prints of a session."""
+    state = read_state(folder)
+    return json.dumps(as_json(folder, state), indent=2) if as_object else printable(as_text(folder, state))
 
 
 def read_state(folder: Path) -> State:
@@ -33,19 +41,23 @@ def read_state(folder: Path) -> State:
 
 def as_json(folder: Path, state: State) -> dict[str, Any]:
     """The object that DESIGN fixes for `show --json`."""
-    started = state.started
-    assert started is not None
+    assert state.started is not None
+    return session_object(folder, state.started.idea["Name"], Path(state.started.template).name, state)
+
+
+def session_object(folder: Path, idea: str, template: str, state: State) -> dict[str, Any]:
+    """The same of a session that may not have begun: then `state` is empty."""
     sandbox, baseline = state.sandbox, state.baseline
     return {
         "session": str(folder),
-        "idea": started.idea["Name"],
-        "template": Path(started.template).name,
+        "idea": idea,
+        "template": template,
         "origin": _origin(state),
         "status": state.status.value,
         "reason": state.ended.reason if state.ended else None,
         "model": state.model,
-        "started": _clock(state.started_at),
-        "ended": _clock(state.ended_at) if state.ended_at is not None else None,
+        "started": clock(state.started_at) if state.started else None,
+        "ended": clock(state.ended_at) if state.ended_at is not None else None,
         "sandbox": {
             "tier": sandbox.tier if sandbox else None,
             "backend": sandbox.backend if sandbox else None,
@@ -151,5 +163,5 @@ def as_text(folder: Path, state: State) -> str:
     return "\n".join(lines)
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
