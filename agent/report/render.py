@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent import __version__
+from agent.logbook import comparison
 from agent.report.board import Group, board_charts
 from agent.report.charts import MOST_LINES, session_charts
 from agent.report.facts import Image, RunFacts, SessionFacts
@@ -147,6 +148,7 @@ def _environment() -> Any:
     )
     environment.filters |= {
         "clock": lambda at: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at)),
+        "comparison": comparison,
         "count_changes": _count_changes,
         "data_url": _data_url,
         "diff_lines": _diff_lines,
