@@ -24,13 +24,15 @@ from agent.batch_plan import (
 )
 from agent.batch_slots import SlotOffice
 from agent.batch_state import BATCH_JOURNAL, fold_batch, read_batch
+from agent.choose_model import choose_model
 from agent.desk import Budgets
 from agent.journal import Record, Records, encode
 from agent.preload import preload
+from agent.prices import require_known
 from agent.screen import Screen
 from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers
 from agent.show import read_state
-from agent.start import ResumeOptions, RunOptions, check_machine, choose_model, limits_of, require_price, session_folder
+from agent.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
 from agent.state import Status
 from experiment.errors import AiSciError
 from experiment.limits import machine_memory
@@ -51,7 +53,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     slots = _slots(options.slots, options.gpus, options.engine)
     setups = Setups(options.session, len(slots or ()), screen)
     check_machine()
-    _check_models(planned, options.session, screen)
+    _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         setups(str(one.template.folder))
     started = BatchStarted(
@@ -87,8 +89,8 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     session = options_of(state.options)
     changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
     session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
-    kept = {name: value for name, value in dataclasses.asdict(budgets).items() if value is not None}
-    resumed = BatchResumed(kept_options(session), {**state.budgets, **kept})
+    session = dataclasses.replace(session, budgets=options.budgets.else_from(session.budgets))
+    resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.else_from(state.budgets)))
     slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
     setups = Setups(session, len(slots or ()), screen)
     for name in unfinished:
@@ -107,7 +109,7 @@ def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
         screen.note(f"{folder.name} has all of these ideas already.")
         return
     setups = Setups(session, 1, screen)
-    _check_models(planned, session, screen)
+    _check_models(planned, session, state.budgets, screen)
     for one in new:
         setups(one.template)
     wanted = {(one.template, one.idea["Name"]) for one in new}
@@ -189,7 +191,7 @@ def _batch_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _check_models(planned: list[Planned], options: RunOptions, screen: Screen) -> None:
+def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, screen: Screen) -> None:
     """Whatever is wrong with a model is known before the first session begins."""
     seen: set[str] = set()
     for one in planned:
@@ -197,8 +199,10 @@ def _check_models(planned: list[Planned], options: RunOptions, screen: Screen) -
         if key not in seen:
             seen.add(key)
             note = screen.note if len(seen) == 1 else _nothing  # once is enough
-            _, model = choose_model(options, one.template, one.idea, note)
-            require_price(model, options.max_cost)
+            _, model = choose_model(options.model, options.api_base, one.template, one.idea, note)
+            window = options.context_window or one.template.context_window or model.context_window
+            require_known(model, options.budgets, window)
+            require_known(model, shared, window)
 
 
 def _nothing(text: str) -> None:

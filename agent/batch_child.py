@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.batch_messages import SharedDesk
+from agent.choose_model import choose_model
 from agent.events import BaselineMeasured, Event, RunClosed, SessionEnded
 from agent.interrupts import signals_interrupt
 from agent.logbook import story
@@ -21,11 +22,9 @@ from agent.screen import PlainScreen
 from agent.start import (
     ResumeOptions,
     RunOptions,
-    choose_model,
     create_session,
     drive_session,
     exit_code,
-    require_price,
     resume,
 )
 from agent.state import State
@@ -47,6 +46,7 @@ class Job:
     resumed: ResumeOptions
     setup: Setup
     time_left: float  # seconds of the batch's --max-time
+    on_gpus: bool
 
 
 def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int:
@@ -92,15 +92,16 @@ def _be_alone(batch: int, log: Path, others: Iterable[int]) -> None:
 
 
 def _work(job: Job, channel: socket.socket) -> int:
-    desk = SharedDesk(channel, job.time_left)
+    desk = SharedDesk(channel, job.time_left, job.on_gpus)
     screen = _BatchScreen(desk)
     try:
         with signals_interrupt():
             if job.folder.exists():
                 _, status = resume(job.folder, job.resumed, screen, desk)
             else:
-                model_name, model = choose_model(job.options, job.setup.template, job.idea, screen.note)
-                require_price(model, job.options.max_cost)
+                model_name, model = choose_model(
+                    job.options.model, job.options.api_base, job.setup.template, job.idea, screen.note
+                )
                 create_session(job.folder, job.options, job.idea, job.setup, model_name, model)
                 status = drive_session(job.folder, job.setup, model, screen, desk=desk)
             return exit_code(job.folder, status)

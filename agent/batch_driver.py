@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.batch_budgets import BudgetOffice
 from agent.batch_child import Job
 from agent.batch_children import Child, begin
 from agent.batch_events import BatchEnded, BatchEvent, IdeaAdded, SessionLaunched, SessionLeft
-from agent.batch_messages import Headline, Refused, Reserve, Reserved, Settle, SlotIsFree, WantSlot
+from agent.batch_messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from agent.batch_outage import Outage, is_outage
 from agent.batch_plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
 from agent.batch_slots import SlotOffice
 from agent.batch_state import BatchState, IdeaRecord, advance_batch, fold_batch
+from agent.desk import Amount
 from agent.interrupts import Wakeup
 from agent.journal import Records
 from agent.scheduling import is_critical, may_begin
@@ -27,6 +29,7 @@ from agent.start import ResumeOptions
 from agent.state import State, Status
 from experiment.errors import AiSciError
 from experiment.setup import Setup
+from experiment.watchdog import measure_disk
 
 _TICK = 0.5  # seconds
 _SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds
@@ -59,6 +62,7 @@ class Driver:
         self.crashes: dict[str, int] = {}
         self.outage = Outage()
         self.runs_left = {name: self._runs_left(idea) for name, idea in self.state.ideas.items()}
+        self.budgets = BudgetOffice(self.state.budgets, {name: self._spent(name) for name in self.state.ideas})
         self.stopping: tuple[Status, str] | None = None
         self.stop_by = 0.0
 
@@ -136,7 +140,9 @@ class Driver:
         setup = self.setup_for(idea.added.template)
         log = self.folder / LOGS / f"{folder.name}.log"
         options = options_of(self.state.options)
-        return Job(folder, log, idea_of(idea.added.idea), options, self.resumed, setup, self._time_left())
+        return Job(
+            folder, log, idea_of(idea.added.idea), options, self.resumed, setup, self._time_left(), self.office.on_gpus
+        )
 
     def _max_runs(self, idea: IdeaRecord) -> int:
         asked = self.resumed.max_runs or self.state.options.get("max_runs")
@@ -172,9 +178,13 @@ class Driver:
                 case SlotIsFree():
                     self.office.given_back(child)
                 case Reserve():
-                    child.answer(Reserved())
+                    self.budgets.reserve(child, message)
                 case Settle():
-                    self.outage.is_over()
+                    self.budgets.settle(child, message, self.children)
+                    if message.spent.tokens:
+                        self.outage.is_over()
+                case WhatIsLeft():
+                    self.budgets.tell_what_is_left(child)
                 case Headline():
                     self._headline(child, message)
 
@@ -192,6 +202,8 @@ class Driver:
         self.selector.unregister(child.channel)
         code = child.bury()
         del self.children[name]
+        held = time.monotonic() - child.held_since if child.held_since is not None else 0.0
+        self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
         state = self._state_of(name)
         if state is None:
             status = Status.interrupted.value
@@ -228,6 +240,13 @@ class Driver:
             return
         self.screen.note(f"{name}: {reason}; no session is begun for {wait:.0f} s")
 
+    def _spent(self, name: str) -> Amount:
+        """By the session until now, calls and attempts of which nobody saw the end included."""
+        state = self._state_of(name)
+        if state is None:
+            return Amount()
+        return state.spent.committed + Amount(disk=measure_disk([self.folder / name])[0])
+
     def _state_of(self, name: str) -> State | None:
         try:
             return read_state(self.folder / name)
@@ -260,7 +279,7 @@ class Driver:
         return self.stopping is None and self.outage.lasts and self._next_idea() is not None
 
     def _time_left(self) -> float:
-        limit = self.state.budgets.get("time")
+        limit = self.state.budgets.time
         if limit is None:
             return float("inf")
         since = time.time() - self.records.entries[-1].at

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Union
 
-from agent.desk import Amount, BudgetSpent
+from agent.desk import Amount, BudgetReached, Budgets
 from experiment.errors import AiSciError
 from experiment.place import Place
 from experiment.runner import AttemptPlan
@@ -55,6 +55,11 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class WhatIsLeft:
+    """Left is the answer."""
+
+
+@dataclass(frozen=True)
 class Headline:
     """Something that a person wants to know, and how far the session is."""
 
@@ -77,12 +82,17 @@ class Reserved:
 
 
 @dataclass(frozen=True)
+class Left:
+    budgets: Budgets
+
+
+@dataclass(frozen=True)
 class Refused:
     reason: str
 
 
-Said = Union[WantSlot, SlotIsFree, Reserve, Settle, Headline]
-Answer = Union[GivenSlot, Reserved, Refused]
+Said = Union[WantSlot, SlotIsFree, Reserve, Settle, WhatIsLeft, Headline]
+Answer = Union[GivenSlot, Reserved, Left, Refused]
 
 
 class Hangup(AiSciError):
@@ -118,10 +128,11 @@ def receive(channel: socket.socket) -> tuple[Said | Answer, tuple[int, ...]]:
 class SharedDesk:
     """A session's end: asks the batch, and waits for its answers."""
 
-    def __init__(self, channel: socket.socket, left: float) -> None:
-        """`left`: seconds of the batch's own --max-time."""
+    def __init__(self, channel: socket.socket, left: float, on_gpus: bool) -> None:
+        """`left`: seconds of the batch's own --max-time. `on_gpus`: whether its slots are GPUs."""
         self._channel = channel
         self._deadline = time.monotonic() + left
+        self._on_gpus = on_gpus
 
     def reserve(self, most: Amount) -> str | None:
         send(self._channel, Reserve(most))
@@ -135,12 +146,20 @@ class SharedDesk:
     def time_left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 
+    def left(self) -> Budgets:
+        send(self._channel, WhatIsLeft())
+        answer, _ = receive(self._channel)
+        return answer.budgets if isinstance(answer, Left) else Budgets()
+
+    def gpus_for(self, plan: AttemptPlan) -> int:
+        return plan.limits.gpus if self._on_gpus else 0
+
     @contextmanager
     def slot(self, plan: AttemptPlan) -> Iterator[Place]:
         send(self._channel, WantSlot(plan.run, plan.attempt, plan.limits.gpus))
         answer, descriptors = receive(self._channel)
         if not isinstance(answer, GivenSlot):
-            raise BudgetSpent(answer.reason if isinstance(answer, Refused) else f"no slot, but {answer}")
+            raise BudgetReached(answer.reason if isinstance(answer, Refused) else f"no slot, but {answer}")
         held = Held((), descriptors)
         try:
             yield replace(answer.place, held=descriptors)

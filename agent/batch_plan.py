@@ -146,6 +146,7 @@ def options_of(kept: dict[str, Any]) -> RunOptions:
     values = {name: value for name, value in kept.items() if name in known}
     if values.get("python") is not None:
         values["python"] = Path(values["python"])
+    values["budgets"] = Budgets(**values.get("budgets", {}))
     return RunOptions(idea="", **values)
 
 

@@ -21,6 +21,10 @@ class SlotOffice:
         self.means = Means()
 
     @property
+    def on_gpus(self) -> bool:
+        return self._slots is not None and any(slot.gpu is not None for slot in self._slots)
+
+    @property
     def number(self) -> int:
         return len(self._slots) if self._slots is not None else 1000
 
@@ -50,7 +54,7 @@ class SlotOffice:
             free = self.free(children)
             child = self._next(waiting, children, runs_left_in_all)
             assert child.wants is not None
-            number = max(1, child.wants.gpus) if self._slots[0].gpu is not None else 1
+            number = max(1, child.wants.gpus) if self.on_gpus else 1
             if number > self.number:
                 child.wants = None
                 child.answer(Refused(f"an attempt needs {number} GPUs and the batch has {self.number}: use --gpus"))

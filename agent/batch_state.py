@@ -17,6 +17,7 @@ from agent.batch_events import (
     SessionLaunched,
     SessionLeft,
 )
+from agent.desk import Budgets
 from agent.journal import Record, parse
 from agent.session import is_driven
 from agent.state import Status
@@ -47,7 +48,7 @@ class BatchState:
     ended_at: float | None = None
     active_seconds: float = 0.0  # without the time between an end and a resume
     options: dict[str, Any] = field(default_factory=dict)
-    budgets: dict[str, float | None] = field(default_factory=dict)
+    budgets: Budgets = Budgets()
     ideas: dict[str, IdeaRecord] = field(default_factory=dict)  # by the session's name, in the order of adding
     status: Status = Status.running
     ended: BatchEnded | None = None
@@ -70,7 +71,7 @@ def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: fl
     match event:
         case BatchStarted():
             state.started, state.started_at = event, record.at
-            state.options, state.budgets = event.options, event.budgets
+            state.options, state.budgets = event.options, _budgets(event)
         case IdeaAdded():
             state.ideas[event.session] = IdeaRecord(event)
         case SessionLaunched():
@@ -81,9 +82,13 @@ def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: fl
             state.ideas[event.session].at_work, state.ideas[event.session].left = None, event
         case BatchResumed():
             state.status, state.ended, state.ended_at = Status.running, None, None
-            state.options, state.budgets = event.options, event.budgets
+            state.options, state.budgets = event.options, _budgets(event)
         case BatchEnded():
             state.status, state.ended, state.ended_at = Status(event.status), event, record.at
+
+
+def _budgets(event: BatchStarted | BatchResumed) -> Budgets:
+    return Budgets(**event.budgets)  # type: ignore[arg-type]  the journal holds what asdict gave
 
 
 def is_batch(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from agent.reply import CallFailure
 
+_UNANSWERED = {504, 524}  # a gateway did not wait for the reply: the model behind it may have written one
 _RETRIED = {408, 409, 425, 429}  # and everything from 500 on
 _KINDS = {
     401: "auth",
@@ -84,7 +85,8 @@ class Seen:
 
 class CallFailed(Exception):
     """One try failed. `wait` is what the server asked for in seconds, None when it asked for nothing; `unreadable`
-    says that HTTP was fine and the answer made no sense, which may be the fault of the reader."""
+    says that HTTP was fine and the answer made no sense, which may be the fault of the reader. `received` is what had
+    come of the reply, reasoning included, or None when nothing of the try can have been charged."""
 
     def __init__(
         self, failure: CallFailure, *, retry: bool, wait: float | None = None, unreadable: bool = False
@@ -94,6 +96,13 @@ class CallFailed(Exception):
         self.retry = retry
         self.wait = wait
         self.unreadable = unreadable
+        self.received: str | None = None
+
+    def came_after(self, received: str) -> None:
+        """Notes what had been received; a refusal with a status, or no connection at all, is not charged."""
+        failure = self.failure
+        refused = failure.kind == "connection" or (failure.status is not None and failure.status not in _UNANSWERED)
+        self.received = None if refused and not received else received
 
 
 def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = False) -> CallFailed:

@@ -13,7 +13,8 @@ import click
 import typer
 
 from agent import cli_batch, cli_reading
-from agent.options import overrides, print_last, quantity, refuse
+from agent import options as given
+from agent.options import budgets, overrides, print_last, quantity, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -28,44 +29,30 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Model = Annotated[
-    Optional[str],
-    typer.Option(help="Any litellm name, scripted:FOLDER or replay:SESSION. Default: AI_SCI_MODEL, else a script."),
-]
-ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")]
-MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
-MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
-MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
-RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")]
-ContextWindow = Annotated[
-    Optional[int],
-    typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
-]
-TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
-
 
 @app.command()
 def run(
     idea: Annotated[str, typer.Option(help="Name in the template's ideas.json, or a JSON file with one idea.")],
-    template: TemplateOption = "sae",
-    ideas: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Another file of ideas.")] = None,
-    model: Model = None,
-    api_base: ApiBase = None,
-    max_runs: MaxRuns = None,
-    runs_dir: RunsDir = Path("runs"),
-    session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The session's name.")] = None,
-    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")] = None,
-    timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
-    memory: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")] = None,
-    disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
-    max_cost: MaxCost = None,
-    max_time: MaxTime = None,
-    context_window: ContextWindow = None,
-    python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
-    sandbox: Annotated[
-        str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")
-    ] = "auto",
-    allow_unsandboxed: Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")] = False,
+    template: given.TemplateOption = "sae",
+    ideas: given.IdeasFile = None,
+    model: given.Model = None,
+    api_base: given.ApiBase = None,
+    max_runs: given.MaxRuns = None,
+    runs_dir: given.RunsDir = Path("runs"),
+    session: given.SessionName = None,
+    set_: given.Settings = None,
+    timeout: given.Timeout = None,
+    memory: given.Memory = None,
+    disk: given.Disk = None,
+    max_cost: given.MaxCost = None,
+    max_tokens: given.MaxTokens = None,
+    max_time: given.MaxTime = None,
+    max_gpu_hours: given.MaxGpuHours = None,
+    max_disk: given.MaxDisk = None,
+    context_window: given.ContextWindow = None,
+    python: given.Python = None,
+    sandbox: given.SandboxChoice = "auto",
+    allow_unsandboxed: given.AllowUnsandboxed = False,
 ) -> None:
     """Work on one idea: baseline, edits, experiments, plots, notes."""
     from agent import start
@@ -83,8 +70,7 @@ def run(
         timeout=quantity("--timeout", timeout, parse_duration),
         memory=quantity("--memory", memory, parse_size),
         disk=quantity("--disk", disk, parse_size),
-        max_cost=max_cost,
-        max_time=quantity("--max-time", max_time, parse_duration),
+        budgets=budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk),
         context_window=context_window,
         python=python,
         sandbox=sandbox,
@@ -96,21 +82,24 @@ def run(
 @app.command()
 def resume(
     session: Annotated[Path, typer.Argument(help="The session's folder.")],
-    model: Model = None,
-    api_base: ApiBase = None,
-    max_cost: MaxCost = None,
-    max_runs: MaxRuns = None,
-    max_time: MaxTime = None,
-    context_window: ContextWindow = None,
+    model: given.Model = None,
+    api_base: given.ApiBase = None,
+    max_runs: given.MaxRuns = None,
+    max_cost: given.MaxCost = None,
+    max_tokens: given.MaxTokens = None,
+    max_time: given.MaxTime = None,
+    max_gpu_hours: given.MaxGpuHours = None,
+    max_disk: given.MaxDisk = None,
+    context_window: given.ContextWindow = None,
 ) -> None:
     """Go on with a session that stopped early."""
     from agent import start
     from agent.batch_state import is_batch
 
-    limit = quantity("--max-time", max_time, parse_duration)
+    limits = budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk)
+    options = start.ResumeOptions(model, api_base, max_runs, limits, context_window)
     if is_batch(session):
-        cli_batch.resume(session, model, api_base, max_cost, max_runs, limit)
-    options = start.ResumeOptions(model, api_base, max_cost, max_runs, limit, context_window)
+        cli_batch.resume(session, options)
     _drive(lambda screen: start.resume(session, options, screen))
 
 
@@ -126,16 +115,19 @@ def replay(
     model: Annotated[
         Optional[str], typer.Option(help="Goes on where the recorded replies end, or at --from-turn.")
     ] = None,
-    api_base: ApiBase = None,
+    api_base: given.ApiBase = None,
     from_turn: Annotated[
         Optional[int], typer.Option(metavar="K", help="Share its history up to the K-th reply, then ask --model.")
     ] = None,
     reuse: Annotated[bool, typer.Option("--reuse", help="Do not execute again what was executed alike.")] = False,
     session: Annotated[Optional[str], typer.Option(metavar="NAME", help="The new session's name.")] = None,
-    runs_dir: RunsDir = Path("runs"),
-    max_runs: MaxRuns = None,
-    max_cost: MaxCost = None,
-    max_time: MaxTime = None,
+    runs_dir: given.RunsDir = Path("runs"),
+    max_runs: given.MaxRuns = None,
+    max_cost: given.MaxCost = None,
+    max_tokens: given.MaxTokens = None,
+    max_time: given.MaxTime = None,
+    max_gpu_hours: given.MaxGpuHours = None,
+    max_disk: given.MaxDisk = None,
     history_session: Annotated[
         Optional[int], typer.Option(metavar="N", help="History: which of its sessions, when there are several.")
     ] = None,
@@ -150,10 +142,10 @@ def replay(
     allow_unsandboxed: Annotated[
         bool, typer.Option("--allow-unsandboxed", help="History: accept having no sandbox.")
     ] = False,
-    context_window: ContextWindow = None,
+    context_window: given.ContextWindow = None,
 ) -> None:
     """Run a recorded session again, branch off from it, or take up an aider chat history."""
-    limit = quantity("--max-time", max_time, parse_duration)
+    limits = budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk)
     if not recorded.exists():
         raise ConfigError(f"{recorded}: there is no such file or folder.")
     if recorded.is_file():
@@ -171,8 +163,7 @@ def replay(
             session=session,
             overrides=overrides(set_ or []),
             timeout=quantity("--timeout", timeout, parse_duration),
-            max_cost=max_cost,
-            max_time=limit,
+            budgets=limits,
             context_window=context_window,
             python=python,
             sandbox=sandbox or "auto",
@@ -193,8 +184,7 @@ def replay(
         session=session,
         runs_dir=runs_dir,
         max_runs=max_runs,
-        max_cost=max_cost,
-        max_time=limit,
+        budgets=limits,
         context_window=context_window,
     )
     _drive(lambda screen: replay.replay(recorded, options, screen))
@@ -209,7 +199,7 @@ def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder tha
 
 
 @app.command()
-def doctor(template: TemplateOption = "sae") -> None:
+def doctor(template: given.TemplateOption = "sae") -> None:
     """What this machine can do, and what to fix."""
     from agent.doctor import examine
 

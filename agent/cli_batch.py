@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from agent.options import overrides, print_last, quantity, refuse
+from agent.options import budgets, overrides, print_last, quantity, refuse
 from experiment.errors import ConfigError
 from experiment.quantities import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from agent.start import ResumeOptions
+
+_SHARED = "Of all ideas together."
+_EACH = "Of each idea."
 
 
 def batch(
@@ -40,8 +47,16 @@ def batch(
     timeout: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")] = None,
     memory: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")] = None,
     disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")] = None,
-    max_cost: Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Of all ideas together.")] = None,
-    max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help="Of the whole batch.")] = None,
+    max_cost: Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help=_SHARED)] = None,
+    max_tokens: Annotated[Optional[int], typer.Option(metavar="N", min=1, help=_SHARED)] = None,
+    max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_SHARED)] = None,
+    max_gpu_hours: Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help=_SHARED)] = None,
+    max_disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help=_SHARED)] = None,
+    session_max_cost: Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help=_EACH)] = None,
+    session_max_tokens: Annotated[Optional[int], typer.Option(metavar="N", min=1, help=_EACH)] = None,
+    session_max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_EACH)] = None,
+    session_max_gpu_hours: Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help=_EACH)] = None,
+    session_max_disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help=_EACH)] = None,
     context_window: Annotated[Optional[int], typer.Option(metavar="TOKENS", min=256, help="As for run.")] = None,
     python: Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")] = None,
     sandbox: Annotated[
@@ -52,7 +67,6 @@ def batch(
     """Work on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
     from agent.batch import add_ideas, run_batch
     from agent.batch_plan import AT_ONCE, BatchOptions
-    from agent.desk import Budgets
     from agent.screen import PlainScreen
     from agent.start import RunOptions
 
@@ -68,7 +82,7 @@ def batch(
         gpus=_gpus(gpus),
         engine=engine,
         at_once=at_once or AT_ONCE,
-        budgets=Budgets(cost=max_cost, time=quantity("--max-time", max_time, parse_duration)),
+        budgets=budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk),
         session=RunOptions(
             idea="",
             model=model,
@@ -79,6 +93,9 @@ def batch(
             timeout=quantity("--timeout", timeout, parse_duration),
             memory=quantity("--memory", memory, parse_size),
             disk=quantity("--disk", disk, parse_size),
+            budgets=budgets(
+                session_max_cost, session_max_tokens, session_max_time, session_max_gpu_hours, session_max_disk
+            ),
             context_window=context_window,
             python=python,
             sandbox=sandbox,
@@ -93,22 +110,14 @@ def batch(
     _end(lambda: run_batch(options, screen))
 
 
-def resume(
-    folder: Path,
-    model: str | None,
-    api_base: str | None,
-    max_cost: float | None,
-    max_runs: int | None,
-    max_time: float | None,
-) -> None:
-    """`ai-sci resume BATCH`."""
+def resume(folder: Path, options: ResumeOptions) -> None:
+    """`ai-sci resume BATCH`: the budgets given are of all sessions together."""
     from agent.batch import resume_batch
     from agent.desk import Budgets
     from agent.screen import PlainScreen
-    from agent.start import ResumeOptions
 
-    options = ResumeOptions(model, api_base, max_runs=max_runs)
-    _end(lambda: resume_batch(folder, options, Budgets(cost=max_cost, time=max_time), PlainScreen()))
+    each = replace(options, budgets=Budgets())
+    _end(lambda: resume_batch(folder, each, options.budgets, PlainScreen()))
 
 
 def _end(drive: Callable[[], tuple[Path, Any]]) -> None:

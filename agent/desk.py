@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-from experiment.errors import AiSciError
 from experiment.place import Place
-from experiment.runner import AttemptPlan
+from experiment.settings import gpu_present
 from experiment.slots import hold_gpus
 
+if TYPE_CHECKING:
+    from experiment.runner import AttemptPlan
 
-class BudgetSpent(AiSciError):
-    """A limit that sessions share was reached while this one waited; it can be resumed with a higher one."""
 
-    exit_code = 3
+class BudgetReached(Exception):
+    """The next step may cost more than is left. The session ends for now with `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,21 @@ class Budgets:
     gpu_hours: float | None = None
     disk: int | None = None  # bytes
 
+    @classmethod
+    def of(cls, event: Any) -> Budgets:
+        """Those in an event of a session's journal, where each stands under the name of its option."""
+        return cls(event.max_cost, event.max_tokens, event.max_time, event.max_gpu_hours, event.max_disk)
+
+    @property
+    def by_option(self) -> dict[str, Any]:
+        """`max_cost`, `max_tokens`, …: as an event of a session's journal has them."""
+        return {f"max_{name}": value for name, value in asdict(self).items()}
+
+    def else_from(self, before: Budgets) -> Budgets:
+        """These, and where there is none the one of `before`."""
+        ours = {name: value for name, value in asdict(self).items() if value is not None}
+        return Budgets(**{**asdict(before), **ours})
+
 
 class Desk(Protocol):
     """Keeps the limits that sessions share, and gives out the slots of this machine."""
@@ -74,8 +93,16 @@ class Desk(Protocol):
         """Seconds; infinite without a shared limit."""
         ...
 
+    def left(self) -> Budgets:
+        """What is not spent of the shared budgets, whatever others have set aside of it; None without a limit."""
+        ...
+
+    def gpus_for(self, plan: AttemptPlan) -> int:
+        """How many GPUs the attempt will hold."""
+        ...
+
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        """Waits until a place for this attempt is free, and holds it. Raises BudgetSpent."""
+        """Waits until a place for this attempt is free, and holds it. Raises BudgetReached."""
         ...
 
 
@@ -90,6 +117,12 @@ class OwnDesk:
 
     def time_left(self) -> float:
         return math.inf
+
+    def left(self) -> Budgets:
+        return Budgets()
+
+    def gpus_for(self, plan: AttemptPlan) -> int:
+        return plan.limits.gpus if gpu_present() else 0
 
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
         return hold_gpus(plan.limits.gpus)

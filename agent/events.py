@@ -37,6 +37,9 @@ class SessionStarted:
     origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
     from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
     reuse: bool = False  # whether finished attempts of the origin are taken over
+    max_tokens: int | None = None  # sent and received
+    max_gpu_hours: float | None = None
+    max_disk: int | None = None  # bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class Branched:
     max_cost: float | None  # USD, of its own calls
     max_time: float | None  # seconds, of its own
     context_window: int | None
+    max_tokens: int | None = None  # sent and received
+    max_gpu_hours: float | None = None
+    max_disk: int | None = None  # bytes
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,9 @@ class Resumed:
     max_cost: float | None
     max_time: float | None
     context_window: int | None = None
+    max_tokens: int | None = None  # sent and received
+    max_gpu_hours: float | None = None
+    max_disk: int | None = None  # bytes
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,15 @@ class BaselineMeasured:
 
 
 @dataclass(frozen=True)
+class BaselineStarted:
+    """The baseline is being measured, and holds GPUs; one without any needs no such record."""
+
+    kind: ClassVar[str] = "baseline_started"
+    gpus: int
+    limit: float  # seconds
+
+
+@dataclass(frozen=True)
 class Told:
     """A user message for the model: the text is final, byte for byte."""
 
@@ -107,12 +125,27 @@ class ConversationRebuilt:
 
 
 @dataclass(frozen=True)
+class CallStarted:
+    """A try of a call that costs money is about to be sent. A reply or a failure settles it; if neither follows, what
+    was set aside for it may have been charged."""
+
+    kind: ClassVar[str] = "call_started"
+    reserved_cost: float | None  # USD, the most that it can cost; None when the price is not known
+    reserved_tokens: int | None  # sent and received at most; None when the longest reply is not known
+
+
+@dataclass(frozen=True)
 class CallFailed:
+    """One try. The tokens and the cost are what the provider may have charged for it."""
+
     kind: ClassVar[str] = "call_failed"
     status: int | None
     failure: str
     message: str
     retry_in: float | None  # seconds; None when it was the last try
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = 0.0  # USD; None when the price is not known
 
 
 @dataclass(frozen=True)
@@ -176,6 +209,7 @@ class AttemptStarted:
     place: str = ""  # "gpu 3", "cpus 0-3"; "" when it has no place of its own
     gpus: int = 0  # that it has for itself
     waited: float = 0.0  # seconds for its place
+    limit: float = 0.0  # seconds that it may take; 0 in journals of older versions
 
 
 @dataclass(frozen=True)
@@ -282,9 +316,11 @@ Event = Union[
     Branched,
     Resumed,
     SandboxFound,
+    BaselineStarted,
     BaselineMeasured,
     Told,
     ConversationRebuilt,
+    CallStarted,
     CallFailed,
     Replied,
     EditApplied,

@@ -34,6 +34,7 @@ from agent.outcomes import (
     measure_baseline,
 )
 from agent.replies import after_edit, after_failure, ask, take
+from agent.spending import BudgetReached
 from agent.state import Phase, Status
 from agent.work import Work
 
@@ -47,7 +48,15 @@ def drive(work: Work) -> Status:
 
 
 def step(work: Work) -> None:
-    """One step, decided by the last event."""
+    """One step, unless a budget does not allow it: then the session ends for now."""
+    try:
+        _step(work)
+    except BudgetReached as reached:
+        work.session.end(Status.budget_exhausted, reached.reason)
+
+
+def _step(work: Work) -> None:
+    """What the last event asks for."""
     state = work.state
     match state.last:
         case SessionStarted():

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.call_errors import CallFailed
 from agent.one_try import Heard, Timeouts, try_once
-from agent.pricing import cost_of, count_tokens, usage_from, worst_case
+from agent.prices import register_prices
+from agent.pricing import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from agent.recorded import open_history, open_recorded
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
-from agent.retrying import RetryPolicy, until_answered
+from agent.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
 from agent.scripted import Script, load_script, play
+from agent.wire import as_stream, common, to_wire, with_cache_marks
 from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,16 +47,30 @@ class Model(Protocol):
         """Tokens, None when unknown."""
         ...
 
-    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
         """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
 
         `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
-        what was streamed before it is void. Raises ModelUnavailable when there is no reply to be had.
+        what was streamed before it is void. `before_try` is called before each try and says how many seconds there
+        are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
         """
         ...
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
+        ...
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
+        anybody knows it; None when it is not known how long a reply may be."""
         ...
 
 
@@ -89,6 +106,7 @@ def open_model(
     from agent.model_names import resolve
 
     litellm = load()
+    register_prices(litellm)
     target = resolve(litellm, name, api_base)
     watch_http(litellm)
     return LiveModel(target, retry, timeouts, max_tokens)
@@ -105,7 +123,15 @@ class ScriptedModel:
         self._retry = retry
         self._timeouts = timeouts
 
-    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
         if turn >= len(self._script.replies):
             failure = CallFailure(None, "script_ended", self._script.used_up())
             on_failure(failure)
@@ -114,14 +140,18 @@ class ScriptedModel:
 
         litellm = load()
         arguments = {
-            **_common(_wire(messages)),
-            **_streaming(usage=True),
+            **common(to_wire(messages)),
+            **as_stream(usage=True),
             "model": play(litellm, self._script),
             "turn": turn,
         }
         try:
             heard = until_answered(
-                lambda: try_once(litellm, arguments, self._timeouts, on_delta), self._retry, on_failure, lambda: True
+                lambda seconds: try_once(litellm, arguments, self._timeouts, on_delta, seconds),
+                self._retry,
+                before_try,
+                on_failure,
+                lambda: True,
             )
         except CallFailed as error:
             raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
@@ -129,6 +159,9 @@ class ScriptedModel:
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return 0.0
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return prompt_tokens(messages) + max(len(reply) for reply in self._script.replies) // 4 + 1
 
 
 class LiveModel:
@@ -149,27 +182,45 @@ class LiveModel:
         self._whole_next = False  # a stream could not be read: the whole reply has another way in
         self._whole_helped = 0  # in how many calls it did
 
-    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
-        wire = _wire(messages)
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        wire = to_wire(messages)
         self._whole_next = False
         try:
-            return until_answered(lambda: self._ask(wire, on_delta), self._retry, on_failure, lambda: self._reached)
+            return until_answered(
+                lambda seconds: self._ask(wire, on_delta, seconds),
+                self._retry,
+                before_try,
+                on_failure,
+                lambda: self._reached,
+            )
         except CallFailed as error:
             failure = error.failure
             raise ModelUnavailable(f"{self.name}: {failure.message}{self._advice(failure)}", failure) from error
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
-        return worst_case(self._target.facts, sum(len(message.content) for message in messages), self._max_tokens)
+        return worst_cost(self._target.facts, prompt_tokens(messages), self._max_tokens)
 
-    def _ask(self, wire: list[dict[str, Any]], on_delta: OnDelta) -> Reply:
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return worst_tokens(self._target.facts, prompt_tokens(messages), self._max_tokens, window)
+
+    def _ask(self, wire: list[dict[str, Any]], on_delta: OnDelta, seconds: float) -> Reply:
         from agent.litellm_setup import load
 
         litellm = load()
         streaming = self._streams and not self._whole_next
         try:
-            heard = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta)
+            heard = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta, seconds)
         except CallFailed as error:
             self._learn(error, streaming)
+            self._price(litellm, wire, error)
             raise
         self._reached = True
         self._whole_helped += self._whole_next and not streaming
@@ -179,7 +230,7 @@ class LiveModel:
 
     def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
         target = self._target
-        arguments = {**_common(wire), "model": target.name}
+        arguments = {**common(wire), "model": target.name}
         if target.api_base is not None:
             arguments["api_base"] = target.api_base
         if target.api_key is not None:
@@ -187,8 +238,8 @@ class LiveModel:
         if self._max_tokens is not None:
             arguments["max_tokens"] = self._max_tokens
         if target.provider == "anthropic":
-            arguments["messages"] = _with_cache_marks(wire)
-        return {**arguments, **_streaming(usage=self._stream_usage)} if streaming else arguments
+            arguments["messages"] = with_cache_marks(wire)
+        return {**arguments, **as_stream(usage=self._stream_usage)} if streaming else arguments
 
     def _learn(self, error: CallFailed, streaming: bool) -> None:
         """Note what the server cannot do, and let such a failure be tried again at once in another way."""
@@ -203,13 +254,25 @@ class LiveModel:
         elif error.unreadable:
             self._whole_next = True
 
-    def _reply(self, litellm: Any, wire: list[dict[str, Any]], heard: Heard) -> Reply:
+    def _price(self, litellm: Any, wire: list[dict[str, Any]], error: CallFailed) -> None:
+        """What a failed try may have cost: the provider has read all of it, and written what was received."""
+        if error.received is not None:
+            usage, cost = self._counted(litellm, wire, error.received)
+            error.failure = replace(error.failure, usage=usage, cost=cost)
+
+    def _counted(self, litellm: Any, wire: list[dict[str, Any]], text: str) -> tuple[Usage, float | None]:
+        """Tokens and cost where the server gave no usage."""
         target = self._target
-        usage, raw = usage_from(heard.usage), heard.usage
+        usage = count_tokens(litellm, target.name, wire, text)
+        raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+        return usage, cost_of(litellm, target.facts, target.provider, raw)
+
+    def _reply(self, litellm: Any, wire: list[dict[str, Any]], heard: Heard) -> Reply:
+        usage, target = usage_from(heard.usage), self._target
         if usage is None:
-            usage = count_tokens(litellm, target.name, wire, heard.reasoning + heard.text)
-            raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-        cost = cost_of(litellm, target.facts, target.provider, raw)
+            usage, cost = self._counted(litellm, wire, heard.reasoning + heard.text)
+        else:
+            cost = cost_of(litellm, target.facts, target.provider, heard.usage)
         return Reply(heard.text, heard.reasoning, heard.finish_reason, usage, cost)
 
     def _advice(self, failure: CallFailure) -> str:
@@ -227,30 +290,3 @@ class LiveModel:
             close = [name for name in nearest(load(), self.name) if name != self.name]
             return f"; nearest names: {', '.join(close)}" if close else ""
         return ""
-
-
-def _wire(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Nothing but these two keys ever leaves: reasoning sent back is refused by some providers."""
-    return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _common(wire: list[dict[str, Any]]) -> dict[str, Any]:
-    # litellm's and the provider library's own retries are off: the loop here is the only one. The messages are a copy,
-    # for litellm adds to the list when it thinks that it can repair them.
-    return {"messages": [dict(message) for message in wire], "max_retries": 0, "num_retries": 0}
-
-
-def _streaming(*, usage: bool) -> dict[str, Any]:
-    return {"stream": True, "stream_options": {"include_usage": True}} if usage else {"stream": True}
-
-
-def _with_cache_marks(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Anthropic caches a prefix only up to a mark: one after the instructions, which outlive a rebuilt conversation,
-    and one at the end, where the next request goes on."""
-    marked = [next((i for i, message in enumerate(wire) if message["role"] == "user"), 0), len(wire) - 1]
-    return [
-        {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}
-        if index in marked
-        else message
-        for index, message in enumerate(wire)
-    ]

@@ -73,7 +73,8 @@ def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
     if close:
         return f"litellm does not know the model {name!r}; nearest names: {', '.join(close)}"
     provider = name.split("/")[0]
-    providers = difflib.get_close_matches(provider, [str(p.value) for p in litellm.provider_list], n=3, cutoff=0.6)
+    known = [str(getattr(one, "value", one)) for one in litellm.provider_list]  # ours, for scripts, is a plain text
+    providers = difflib.get_close_matches(provider, known, n=3, cutoff=0.6)
     hint = (
         f"nearest providers: {', '.join(providers)}"
         if providers

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import queue
 import threading
 import time
@@ -71,34 +72,47 @@ class _Broken:
     seen: Seen
 
 
-def try_once(litellm: Any, arguments: Mapping[str, Any], timeouts: Timeouts, on_delta: Callable[[str], None]) -> Heard:
-    """The reply to one request; raises CallFailed."""
+def try_once(
+    litellm: Any,
+    arguments: Mapping[str, Any],
+    timeouts: Timeouts,
+    on_delta: Callable[[str], None],
+    seconds: float = math.inf,
+) -> Heard:
+    """The reply to one request, which has `seconds` to come; raises CallFailed."""
     inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
     seen = Seen()
     send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, seen)
     thread = threading.Thread(target=send, name="model call", daemon=True)
     thread.start()
+    heard: list[str] = []
     try:
-        return _listen(inbox, timeouts, on_delta)
+        return _listen(inbox, timeouts, seconds, on_delta, heard)
     except BaseException as error:
         given_up.set()
         seen.hang_up()
-        if not isinstance(error, CallFailed):
-            # Ctrl-C: the process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
+        if isinstance(error, CallFailed):
+            error.came_after("".join(heard))
+        if not isinstance(error, CallFailed) or error.failure.kind == "out_of_time":
+            # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
             thread.join(0.5)
         raise
 
 
-def _listen(inbox: queue.SimpleQueue, timeouts: Timeouts, on_delta: Callable[[str], None]) -> Heard:
+def _listen(
+    inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], heard: list[str]
+) -> Heard:
+    """`heard` gets every piece of the reply as it comes, reasoning too."""
     splitter = ThinkSplitter()
     reasoning: list[str] = []
     half = ""  # of a surrogate pair that comes in two events
     end: _End | None = None
-    for item in _items(inbox, timeouts):
+    for item in _items(inbox, timeouts, seconds):
         if isinstance(item, _End):
             end = item
             continue
+        heard += (item.reasoning, item.text)
         reasoning.append(item.reasoning)
         content = half + item.text
         half = content[-1:] if "\ud800" <= content[-1:] <= "\udbff" else ""
@@ -122,16 +136,18 @@ def _listen(inbox: queue.SimpleQueue, timeouts: Timeouts, on_delta: Callable[[st
     return Heard(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
 
 
-def _items(inbox: queue.SimpleQueue, timeouts: Timeouts) -> Iterator[_Piece | _End]:
+def _items(inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
     """What the thread puts into the inbox, up to the end; raises CallFailed when it breaks or takes too long."""
-    started = time.monotonic()
+    started, longest = time.monotonic(), min(timeouts.reply, seconds)
     limit, what = timeouts.first_token, "no reply has begun"
     while True:
-        left = started + timeouts.reply - time.monotonic()
+        left = started + longest - time.monotonic()
         try:
             item = inbox.get(timeout=max(0.0, min(limit, left)))
         except queue.Empty:
             item = None
+        if (left <= 0 or (item is None and left <= limit)) and longest == seconds:
+            raise failed("out_of_time", "the reply was not complete when the time was used up", retry=False)
         if left <= 0 or (item is None and left <= limit):
             raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s")
         if item is None:

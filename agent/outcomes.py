@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from agent import tell
+from agent import spending, tell
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    BaselineStarted,
     OutcomeCommitted,
     PlotsFinished,
     RunClosed,
@@ -17,11 +18,9 @@ from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
 from experiment.engine import Began
-from experiment.plots import PLOT_TIME, run_plots
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.reuse import attempt_key
 from experiment.runner import AttemptOutcome, AttemptPlan
-from experiment.verdict import Verdict
 
 
 def measure_baseline(work: Work) -> None:
@@ -29,12 +28,17 @@ def measure_baseline(work: Work) -> None:
     key = work.setup.baseline_key
     place = Began(None)
 
-    def begins(began: Began) -> None:
+    def begins(began: Began, plan: AttemptPlan) -> None:
         nonlocal place
         place = began
+        if began.gpus:
+            work.session.record(BaselineStarted(began.gpus, plan.time_limit))
 
     def execute(plan: AttemptPlan) -> AttemptOutcome:
-        return work.engine.run(plan, begins, work.session.output)
+        outcome, reached = spending.execute(work, plan, begins)
+        if reached is not None:
+            raise reached
+        return outcome
 
     outcome = earlier_baseline(work, key) or work.setup.measure_baseline(
         work.session.folder, execute, work.session.output
@@ -62,25 +66,24 @@ def measure_baseline(work: Work) -> None:
             key,
             round(outcome.seconds, 3),
             place.gpus,
-            place.waited,
+            round(place.waited + outcome.waited, 3),
         )
     )
 
 
 def attempt(work: Work, kind: str) -> None:
     session, state = work.session, work.state
-    if reason := session.time_is_up():
-        work.session.end(Status.budget_exhausted, reason)
-        return
+    spending.check_time(work)
     run, number = state.run, state.attempt
-    plan = work.setup.attempt_plan(session.folder, run, number, kind, most=session.time_left())
+    plan = work.setup.attempt_plan(session.folder, run, number, kind)
     key = attempt_key(plan, work.setup.conditions_key, state.code_hash)
     if earlier := earlier_attempt(work, plan, key):
         session.record(earlier)
         return
-    session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=plan.time_limit)
+    longest = min(plan.time_limit, spending.time_left(work))
+    session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=longest)
 
-    def begins(began: Began) -> None:
+    def begins(began: Began, plan: AttemptPlan) -> None:
         process = began.process or ProcessIdentity(0, 0, "")
         session.record(
             AttemptStarted(
@@ -96,27 +99,30 @@ def attempt(work: Work, kind: str) -> None:
                 began.place,
                 began.gpus,
                 began.waited,
+                round(plan.time_limit, 3),
             )
         )
 
-    outcome = work.engine.run(plan, begins, session.output)
+    outcome, reached = spending.execute(work, plan, begins)
     verdict, reason = outcome.verdict.value, outcome.reason
-    if outcome.verdict is Verdict.timed_out and session.time_is_up():
-        verdict, reason = "lost", "--max-time was used up while this attempt ran; a resume repeats it"
-    session.record(
-        AttemptFinished(
-            run=run,
-            attempt=number,
-            attempt_kind=kind,
-            verdict=verdict,
-            reason=reason,
-            digest=outcome.digest,
-            seconds=round(outcome.seconds, 3),
-            metrics=outcome.metrics,
-            code_hash=state.code_hash,
-            key=key if outcome.repeatable and verdict != "lost" else "",
-        )
+    if reached is not None:
+        verdict, reason = "lost", f"a budget ended this attempt, and a resume repeats it: {reached.reason}"
+    finished = AttemptFinished(
+        run=run,
+        attempt=number,
+        attempt_kind=kind,
+        verdict=verdict,
+        reason=reason,
+        digest=outcome.digest,
+        seconds=round(outcome.seconds, 3),
+        metrics=outcome.metrics,
+        code_hash=state.code_hash,
+        key=key if outcome.repeatable and reached is None else "",
     )
+    session.record(finished)
+    if reached is not None:
+        commit_failure(work, finished)
+        raise reached
 
 
 def lose(work: Work, started: AttemptStarted) -> None:
@@ -221,8 +227,7 @@ def ask_for_notes(work: Work) -> None:
 
 def draw_plots(work: Work) -> None:
     session, state = work.session, work.state
-    session.show("drawing the plots", limit=PLOT_TIME)
-    outcome = run_plots(work.setup.plot_plan(session.folder, state.plot_attempts + 1), on_output=session.output)
+    outcome = spending.draw(work, work.setup.plot_plan(session.folder, state.plot_attempts + 1))
     commit = session.commit(
         [*(f"plots/{name}" for name in outcome.files), str(outcome.log.relative_to(session.folder))],
         f"plots: {', '.join(outcome.files) or outcome.verdict.value}",

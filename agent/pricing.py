@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.reply import Usage
+
+if TYPE_CHECKING:
+    from agent.conversation import Message
+
+# What a token can cost at most: some prices rise with the length of the prompt, Anthropic writes to its cache for more,
+# and some providers have another price for reasoning.
+_INPUT_PRICE = re.compile(r"(?:input_cost_per_token|cache_creation_input_token_cost)(?:_above_(\d+)k_tokens)?")
+_OUTPUT_PRICE = re.compile(r"(?:output_cost_per_token|output_cost_per_reasoning_token)(?:_above_(\d+)k_tokens)?")
+_BYTES_PER_TOKEN = 2  # prose has four, code with short lines two and a half; a Chinese character has three bytes
+_TOKENS_PER_MESSAGE = 8  # for its role and what stands around it
+
+Prices = tuple[tuple[int, float], ...]  # from so many tokens of the prompt on, US dollars a token
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,8 @@ class ModelFacts:
     max_output_tokens: int | None = None
     input_price: float | None = None
     output_price: float | None = None
+    input_prices: Prices = ()  # all that can apply
+    output_prices: Prices = ()
 
 
 def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFacts:
@@ -33,6 +49,8 @@ def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFact
             _number(entry.get("max_output_tokens") or entry.get("max_tokens"), int),
             _number(entry.get("input_cost_per_token"), float),
             _number(entry.get("output_cost_per_token"), float),
+            _prices(entry, _INPUT_PRICE),
+            _prices(entry, _OUTPUT_PRICE),
         )
     return ModelFacts()
 
@@ -44,15 +62,49 @@ def cost_of(litellm: Any, facts: ModelFacts, provider: str, raw_usage: Any) -> f
     prompt, completion = litellm.cost_per_token(
         model=facts.key, custom_llm_provider=provider, usage_object=raw_usage, call_type="completion"
     )
-    return float(prompt + completion)
+    return float(prompt + completion) + _cache_cost(litellm.model_cost.get(facts.key, {}), raw_usage, facts.input_price)
 
 
-def worst_case(facts: ModelFacts, prompt_characters: int, max_tokens: int | None) -> float | None:
-    """The most that one request can cost: nothing cached, three characters a token, the longest reply allowed."""
+def _cache_cost(entry: Mapping[str, Any], raw_usage: Any, input_price: float) -> float:
+    """What litellm leaves out: tokens that come from a cache or go into it are free to it where it has no price."""
+    details = getattr(raw_usage, "prompt_tokens_details", None)
+    cost = 0.0
+    if entry.get("cache_read_input_token_cost") is None:
+        price = _number(entry.get("input_cost_per_token_cache_hit"), float)
+        cost += (getattr(details, "cached_tokens", None) or 0) * (input_price if price is None else price)
+    if entry.get("cache_creation_input_token_cost") is None:
+        cost += (getattr(details, "cache_creation_tokens", None) or 0) * input_price
+    return cost
+
+
+def prompt_tokens(messages: Sequence[Message]) -> int:
+    """More tokens than a tokenizer makes of this request, unless it is all emoji."""
+    size = sum(len(message.content.encode("utf-8", "replace")) for message in messages)
+    return math.ceil(size / _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(messages)
+
+
+def worst_cost(facts: ModelFacts, prompt: int, max_tokens: int | None) -> float | None:
+    """The most that one request can cost in US dollars: nothing cached, the longest reply allowed."""
     longest = max_tokens or facts.max_output_tokens
     if facts.input_price is None or facts.output_price is None or longest is None:
         return None
-    return prompt_characters / 3 * facts.input_price + longest * facts.output_price
+    return prompt * _dearest(facts.input_prices, prompt) + longest * _dearest(facts.output_prices, prompt)
+
+
+def worst_tokens(facts: ModelFacts, prompt: int, max_tokens: int | None, window: int | None) -> int | None:
+    """The most tokens that one request can take, sent and received: no reply is longer than what the window leaves."""
+    longest = max_tokens or facts.max_output_tokens
+    known = [most for most in (longest, None if window is None else max(0, window - prompt)) if most is not None]
+    return prompt + min(known) if known else None
+
+
+def _prices(entry: Mapping[str, Any], form: re.Pattern[str]) -> Prices:
+    found = ((form.fullmatch(name), price) for name, price in entry.items() if isinstance(price, (int, float)))
+    return tuple((1000 * int(match[1] or 0), float(price)) for match, price in found if match)
+
+
+def _dearest(prices: Prices, prompt: int) -> float:
+    return max((price for threshold, price in prices if prompt >= threshold), default=0.0)
 
 
 def count_tokens(litellm: Any, model: str, messages: Iterable[dict[str, Any]], text: str) -> Usage:

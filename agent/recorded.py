@@ -12,6 +12,7 @@ from agent.history import Turn
 from agent.history_file import choose_session, read_history
 from agent.journal import read_journal
 from agent.reply import CallFailure, ModelUnavailable, Reply, Usage
+from agent.retrying import BeforeTry, unlimited
 from experiment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ class RecordedModel:
         turn: int,
         on_delta: Callable[[str], None],
         on_failure: Callable[[CallFailure], None],
+        before_try: BeforeTry = unlimited,
     ) -> Reply:
         if turn >= len(self._replies):
             count = len(self._replies)
             played = f"{count} {'reply was' if count == 1 else 'replies were'} played"
             message = f"{USED_UP} ({played}): resume with --model NAME to go on with a live model"
             raise ModelUnavailable(message, CallFailure(None, "script_ended", message))
+        before_try()
         replied = self._replies[turn]
         on_delta(replied.text)
         usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens)
@@ -49,6 +52,9 @@ class RecordedModel:
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return 0.0
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return 0  # the session that is replayed has spent them
 
 
 def open_recorded(name: str) -> RecordedModel:

@@ -12,8 +12,10 @@ from agent.conversation import Message, wire_messages
 from agent.events import (
     AttemptFinished,
     BaselineMeasured,
+    BaselineStarted,
     Branched,
     CallFailed,
+    CallStarted,
     ConversationRebuilt,
     EditApplied,
     Event,
@@ -37,7 +39,18 @@ from agent.state import forgets_window
 from experiment.errors import ConfigError
 
 # What says how a session fared and not what it did: it stands between a request and its reply.
-_ASIDE = (Branched, CallFailed, PromptDiffered, ReplayCompared, Resumed, ResumeReplayed, SandboxFound, SessionEnded)
+_ASIDE = (
+    BaselineStarted,
+    Branched,
+    CallFailed,
+    CallStarted,
+    PromptDiffered,
+    ReplayCompared,
+    Resumed,
+    ResumeReplayed,
+    SandboxFound,
+    SessionEnded,
+)
 
 Place = tuple[int, int, int]
 Edit = EditApplied | ReplyRejected

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from agent import __version__
+from agent.desk import Budgets
 from agent.events import Branched, Resumed, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.journal import Entry
@@ -48,8 +49,7 @@ class ReplayOptions:
     session: str | None = None
     runs_dir: Path = Path("runs")
     max_runs: int | None = None
-    max_cost: float | None = None  # USD
-    max_time: float | None = None  # seconds
+    budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens, of the live model
 
 
@@ -75,8 +75,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         model=name,
         api_base=None,
         max_runs=options.max_runs or recording.started.max_runs,
-        max_cost=live[1].max_cost if live else options.max_cost,
-        max_time=live[1].max_time if live else options.max_time,
+        **(Budgets.of(live[1]) if live else options.budgets).by_option,
         version=__version__,
         from_turn=0,
     )
@@ -105,9 +104,8 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.model,
         resumed.api_base,
         resumed.max_runs,
-        resumed.max_cost,
-        resumed.max_time,
-        resumed.context_window,
+        context_window=resumed.context_window,
+        **Budgets.of(resumed).by_option,
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
@@ -120,9 +118,7 @@ def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
 ) -> tuple[Model, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
-    asked = ResumeOptions(
-        name, options.api_base, options.max_cost, options.max_runs, options.max_time, options.context_window
-    )
+    asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
     return goes_on(asked, state, template_of(recording.folder, recording.started), screen)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from agent.choose_model import absolute_model
 from agent.diagnosis import diagnose
 from agent.history_file import choose_session, read_history, session_list
 from agent.history_idea import recognise_idea
 from agent.model import open_model
+from agent.prices import require_known
 from agent.replay import after_the_recording
 from agent.screen import Screen
-from agent.start import ResumeOptions, RunOptions, absolute_model, require_price, resume, run
+from agent.start import ResumeOptions, RunOptions, resume, run
 from agent.state import Status
 from experiment.errors import ConfigError
 from experiment.template import load_template
@@ -42,7 +44,8 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     recorded = f"history:{file.expanduser().resolve()}#{number}"
     live = absolute_model(options.model) if options.model else None
     if live:
-        require_price(open_model(live, api_base=options.api_base), options.max_cost)
+        model = open_model(live, api_base=options.api_base)
+        require_known(model, options.budgets, options.context_window or model.context_window)
     session = choose_session(file, read_history(file), number)
     if not options.idea:
         recognised = recognise_idea(session, load_template(options.template, options.overrides))

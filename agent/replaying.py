@@ -13,6 +13,7 @@ from agent.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, Se
 from agent.loop import step
 from agent.model import CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply
 from agent.recording import Recording, load_recording, place_of
+from agent.retrying import BeforeTry, unlimited
 from agent.session import Session
 from agent.state import Status
 from agent.work import Work
@@ -66,16 +67,29 @@ class _Compared:
         self.context_window = model.context_window
         self._model, self._session, self._recording = model, session, recording
 
-    def complete(self, messages: Sequence[Message], *, turn: int, on_delta: OnDelta, on_failure: OnFailure) -> Reply:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
         if turn < len(self._recording.replies):
             self._refuse_as_recorded(turn + 1)
             diff = prompt_difference(self._recording, turn + 1, messages)
             if diff and not self._reported(turn + 1):
                 self._report(turn + 1, diff)
-        return self._model.complete(messages, turn=turn, on_delta=on_delta, on_failure=on_failure)
+        return self._model.complete(
+            messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
+        )
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return self._model.worst_case_cost(messages)
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return self._model.worst_case_tokens(messages, window)
 
     def _refuse_as_recorded(self, turn: int) -> None:
         """A server found this request too long: the conversation is to be rebuilt, as it was then, and only once."""

@@ -8,7 +8,6 @@ from agent import context, tell
 from agent.conversation import Message, prompt_hash, wire_messages
 from agent.edits import EditRefused, all_completed, plan_edits, write_files
 from agent.events import (
-    CallFailed,
     CompletionAccepted,
     CompletionDoubted,
     EditApplied,
@@ -18,8 +17,9 @@ from agent.events import (
 )
 from agent.lint import lint_report
 from agent.logbook import first_problem
-from agent.model import CallFailure, ModelUnavailable
+from agent.model import ModelUnavailable
 from agent.outcomes import attempt, close_run, draw_plots
+from agent.spending import Call
 from agent.state import Phase, Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
@@ -32,20 +32,20 @@ def ask(work: Work) -> None:
     if reason := context.nearly_full(session, messages):
         session.record(context.rebuilt(session, reason, None))
         return
-    if reason := session.budget_reached(work.model, messages):
-        work.session.end(Status.budget_exhausted, reason)
-        return
     session.show("waiting for the model")
     asked = time.monotonic()
-
-    def note_failure(failure: CallFailure) -> None:
-        session.record(CallFailed(failure.status, failure.kind, failure.message, failure.retry_in))
-
+    call = Call(work, messages)
     try:
         reply = work.model.complete(
-            messages, turn=state.replies, on_delta=session.screen.delta, on_failure=note_failure
+            messages,
+            turn=state.replies,
+            on_delta=session.screen.delta,
+            on_failure=call.failed,
+            before_try=call.before_try,
         )
     except ModelUnavailable as error:
+        if error.failure.kind == "out_of_time":
+            raise call.out_of_time() from error
         without_reply(work, messages, error)
         return
     session.record(
@@ -62,6 +62,7 @@ def ask(work: Work) -> None:
             prompt_hash=prompt_hash(messages),
         )
     )
+    call.answered(reply)
 
 
 def without_reply(work: Work, messages: list[Message], error: ModelUnavailable) -> None:

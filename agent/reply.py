@@ -39,13 +39,19 @@ class CallFailure:
 
     `status` is the HTTP status, None when there was none. Kinds that end the call at once: context_window,
     bad_request, auth, payment, not_found, too_large, script_ended, internal. Kinds that are tried again:
-    rate_limited, timeout, conflict, server_error, connection, cut, stream_error, not_a_reply.
+    rate_limited, timeout, conflict, server_error, connection, cut, stream_error, not_a_reply. When the caller's own
+    time was up it is out_of_time, and the call ends.
+
+    `usage` and `cost` (US dollars; None when the price is not known) are what the provider may have charged: nothing
+    where it refused, else what was sent and what had come of the reply.
     """
 
     status: int | None
     kind: str
     message: str
     retry_in: float | None = None
+    usage: Usage = Usage()
+    cost: float | None = 0.0
 
 
 class ModelUnavailable(AiSciError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 T = TypeVar("T")
+BeforeTry = Callable[[], float]
+
+
+def unlimited() -> float:
+    """A `before_try` that lets every try be made, with all the time it takes."""
+    return math.inf
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,29 @@ def seconds_in(variable: str) -> float | None:
 
 
 def until_answered(
-    attempt: Callable[[], T],
+    attempt: Callable[[float], T],
     policy: RetryPolicy,
+    before_try: BeforeTry,
     on_failure: Callable[[CallFailure], None],
     reached: Callable[[], bool],
 ) -> T:
     """What `attempt` returns; raises the last CallFailed. `on_failure` gets every failed try with the wait ahead.
 
+    `before_try` says how many seconds there are from then on, which `attempt` gets and the wait after it keeps to.
     `reached` says whether a server has ever answered. Whatever else `attempt` raises passes at once.
     """
     import tenacity
+
+    deadline = math.inf
+
+    def one() -> T:
+        nonlocal deadline
+        seconds = before_try()
+        deadline = time.monotonic() + seconds
+        return attempt(seconds)
+
+    def wait(state: RetryCallState) -> float:
+        return min(policy.wait(_error(state), state.attempt_number), max(0.0, deadline - time.monotonic()))
 
     def last(state: RetryCallState) -> bool:
         error = _error(state)
@@ -98,10 +118,10 @@ def until_answered(
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallFailed) and error.retry),
             stop=last,
-            wait=lambda state: policy.wait(_error(state), state.attempt_number),
+            wait=wait,
             before_sleep=tell,
             reraise=True,
-        )(attempt)
+        )(one)
     except CallFailed as error:
         if error.retry:
             error.failure = _told(error.failure, "no further try", None)

@@ -14,18 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.conversation import Message
-from agent.events import Event, SessionEnded, SessionStarted
+from agent.events import AttemptStarted, BaselineMeasured, Event, SessionEnded, SessionStarted
 from agent.gitlog import GitLog
 from agent.journal import Entry, Journal, JournalError, encode
 from agent.logbook import rebuild_log, write_log
-from agent.model import Model
 from agent.screen import Screen
 from agent.state import Phase, State, Status, advance, fold
 from agent.workspace import NOTES, PLOT, code_files, code_hash, read_texts
 from experiment.errors import ConfigError
 from experiment.process_tree import ProcessIdentity, identify, still_runs
-from experiment.quantities import format_duration
 from experiment.template import Template
 
 JOURNAL = "journal.jsonl"
@@ -46,6 +43,8 @@ class Session:
         self.state: State = fold(self.journal.entries)
         rebuild_log(folder, self.journal.entries)
         self.git = GitLog(folder, self._lock)
+        # A clock that is set while we work costs no time: the journal's is only asked for what was before.
+        self._opened, self._active_before, self._waited = time.monotonic(), self.state.active_seconds, 0.0
 
     def reopen_journal(self) -> None:
         """Reads the journal again, a torn tail cut off."""
@@ -68,6 +67,8 @@ class Session:
         previous = self.journal.entries[-1].at if self.journal.entries else None
         entry = self.journal.append(event)
         advance(self.state, entry, previous)
+        if isinstance(event, (AttemptStarted, BaselineMeasured)):
+            self._waited += event.waited
         write_log(self.folder, entry)
         self.screen.event(event, self.state)
 
@@ -114,34 +115,12 @@ class Session:
         """After an interruption: what was written but never journalled goes, so that the step is done again."""
         self.git.rewind(self.state.head, self.all_editable)
 
-    # -- budgets ------------------------------------------------------------------------------------------------
-
-    def time_is_up(self) -> str | None:
-        if self.state.max_time is None or self.time_left() > 0:
-            return None
-        return f"{format_duration(self.state.max_time)} of --max-time are used up. Resume with a higher --max-time."
-
     def time_left(self) -> float:
         """Seconds of --max-time that are left; infinite without one."""
-        if self.state.max_time is None:
+        if self.state.budgets.time is None:
             return math.inf
-        since = time.time() - self.journal.entries[-1].at
-        return max(0.0, self.state.max_time - self.state.active_seconds - max(0.0, since))
-
-    def budget_reached(self, model: Model, messages: list[Message]) -> str | None:
-        """Why the next call must not be made, its worst case reserved; None when it may."""
-        if reason := self.time_is_up():
-            return reason
-        limit = self.state.max_cost
-        if limit is None:
-            return None
-        worst = model.worst_case_cost(messages) or 0.0  # a price was there when the session started
-        if self.state.spent.cost + worst <= limit:
-            return None
-        return (
-            f"--max-cost {limit:g} USD would be passed: {self.state.spent.cost:.4f} spent, "
-            f"the next call may cost {worst:.4f}. Resume with a higher --max-cost."
-        )
+        here = time.monotonic() - self._opened - self._waited
+        return max(0.0, self.state.budgets.time - self._active_before - here)
 
 
 def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:

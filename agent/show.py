@@ -77,7 +77,11 @@ def session_object(folder: Path, idea: str, template: str, state: State) -> dict
             "cached_tokens": state.spent.cached_tokens,
             "cost_usd": round(state.spent.cost, 6),
             "unpriced_calls": state.spent.unpriced_calls,
+            "unsettled_cost_usd": round(state.spent.unsettled_cost, 6),
+            "unsettled_tokens": state.spent.unsettled_tokens,
         },
+        "gpu_hours": round(state.spent.gpu_seconds / 3600, 6),
+        "budgets": {name: value for name, value in state.budgets.by_option.items() if value is not None},
         "edits": {"applied": state.edits_applied, "refused": state.edits_refused},
         "commits": state.commits,
         "plots": [f"plots/{name}" for name in state.plots],
@@ -151,6 +155,13 @@ def as_text(folder: Path, state: State) -> str:
         f"  spent     {spent.calls} calls, {spent.prompt_tokens} tokens sent, {spent.completion_tokens} received, "
         f"${spent.cost:.4f}" + (f" ({spent.unpriced_calls} calls of unknown price)" if spent.unpriced_calls else "")
     )
+    if spent.unsettled_cost or spent.unsettled_tokens:
+        lines.append(
+            f"            and up to ${spent.unsettled_cost:.4f}, {spent.unsettled_tokens} tokens, of calls that nobody "
+            "saw the end of"
+        )
+    if spent.gpu_seconds:
+        lines.append(f"            {spent.gpu_seconds / 3600:.3g} GPU-hours")
     if state.spent_before is not None:
         before = state.spent_before
         lines.append(f"            and before the branch, not counted here: {before.calls} calls, ${before.cost:.4f}")

@@ -8,18 +8,20 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import __version__
-from agent.desk import BudgetSpent, Desk, OwnDesk
+from agent.choose_model import absolute_model, choose_model
+from agent.desk import Budgets, Desk, OwnDesk
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
 from agent.loop import drive
 from agent.model import Model, open_model
+from agent.prices import require_known
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
 from agent.session import Session, create_folder, journal_length, locked, wait_for_leftovers
@@ -64,8 +66,7 @@ class RunOptions:
     timeout: float | None = None  # seconds
     memory: int | None = None  # bytes
     disk: int | None = None  # bytes
-    max_cost: float | None = None  # USD
-    max_time: float | None = None  # seconds
+    budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens
     python: Path | None = None
     sandbox: str = "auto"
@@ -79,8 +80,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
     name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
     folder = session_folder(options.runs_dir, name)
-    model_name, model = choose_model(options, template, idea, screen.note)
-    require_price(model, options.max_cost)
+    model_name, model = choose_model(options.model, options.api_base, template, idea, screen.note)
+    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
     limits = limits_of(template, options)
@@ -110,8 +111,7 @@ def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, 
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
             "allow_unsandboxed": options.allow_unsandboxed,
-            "max_cost": options.max_cost,
-            "max_time": options.max_time,
+            **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
             "version": __version__,
         },
@@ -122,9 +122,8 @@ def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, 
 class ResumeOptions:
     model: str | None = None
     api_base: str | None = None
-    max_cost: float | None = None
     max_runs: int | None = None
-    max_time: float | None = None  # seconds, those of before included
+    budgets: Budgets = Budgets()  # what was spent before counts
     context_window: int | None = None  # tokens
 
 
@@ -150,16 +149,20 @@ def goes_on(options: ResumeOptions, state: State, template: Template, screen: Sc
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
-    max_cost = options.max_cost if options.max_cost is not None else state.max_cost
-    max_time = options.max_time if options.max_time is not None else state.max_time
+    budgets = options.budgets.else_from(state.budgets)
     model = open_model(name, api_base=api_base)
-    if options.max_cost is None and max_cost is not None and model.worst_case_cost([]) is None:
-        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
-        max_cost = None
-    require_price(model, max_cost)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
-    return model, Resumed(name, api_base, options.max_runs or state.max_runs, max_cost, max_time, window)
+    if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
+        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
+        budgets = dataclasses.replace(budgets, cost=None)
+    if options.budgets.tokens is None and budgets.tokens is not None and model.worst_case_tokens([], window) is None:
+        screen.note(f"No limit on tokens from here on: nobody knows how long a reply of {name} may be.")
+        budgets = dataclasses.replace(budgets, tokens=None)
+    require_known(model, budgets, window)
+    return model, Resumed(
+        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+    )
 
 
 @contextmanager
@@ -237,9 +240,6 @@ def drive_session(
                 if session.state.status is Status.running:
                     session.end(Status.interrupted, "stopped by a signal")
                 return session.state.status
-            except BudgetSpent as error:
-                session.end(Status.budget_exhausted, str(error))
-                return session.state.status
             except OSError as error:
                 what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
                 raise SessionStopped(folder, what) from error
@@ -269,46 +269,11 @@ def session_folder(runs_dir: Path, name: str) -> Path:
     return folder
 
 
-def choose_model(options: RunOptions, template: Template, idea: Idea, note: Callable[[str], None]) -> tuple[str, Model]:
-    """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
-    name = options.model or os.environ.get("AI_SCI_MODEL")
-    if name:
-        name = absolute_model(name)
-        return name, open_model(name, api_base=options.api_base)
-    scripted = template.folder / "scripted" / idea.name
-    if not scripted.is_dir():
-        raise ConfigError(
-            f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
-            "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
-        )
-    note(
-        f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
-        "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
-    )
-    name = f"scripted:{scripted.resolve()}"
-    return name, open_model(name)
-
-
-def absolute_model(name: str) -> str:
-    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
-    kind, colon, path = name.partition(":")
-    fixed = colon and kind in ("scripted", "replay", "history")
-    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name
-
-
 def check_machine() -> None:
     """What every session needs, found out before anything is built. Raises ConfigError."""
     if shutil.which("git") is None:
         raise ConfigError("git is not installed, and every session is a git repository: install git.")
     cache_folder("baselines")
-
-
-def require_price(model: Model, max_cost: float | None) -> None:
-    if max_cost is not None and model.worst_case_cost([]) is None:
-        raise ConfigError(
-            f"litellm knows no price for {model.name}, so --max-cost could not be kept: leave it out, and bound the "
-            "session with --max-time and --max-runs."
-        )
 
 
 def limits_of(template: Template, options: RunOptions) -> Limits:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import Enum
 
+from agent.desk import Budgets
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    BaselineStarted,
     Branched,
     CallFailed,
+    CallStarted,
     CompletionAccepted,
     CompletionDoubted,
     ConversationRebuilt,
@@ -31,6 +34,7 @@ from agent.events import (
     Told,
 )
 from agent.journal import Entry
+from agent.spent import Spent
 
 
 class Phase(str, Enum):
@@ -77,31 +81,15 @@ class RunRecord:
 
 
 @dataclass
-class Spent:
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    cost: float = 0.0  # USD, of the calls whose price is known
-    unpriced_calls: int = 0
-
-    def plus(self, other: Spent | None) -> Spent:
-        if other is None:
-            return self
-        return Spent(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
-
-
-@dataclass
 class State:
     started: SessionStarted | None = None
     started_at: float = 0.0
     ended_at: float | None = None
-    active_seconds: float = 0.0  # without the time between an end and a resume
+    active_seconds: float = 0.0  # without the time between an end and a resume, and that an attempt waited for a place
     model: str = ""
     api_base: str | None = None
     max_runs: int = 0
-    max_cost: float | None = None
-    max_time: float | None = None
+    budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens, as asked for or as litellm knows it
     learned_window: int | None = None  # tokens, from the server's own words
     sandbox: SandboxFound | None = None
@@ -174,8 +162,9 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
     event = entry.event
     if previous_at is not None and not isinstance(event, Resumed):
         state.active_seconds += max(0.0, entry.at - previous_at)
+    state.spent.take(event, entry.at)
     match event:
-        case CallFailed() | PromptDiffered():
+        case CallStarted() | CallFailed() | BaselineStarted() | PromptDiffered():
             return
         case ResumeReplayed():
             state.max_runs, state.context_window = event.max_runs, event.context_window
@@ -247,7 +236,7 @@ def forgets_window(event: Resumed, model: str, api_base: str | None, context_win
 
 def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> None:
     state.model, state.api_base = event.model, event.api_base
-    state.max_runs, state.max_cost, state.max_time = event.max_runs, event.max_cost, event.max_time
+    state.max_runs, state.budgets = event.max_runs, Budgets.of(event)
     state.context_window = event.context_window
 
 
@@ -261,7 +250,7 @@ def _close(state: State, event: RunClosed) -> None:
 
 
 def _count(state: State, event: Event) -> None:
-    """The counters: spend, edits, commits, failures in a row."""
+    """The counters: edits, commits, failures in a row."""
     commit = getattr(event, "commit", None)
     if commit and not isinstance(event, AttemptStarted):
         state.commits += 1
@@ -269,13 +258,8 @@ def _count(state: State, event: Event) -> None:
     match event:
         case Replied():
             state.replies += 1
-            spent = state.spent
-            spent.calls += 1
-            spent.prompt_tokens += event.prompt_tokens
-            spent.completion_tokens += event.completion_tokens
-            spent.cached_tokens += event.cached_tokens
-            spent.cost += event.cost or 0.0
-            spent.unpriced_calls += event.cost is None
+        case BaselineMeasured() | AttemptStarted():
+            state.active_seconds = max(0.0, state.active_seconds - event.waited)
         case EditApplied():
             state.edits_applied += event.blocks
         case ReplyRejected():

@@ -130,10 +130,8 @@ class Watch:
         return self.batch.active_seconds + max(0.0, since)
 
     def _left(self, spent: Spent, elapsed: float, single: SessionWatch | None) -> dict[str, float]:
-        budgets = self.batch.budgets
-        if single is not None:
-            budgets = {"cost": single.state.max_cost, "time": single.state.max_time}
-        used = {"cost": spent.cost, "tokens": spent.prompt_tokens + spent.completion_tokens, "time": elapsed}
-        return {
-            name: max(0.0, most - used[name]) for name, most in budgets.items() if most is not None and name in used
-        }
+        budgets = single.state.budgets if single is not None else self.batch.budgets
+        gone = spent.committed
+        used = {"cost": gone.cost, "tokens": gone.tokens, "time": elapsed, "gpu_hours": gone.gpu_seconds / 3600}
+        limits = ((name, getattr(budgets, name)) for name in used)  # disk is not in the journals
+        return {name: max(0.0, most - used[name]) for name, most in limits if most is not None}

@@ -6,6 +6,7 @@ import glob
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ class BaselineOutcome:
     """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
 
     `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`.
+    `waited` is how many seconds another session was measuring it.
     """
 
     metrics: dict[str, float]
@@ -36,6 +38,7 @@ class BaselineOutcome:
     reasons: tuple[str, ...]
     source: str
     seconds: float = 0.0
+    waited: float = 0.0
 
 
 def measure_baseline(
@@ -63,13 +66,17 @@ def measure_baseline(
     folder = cache_folder("baselines")
     kept = folder / key
 
+    since: list[float] = []
+
     def waiting() -> None:
+        since.append(time.monotonic())
         tell("another session is measuring this baseline; waiting for it\n")
 
     with locked(folder / f"{key}.lock", waiting):
+        waited = time.monotonic() - since[0] if since else 0.0
         if _usable(kept):
             copy_run(kept, run_0)
-            return checked(template, run_0, "cached")
+            return replace(checked(template, run_0, "cached"), waited=waited)
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -84,9 +91,9 @@ def measure_baseline(
         outcome = execute(plan)
         if outcome.verdict is not Verdict.ok:
             reason = f"{outcome.reason} (log: {outcome.log})"
-            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds)
+            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
         copy_run(run_0, kept)
-    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds)
+    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
 
 def baseline_key(template: Template, environment: Environment) -> str:

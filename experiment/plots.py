@@ -28,15 +28,15 @@ MOST_BYTES = 20 * 1024**2  # of one picture; they are committed to git
 
 @dataclass(frozen=True)
 class PlotPlan:
-    """`number` counts the tries; `limits` default to the template's, with ten minutes."""
+    """`number` counts the tries."""
 
     session: Path
     number: int
     template: Template
     environment: Environment
     sandbox: Sandbox
-    data: Path | None = None
-    limits: Limits | None = None
+    data: Path | None
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ def _digest(plan: PlotPlan, verdict: Verdict, reason: str, done: ProcessResult) 
 
 
 def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
-    limits = plan.limits or replace(plan.template.limits, time=PLOT_TIME)
     readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
     return ProcessSpec(
         argv=[str(plan.environment.python), "plot.py"],
@@ -90,7 +89,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         writable=[work],
         readable=[path for path in readable if path.exists()],
         env=experiment_env(plan.environment.python, plan.data, smoke=False, place=NO_GPU),
-        limits=limits,
+        limits=plan.limits,
         log=log,
         sandbox=plan.sandbox,
         hidden=[plan.session.parent, *secret_folders()],

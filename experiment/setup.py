@@ -25,12 +25,9 @@ class Setup:
     sandbox: Sandbox
     limits: Limits
 
-    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str, most: float) -> AttemptPlan:
-        """`most`: seconds that the session has left, whatever the limits say."""
-        limits = replace(self.limits, time=max(1.0, min(self.limits.time, most)))
-        setting = "--max-time" if most < self.limits.time else "limits.time or --timeout"
+    def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
         return AttemptPlan(
-            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, limits, setting
+            session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, self.limits
         )
 
     def plot_plan(self, session: Path, number: int) -> PlotPlan:

@@ -82,6 +82,13 @@ def test_no_model_at_all_is_refused_and_the_environment_is_asked(monkeypatch, tm
         open_model(None, template_scripted=tmp_path)
 
 
+def test_an_unknown_name_is_refused_in_a_process_that_has_played_a_script_too(tmp_path):
+    (tmp_path / "01.md").write_text("hello")
+    assert ask(open_model(f"scripted:{tmp_path}")).good.text == "hello"
+    with pytest.raises(ConfigError, match="provider/model"):
+        open_model("qqqqqqqq")
+
+
 def test_a_key_in_the_environment_is_enough_and_it_is_the_one_sent(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
     with StrictServer(["hello"]) as server:

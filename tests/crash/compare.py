@@ -3,9 +3,10 @@
 May differ, and is left out:
 - lost attempts: their three records, their commit, their folder under `attempts/`. Later attempts of that run have
   higher numbers, which also stand in commit messages, folder names and in "the same as that of run 1, attempt 2";
-- records of the resuming itself (`resumed`, `sandbox_found`), and the ones that say a request failed;
+- records of the resuming itself (`resumed`, `sandbox_found`), and the ones that say a request began or failed;
 - clocks, seconds, pids, commit hashes (they hold dates), addresses in a dump of threads;
-- tokens that the provider's cache held, which are more when a reply was lost and asked for again;
+- tokens that the provider's cache held, which are more when a reply was lost and asked for again, and what is set
+  aside for a call that nobody saw the end of;
 - whether a baseline that was measured just before the kill is "measured" or "cached".
 Everything else is compared byte for byte.
 """
@@ -25,6 +26,7 @@ from agent.events import (
     AttemptFinished,
     AttemptStarted,
     CallFailed,
+    CallStarted,
     Event,
     OutcomeCommitted,
     Replied,
@@ -91,7 +93,8 @@ def read_session(folder: Path) -> Session:
     _git(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
     lost = [event for event in events if isinstance(event, AttemptFinished) and event.verdict == "lost"]
     replies = [event for event in events if isinstance(event, Replied)]
-    llm = {name: value for name, value in shown["llm"].items() if name != "cached_tokens"}
+    by_chance = ("cached_tokens", "unsettled_cost_usd", "unsettled_tokens")
+    llm = {name: value for name, value in shown["llm"].items() if name not in by_chance}
     assert llm["calls"] == len(replies)
     assert llm["prompt_tokens"] == sum(reply.prompt_tokens for reply in replies)
     picture = Picture(
@@ -153,7 +156,7 @@ def _story(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:
     lost = {(e.run, e.attempt) for e in events if isinstance(e, AttemptFinished) and e.verdict == "lost"}
     told = []
     for event in events:
-        if isinstance(event, (Resumed, SandboxFound, CallFailed)):
+        if isinstance(event, (Resumed, SandboxFound, CallStarted, CallFailed)):
             continue
         of_attempt = isinstance(event, (AttemptStarted, AttemptFinished, OutcomeCommitted))
         if of_attempt and (event.run, event.attempt) in lost:

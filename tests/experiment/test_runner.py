@@ -212,7 +212,7 @@ def plot(folder: Path, code: str, tier: str, prepare: Callable[[Path], object] =
     (plan.session / "plot.py").write_text(code)
     prepare(plan.session)
     return plan.session, run_plots(
-        PlotPlan(plan.session, 1, plan.template, ENVIRONMENT, plan.sandbox, limits=Limits(time=20))
+        PlotPlan(plan.session, 1, plan.template, ENVIRONMENT, plan.sandbox, None, Limits(time=20))
     )
 
 

@@ -1,0 +1,52 @@
+"""The budgets that the sessions of a batch share, as its process keeps them: it answers, and nobody else writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.batch_children import Child
+from agent.batch_messages import Left, Refused, Reserve, Reserved, Settle
+from agent.desk import Amount, Budgets
+from agent.ledger import Answer, Granted, Ledger
+from agent.ledger import Refused as LedgerRefused
+
+
+class BudgetOffice:
+    """`spent` is by each session until now, calls and attempts of which nobody saw the end included."""
+
+    def __init__(self, budgets: Budgets, spent: Mapping[str, Amount]) -> None:
+        self.budgets = budgets
+        self.ledger = Ledger(budgets, spent)
+
+    def reserve(self, child: Child, asked: Reserve) -> None:
+        """A child that must wait is answered when others have settled."""
+        _answer(child, self.ledger.reserve(child.session, asked.most))
+
+    def settle(self, child: Child, said: Settle, children: Mapping[str, Child]) -> None:
+        self.ledger.settle(child.session, said.reserved, said.spent)
+        self._go_on(children)
+
+    def gone(self, child: Child, gpu_seconds: float, disk: int, children: Mapping[str, Child]) -> None:
+        """The child's process has ended. What it had set aside may be spent, GPUs and disk for no more than this."""
+        self.ledger.abandon(child.session, gpu_seconds, disk)
+        self._go_on(children)
+
+    def tell_what_is_left(self, child: Child) -> None:
+        budgets, spent = self.budgets, self.ledger.committed
+        left = Budgets(
+            gpu_hours=None if budgets.gpu_hours is None else budgets.gpu_hours - spent.gpu_seconds / 3600,
+            disk=None if budgets.disk is None else budgets.disk - spent.disk,
+        )
+        child.answer(Left(left))
+
+    def _go_on(self, children: Mapping[str, Child]) -> None:
+        for name, answer in self.ledger.answers():
+            _answer(children[name], answer)
+
+
+def _answer(child: Child, answer: Answer) -> None:
+    match answer:
+        case Granted():
+            child.answer(Reserved())
+        case LedgerRefused(reason=reason):
+            child.answer(Refused(reason))

@@ -1,0 +1,41 @@
+"""Which model a session has: the one that was asked for, or the template's scripted session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.model import Model, open_model
+from experiment.errors import ConfigError
+from experiment.ideas import Idea
+from experiment.template import Template
+
+
+def choose_model(
+    asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
+) -> tuple[str, Model]:
+    """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
+    name = asked or os.environ.get("AI_SCI_MODEL")
+    if name:
+        name = absolute_model(name)
+        return name, open_model(name, api_base=api_base)
+    scripted = template.folder / "scripted" / idea.name
+    if not scripted.is_dir():
+        raise ConfigError(
+            f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
+            "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
+        )
+    note(
+        f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
+        "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
+    )
+    name = f"scripted:{scripted.resolve()}"
+    return name, open_model(name)
+
+
+def absolute_model(name: str) -> str:
+    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
+    kind, colon, path = name.partition(":")
+    fixed = colon and kind in ("scripted", "replay", "history")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name
