@@ -21,7 +21,7 @@ from agent.report.markdown import batch_markdown, session_markdown
 from agent.report.night import together
 from agent.report.render import BatchFacts, Meta, render_page
 from agent.session import JOURNAL
-from agent.state import Spent
+from agent.spent import Spent
 from experiment.errors import ConfigError
 
 _ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
@@ -160,6 +160,7 @@ def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], wait
         started_at=state.started_at,
         engine=started.engine,
         places=places,
+        budgets={name: value for name, value in state.budgets.items() if value is not None},
         total=len(state.ideas),
         better=sum(row.difference is not None and row.difference.word == "better" for g in groups for row in g.rows),
         accepted=sum(run.accepted for facts in sessions for run in facts.runs),

@@ -23,7 +23,7 @@ from agent.report.charts import MOST_LINES, session_charts
 from agent.report.facts import Image, RunFacts, SessionFacts
 from agent.report.measures import duration, money
 from agent.report.night import SHARES, Night
-from agent.state import Spent
+from agent.spent import Spent
 from experiment.errors import AiSciError
 from experiment.quantities import format_duration, format_size
 
@@ -52,6 +52,7 @@ class BatchFacts:
     started_at: float
     engine: str
     places: str
+    budgets: dict[str, float]
     total: int
     better: int
     accepted: int
