@@ -160,7 +160,7 @@ def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], wait
         started_at=state.started_at,
         engine=started.engine,
         places=places,
-        budgets={name: value for name, value in state.budgets.items() if value is not None},
+        budgets={name: value for name, value in state.budgets.by_option.items() if value is not None},
         total=len(state.ideas),
         better=sum(row.difference is not None and row.difference.word == "better" for g in groups for row in g.rows),
         accepted=sum(run.accepted for facts in sessions for run in facts.runs),
