@@ -22,7 +22,7 @@ class SlotOffice:
 
     @property
     def on_gpus(self) -> bool:
-        return self._slots is not None and any(slot.gpu is not None for slot in self._slots)
+        return self._slots is None or any(slot.gpu is not None for slot in self._slots)
 
     @property
     def number(self) -> int:

@@ -14,7 +14,7 @@ import typer
 
 from agent import cli_batch, cli_reading
 from agent import options as given
-from agent.options import budgets, overrides, print_last, quantity, refuse
+from agent.options import budgets, detach_job, overrides, print_last, quantity, read_engine, refuse
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -53,6 +53,10 @@ def run(
     python: given.Python = None,
     sandbox: given.SandboxChoice = "auto",
     allow_unsandboxed: given.AllowUnsandboxed = False,
+    engine: given.EngineName = "local",
+    slurm: given.Slurm = None,
+    detach: given.Detach = False,
+    detach_slurm: given.DetachSlurm = None,
 ) -> None:
     """Work on one idea: baseline, edits, experiments, plots, notes."""
     from agent import start
@@ -75,7 +79,13 @@ def run(
         python=python,
         sandbox=sandbox,
         allow_unsandboxed=allow_unsandboxed,
+        engine=engine,
+        slurm=read_engine(engine, slurm or []),
     )
+    if detach or detach_slurm:
+        folder = start.folder_of(options)
+        detach_job([*([] if session else ["--session", folder.name])], folder, detach_slurm)
+        return
     _drive(lambda screen: start.run(options, screen))
 
 

@@ -109,6 +109,10 @@ class Desk(Protocol):
 class OwnDesk:
     """Of a session that shares nothing with others."""
 
+    def __init__(self, elsewhere: bool = False) -> None:
+        """`elsewhere`: a cluster has the GPUs, not this machine."""
+        self._has_gpus = elsewhere or gpu_present()
+
     def reserve(self, most: Amount) -> str | None:
         return None
 
@@ -122,7 +126,7 @@ class OwnDesk:
         return Budgets()
 
     def gpus_for(self, plan: AttemptPlan) -> int:
-        return plan.limits.gpus if gpu_present() else 0
+        return plan.limits.gpus if self._has_gpus else 0
 
     def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
         return hold_gpus(plan.limits.gpus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Finding:
 
 def examine(template_name: str) -> list[Finding]:
     """Everything worth knowing before a night's work; raises nothing."""
-    return [*_machine(), _sandbox(), *_template(template_name), _model()]
+    return [*_machine(), _sandbox(), _slurm(), *_template(template_name), _model()]
 
 
 def _machine() -> Iterator[Finding]:
@@ -76,6 +77,26 @@ def _sandbox() -> Finding:
     except AiSciError as error:
         return Finding("fix", f"sandbox: {error}")
     return Finding("ok", f"sandbox: {sandbox.tier} ({sandbox.backend})")
+
+
+def _slurm() -> Finding:
+    program = shutil.which("sbatch")
+    if program is None:
+        return Finding("note", "Slurm: not here, so attempts run on this machine (--engine local)")
+    try:
+        done = subprocess.run(
+            ["sinfo", "--noheader", "--format=%P %D nodes %G"], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("note", f"Slurm: {program}, but sinfo does not answer ({error}); --engine slurm will not work")
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding(
+            "note", f"Slurm: {program}, but the cluster does not answer ({said}); --engine slurm will not work"
+        )
+    return Finding(
+        "ok", f"Slurm: {'; '.join(done.stdout.split(chr(10))).rstrip('; ') or 'no partition'} (--engine slurm)"
+    )
 
 
 def _template(name: str) -> Iterator[Finding]:

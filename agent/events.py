@@ -40,6 +40,8 @@ class SessionStarted:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
+    engine: str = "local"  # or "slurm": who executes the attempts
+    slurm: dict[str, str] = field(default_factory=dict)  # --slurm KEY=VALUE
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ class AttemptFinished:
     code_hash: str
     key: str = ""  # of all that decides the outcome; "" when it is not known
     reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was taken over
+    place: str = ""  # "node n1 gpu 0": of a job, whose place nobody knows when it is submitted
+    waited: float = 0.0  # seconds that the job was in the queue
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from agent.outcomes import (
     finish_experiments,
     lose,
     measure_baseline,
+    take_up,
 )
 from agent.replies import after_edit, after_failure, ask, take
 from agent.spending import BudgetReached
@@ -81,6 +82,8 @@ def _step(work: Work) -> None:
             work.session.record(tell.why_completed())
         case CompletionAccepted():
             finish_experiments(work)
+        case AttemptStarted() as started if started.job:
+            take_up(work, started)
         case AttemptStarted() as started:
             lose(work, started)
         case AttemptFinished() as finished:

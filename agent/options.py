@@ -42,7 +42,20 @@ Disk = Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one 
 Python = Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")]
 SandboxChoice = Annotated[str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")]
 AllowUnsandboxed = Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")]
+EngineName = Annotated[
+    str, typer.Option(metavar="local|slurm", help="Who executes attempts: this machine, or a cluster.")
+]
+Slurm = Annotated[
+    Optional[list[str]],
+    typer.Option(metavar="KEY=VALUE", help="An option of sbatch for each job: partition=main, account=…, gres=…"),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Run ai-sci itself as a small job of the cluster.")]
+DetachSlurm = Annotated[
+    Optional[list[str]], typer.Option(metavar="KEY=VALUE", help="For that job: partition=…, account=…, time=…")
+]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
+
+ENGINES = ("local", "slurm")
 
 
 def refuse(options: dict[str, Any], why: str) -> None:
@@ -60,6 +73,19 @@ def overrides(pairs: list[str]) -> dict[str, str]:
             raise ConfigError(f'--set takes KEY=VALUE, not "{pair}"')
         overrides[key.strip()] = value
     return overrides
+
+
+def read_engine(engine: str, slurm: list[str]) -> dict[str, str]:
+    """The options of sbatch in `--slurm KEY=VALUE`. Raises ConfigError for what cannot be meant."""
+    if engine not in ENGINES:
+        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
+    if engine == "local":
+        if slurm:
+            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
+        return {}
+    from experiment.slurm_commands import read_options
+
+    return read_options(slurm)
 
 
 def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
@@ -92,3 +118,12 @@ def print_last(folder: Path) -> None:
         print(folder, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+
+
+def detach_job(more: list[str], folder: Path, slurm: list[str] | None) -> None:
+    """Has this very command executed as a job; the folder that it opens is the last line on stdout."""
+    from agent.detach import detach, without_detach
+
+    job = detach([*without_detach(sys.argv[1:]), *more], folder, slurm or [])
+    print(f"job {job} runs it; what it says is in {folder}.detached.log", file=sys.stderr)
+    print_last(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent import spending, tell
 from agent.events import (
     AttemptFinished,
@@ -18,9 +20,13 @@ from agent.state import Status
 from agent.work import Work
 from agent.workspace import NOTES, PLOT
 from experiment.engine import Began
+from experiment.errors import EnvironmentFailed
 from experiment.process_tree import ProcessIdentity, end_leftover
 from experiment.reuse import attempt_key
 from experiment.runner import AttemptOutcome, AttemptPlan
+from experiment.verdict import Verdict
+
+MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops
 
 
 def measure_baseline(work: Work) -> None:
@@ -34,11 +40,21 @@ def measure_baseline(work: Work) -> None:
         if began.gpus:
             work.session.record(BaselineStarted(began.gpus, plan.time_limit))
 
+    waited = 0.0
+
     def execute(plan: AttemptPlan) -> AttemptOutcome:
-        outcome, reached = spending.execute(work, plan, begins)
-        if reached is not None:
-            raise reached
-        return outcome
+        nonlocal waited
+        for _ in range(MAX_LOST):
+            outcome, reached = spending.execute(work, plan, begins)
+            if reached is not None:
+                raise reached
+            waited = outcome.waited or place.waited
+            if outcome.verdict is not Verdict.lost:
+                return outcome
+            work.session.output(f"{outcome.reason}; it is repeated\n")
+        raise EnvironmentFailed(
+            f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
+        )
 
     outcome = earlier_baseline(work, key) or work.setup.measure_baseline(
         work.session.folder, execute, work.session.output
@@ -66,7 +82,7 @@ def measure_baseline(work: Work) -> None:
             key,
             round(outcome.seconds, 3),
             place.gpus,
-            round(place.waited + outcome.waited, 3),
+            round(waited + outcome.waited, 3),
         )
     )
 
@@ -74,6 +90,9 @@ def measure_baseline(work: Work) -> None:
 def attempt(work: Work, kind: str) -> None:
     session, state = work.session, work.state
     spending.check_time(work)
+    if state.losses >= MAX_LOST:
+        session.end(Status.interrupted, f"{MAX_LOST} attempts in a row were lost: {state.last_attempt.reason}")
+        return
     run, number = state.run, state.attempt
     plan = work.setup.attempt_plan(session.folder, run, number, kind)
     key = attempt_key(plan, work.setup.conditions_key, state.code_hash)
@@ -104,25 +123,44 @@ def attempt(work: Work, kind: str) -> None:
         )
 
     outcome, reached = spending.execute(work, plan, begins)
-    verdict, reason = outcome.verdict.value, outcome.reason
     if reached is not None:
-        verdict, reason = "lost", f"a budget ended this attempt, and a resume repeats it: {reached.reason}"
-    finished = AttemptFinished(
-        run=run,
-        attempt=number,
-        attempt_kind=kind,
-        verdict=verdict,
-        reason=reason,
-        digest=outcome.digest,
-        seconds=round(outcome.seconds, 3),
-        metrics=outcome.metrics,
-        code_hash=state.code_hash,
-        key=key if outcome.repeatable and reached is None else "",
-    )
+        reason = f"a budget ended this attempt, and a resume repeats it: {reached.reason}"
+        outcome = replace(outcome, verdict=Verdict.lost, reason=reason)
+    finished = _finished(plan, outcome, state.code_hash, key)
     session.record(finished)
     if reached is not None:
         commit_failure(work, finished)
         raise reached
+
+
+def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: str) -> AttemptFinished:
+    return AttemptFinished(
+        run=plan.run,
+        attempt=plan.attempt,
+        attempt_kind=plan.kind,
+        verdict=outcome.verdict.value,
+        reason=outcome.reason,
+        digest=outcome.digest,
+        seconds=round(outcome.seconds, 3),
+        metrics=outcome.metrics,
+        code_hash=code_hash,
+        key=key if outcome.repeatable else "",
+        place=outcome.place,
+        waited=outcome.waited,
+    )
+
+
+def take_up(work: Work, started: AttemptStarted) -> None:
+    """A job that was submitted before ai-sci died: it went on without us, and its outcome counts."""
+    session = work.session
+    plan = work.setup.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind)
+    session.show(f"run {started.run}, attempt {started.attempt}: waiting for job {started.job}")
+    outcome = work.engine.take_up(plan, started.job, session.output)
+    if outcome is None:
+        lose(work, started)
+        return
+    key = attempt_key(plan, work.setup.conditions_key, started.code_hash)
+    session.record(_finished(plan, outcome, started.code_hash, key))
 
 
 def lose(work: Work, started: AttemptStarted) -> None:

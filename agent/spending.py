@@ -137,10 +137,12 @@ def execute(
         began.append((time.monotonic(), held))
         on_begin(replace(one, gpus=held), bounds.plan)
 
+    seconds: float | None = None
     try:
         outcome = work.engine.run(bounds.plan, begins, work.session.output)
+        seconds = outcome.seconds  # a job has begun when it was submitted, and may have been in the queue since
     finally:  # however it ended, it has ended
-        held = sum(gpus * (time.monotonic() - since) for since, gpus in began)
+        held = sum(gpus * (time.monotonic() - since if seconds is None else seconds) for since, gpus in began)
         work.desk.settle(most, Amount(gpu_seconds=held, disk=measure_disk([plan.folder, plan.out_dir])[0]))
     if outcome.verdict is Verdict.timed_out and bounds.plan.time_limit < plan.time_limit:
         return outcome, BudgetReached(bounds.time_reason)

@@ -16,6 +16,7 @@ from pathlib import Path
 from agent import __version__
 from agent.choose_model import absolute_model, choose_model
 from agent.desk import Budgets, Desk, OwnDesk
+from agent.engines import check_engine, conditions_of, open_engine
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -29,7 +30,6 @@ from agent.show import read_state
 from agent.state import State, Status
 from agent.work import Work
 from experiment.cache import cache_folder
-from experiment.engine import LocalEngine
 from experiment.errors import AiSciError, ConfigError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
@@ -71,21 +71,23 @@ class RunOptions:
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
+    engine: str = "local"
+    slurm: dict[str, str] = field(default_factory=dict)
 
 
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
     template = load_template(options.template, options.overrides)
-    named = options.idea
-    idea = named if isinstance(named, Idea) else find_idea(template, named, options.ideas_file)
-    name = options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
-    folder = session_folder(options.runs_dir, name)
+    idea = _idea_of(template, options)
+    folder = session_folder(options.runs_dir, _name_of(idea, options))
     model_name, model = choose_model(options.model, options.api_base, template, idea, screen.note)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
     limits = limits_of(template, options)
+    check_engine(options.engine, options.slurm, limits, screen.note)
     setup = make_setup(template, limits, options.python, sandbox, screen.note)
+    setup = dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
     create_session(folder, options, idea, setup, model_name, model)
     return folder, drive_session(folder, setup, model, screen)
 
@@ -114,8 +116,24 @@ def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, 
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
             "version": __version__,
+            "engine": options.engine,
+            "slurm": options.slurm,
         },
     )
+
+
+def folder_of(options: RunOptions) -> Path:
+    """Where `run` would open its session. Raises ConfigError."""
+    idea = _idea_of(load_template(options.template, options.overrides), options)
+    return session_folder(options.runs_dir, _name_of(idea, options))
+
+
+def _idea_of(template: Template, options: RunOptions) -> Idea:
+    return options.idea if isinstance(options.idea, Idea) else find_idea(template, options.idea, options.ideas_file)
+
+
+def _name_of(idea: Idea, options: RunOptions) -> str:
+    return options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
 
 
 @dataclass(frozen=True)
@@ -201,7 +219,8 @@ def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
     trusted = None
     if template.prepare is not None:
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    return make_setup(template, limits, python, sandbox, screen.note, trusted)
+    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
+    return dataclasses.replace(setup, machine=conditions_of(started.engine, started.slurm))
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -219,7 +238,6 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
 def drive_session(
     folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None, desk: Desk | None = None
 ) -> Status:
-    desk = desk or OwnDesk()
     session = Session(folder, setup.template.editable, screen)
     sandbox = setup.sandbox
     try:
@@ -232,7 +250,9 @@ def drive_session(
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
                 origin = recorded_origin(session.started)
-                work = Work(session, setup, model, desk, LocalEngine(desk), origin if session.started.reuse else None)
+                desk = desk or OwnDesk(elsewhere=session.started.engine != "local")
+                engine = open_engine(session.started.engine, session.started.slurm, desk, session.time_left)
+                work = Work(session, setup, model, desk, engine, origin if session.started.reuse else None)
                 return follow(work, origin) if origin and replays(model, session.started) else drive(work)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.

@@ -102,6 +102,7 @@ class State:
     last: Event | None = None  # the event that decides the next step
     replies: int = 0
     failures: int = 0  # in a row, of the run (or the plots, or the notes) being worked on
+    losses: int = 0  # attempts in a row that were lost, since the last resume
     barren_runs: int = 0  # runs in a row that were closed without a single attempt
     completion_doubted: bool = False
     completion_accepted: bool = False
@@ -178,6 +179,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             return
         case Resumed():
             state.status, state.ended, state.ended_at = Status.running, None, None
+            state.losses = 0
             if forgets_window(event, state.model, state.api_base, state.context_window):
                 state.learned_window = None
             _take_options(state, event)
@@ -219,6 +221,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.runs.setdefault(event.run, RunRecord(event.run))
         case AttemptFinished():
             state.runs.setdefault(event.run, RunRecord(event.run)).attempts.append(event)
+            state.losses = state.losses + 1 if event.verdict == "lost" else 0
             if event.verdict != "lost":
                 state.executed[event.code_hash] = f"an attempt of run {event.run}"
         case RunClosed():

@@ -50,11 +50,13 @@ def measure_baseline(
     execute: Callable[[AttemptPlan], AttemptOutcome],
     tell: Callable[[str], None] = lambda text: None,
     limits: Limits | None = None,
+    machine: str = "",
 ) -> BaselineOutcome:
     """Sees to it that the session has a `run_0`, and applies the template's checks to it.
 
     Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
-    `execute` is how an attempt is made, and is called only when it must be. Raises EnvironmentFailed as it does.
+    `execute` is how an attempt is made, and is called only when it must be; `machine` stands for where that is, when it
+    is not here. Raises EnvironmentFailed as `execute` does.
     """
     run_0 = session / "run_0"
     if template.brings_baseline:
@@ -62,7 +64,7 @@ def measure_baseline(
             copy_run(template.folder / "run_0", run_0)
         return checked(template, run_0, "template")
 
-    key = baseline_key(template, environment)
+    key = baseline_key(template, environment, machine)
     folder = cache_folder("baselines")
     kept = folder / key
 
@@ -96,20 +98,20 @@ def measure_baseline(
     return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
 
-def baseline_key(template: Template, environment: Environment) -> str:
+def baseline_key(template: Template, environment: Environment, machine: str = "") -> str:
     """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
-    return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER])
+    return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER], machine)
 
 
-def conditions_key(template: Template, environment: Environment) -> str:
+def conditions_key(template: Template, environment: Environment, machine: str = "") -> str:
     """As `baseline_key`, but for the files that a model edits."""
     edited = {*template.editable, *_NO_MATTER}
-    return _key(template, environment, [path for path in template.files() if str(path) not in edited])
+    return _key(template, environment, [path for path in template.files() if str(path) not in edited], machine)
 
 
-def _key(template: Template, environment: Environment, files: list[Path]) -> str:
+def _key(template: Template, environment: Environment, files: list[Path], machine: str) -> str:
     contents = [[str(path), hash_of((template.folder / path).read_bytes())] for path in files]
-    return hash_of(_LAYOUT, contents, template.settings, environment.key, list(_machine()))
+    return hash_of(_LAYOUT, contents, template.settings, environment.key, [machine] if machine else list(_machine()))
 
 
 def _machine() -> Iterator[str]:

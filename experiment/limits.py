@@ -15,7 +15,8 @@ class Limits:
 
     `time` is seconds of wall clock, `memory` and `disk` are bytes, `inodes` counts files and folders that the attempt
     writes, `processes` counts processes alive at once. `memory = None` means a share of this
-    machine, see `memory_ceiling`. `gpus` is how many an attempt has for itself where there are any.
+    machine, see `memory_ceiling`. `gpus` is how many an attempt has for itself where there are any, `cpus` how many a
+    cluster is asked for (None: what it gives unasked).
     """
 
     time: float = 2 * 3600.0
@@ -24,6 +25,7 @@ class Limits:
     inodes: int = 200_000
     processes: int = 512
     gpus: int = 1
+    cpus: int | None = None
 
     @property
     def memory_ceiling(self) -> int:

@@ -34,7 +34,8 @@ _BY_THE_CODE = (Verdict.ok, Verdict.crashed, Verdict.no_result, Verdict.bad_resu
 class AttemptPlan:
     """`kind` is "smoke" or "full". `session` holds the code and gets `run_<run>` and `attempts/run_<run>.<attempt>`.
 
-    `limits` are those of a full attempt; a smoke attempt has the time limit of the template's `[smoke]`.
+    `limits` are those of a full attempt; a smoke attempt has the time limit of the template's `[smoke]`. `readable` and
+    `hidden` are folders that the experiment can, or cannot, see beside the usual ones.
     """
 
     session: Path
@@ -48,6 +49,8 @@ class AttemptPlan:
     limits: Limits
     time_setting: str = "limits.time or --timeout"  # how a person changes the limit
     place: Place = Place()
+    readable: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -71,7 +74,10 @@ class AttemptPlan:
 
 @dataclass(frozen=True)
 class AttemptOutcome:
-    """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now."""
+    """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now.
+
+    `place` and `waited` (seconds) are told here by a cluster: when it was asked for the place, nobody knew them.
+    """
 
     verdict: Verdict
     reason: str
@@ -84,6 +90,8 @@ class AttemptOutcome:
     peak_memory: int
     stderrs: dict[str, float] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
+    place: str = ""
+    waited: float = 0.0
 
     @property
     def repeatable(self) -> bool:
@@ -140,7 +148,7 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
     limits, setting = plan.limits, plan.time_setting
     if plan.time_limit < limits.time:
         limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
-    readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else [])]
+    readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else []), *plan.readable]
     return ProcessSpec(
         argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],
         cwd=plan.session,
@@ -150,7 +158,7 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         limits=limits,
         log=log,
         sandbox=plan.sandbox,
-        hidden=[plan.session.parent, *secret_folders()],  # the other sessions, and keys
+        hidden=[plan.session.parent, *plan.hidden, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
         place=plan.place,
     )

@@ -24,6 +24,7 @@ class Setup:
     data: Path | None
     sandbox: Sandbox
     limits: Limits
+    machine: str = ""  # what stands for the machine where attempts are executed, when it is not this one
 
     def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
         return AttemptPlan(
@@ -36,17 +37,18 @@ class Setup:
 
     @cached_property
     def baseline_key(self) -> str:
-        return baseline_key(self.template, self.environment)
+        return baseline_key(self.template, self.environment, self.machine)
 
     @cached_property
     def conditions_key(self) -> str:
-        return conditions_key(self.template, self.environment)
+        return conditions_key(self.template, self.environment, self.machine)
 
     def measure_baseline(
         self, session: Path, execute: Callable[[AttemptPlan], AttemptOutcome], tell: Callable[[str], None]
     ) -> BaselineOutcome:
         return measure_baseline(
-            session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits
+            *(session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits),
+            machine=self.machine,
         )
 
 

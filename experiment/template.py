@@ -267,6 +267,7 @@ def _limits(top: Table) -> Limits:
         inodes=table.count("inodes", usual.inodes),
         processes=table.count("processes", usual.processes),
         gpus=table.count("gpus", usual.gpus, least=0),
+        cpus=table.count("cpus", 1) if "cpus" in table.values else None,
     )
     table.finish()
     return limits

@@ -14,11 +14,13 @@ _ALLOWED = re.compile(
 _MISLEADING = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
 
 
+def secret_variables() -> list[str]:
+    """Names of what looks like a key in `os.environ` (HF_TOKEN does not count)."""
+    return [name for name in os.environ if _SECRET.search(name) and not _ALLOWED.fullmatch(name)]
+
+
 def trusted_environment(**more: str) -> dict[str, str]:
     """A copy of `os.environ` without anything that looks like a key (HF_TOKEN stays), plus `more`."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _MISLEADING and (_ALLOWED.fullmatch(name) or not _SECRET.search(name))
-    }
+    left_out = _MISLEADING.union(secret_variables())
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {**kept, "PYTHONUNBUFFERED": "1", **more}

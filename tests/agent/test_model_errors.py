@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.call_errors import Seen, explain, one_line
-from agent.model import RetryPolicy, open_model
-from tests.agent.calls import QUICK, ask, model_at
+from agent.model import RetryPolicy, Usage, open_model
+from tests.agent.calls import PATIENT, QUICK, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.openai_strict import StrictServer
 
@@ -252,3 +252,34 @@ def test_a_redirect_without_end_is_said_at_once():
         outcome = ask(model_at(server))
     assert len(outcome.failures) == 1
     assert "sends every request on" in outcome.line
+
+
+@every_protocol
+@pytest.mark.parametrize(
+    "fault",
+    [faults.cut_stream(6), faults.stream_error(6, 429), faults.stalled_stream(6, 3.0)],
+    ids=["cut", "an error with a status in the stream", "stalled"],
+)
+def test_a_try_that_breaks_off_may_be_charged_for_what_was_sent_and_received(protocol, fault):
+    with serve(protocol, ["good"], [fault]) as server:
+        outcome = ask(model_at(server, protocol, timeouts=replace(PATIENT, between_tokens=1.0)))
+    usage = outcome.failures[0].usage
+    assert usage.prompt_tokens > 3 and usage.completion_tokens > 10
+
+
+@every_protocol
+def test_what_the_server_refused_is_not_charged(protocol):
+    refusals = [faults.status(429), faults.status(503), faults.status(401)]
+    with serve(protocol, ["good"], refusals) as server:
+        failures = ask(model_at(server, protocol)).failures
+    assert [one.status for one in failures] == [429, 503, 401]
+    failures += ask(open_model("openai/strict-model", api_base="http://127.0.0.1:9/v1", retry=QUICK)).failures
+    assert failures[-1].kind == "connection"
+    assert all(one.usage == Usage() and one.cost == 0.0 for one in failures)
+
+
+@pytest.mark.parametrize("fault", [faults.hang_up(), faults.html(), faults.status(504)])
+def test_what_was_sent_and_never_answered_may_be_charged_for_the_prompt(fault):
+    with StrictServer(["good"], [fault]) as server:
+        [failure] = ask(model_at(server)).failures
+    assert failure.usage.prompt_tokens > 3 and failure.usage.completion_tokens == 0

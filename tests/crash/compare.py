@@ -44,6 +44,7 @@ _VOLATILE = {
     "process_started",
     "boot_id",
     "seconds",
+    "waited",
     "attempt",
     "source",
     "cached_tokens",

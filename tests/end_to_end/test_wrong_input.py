@@ -114,6 +114,13 @@ def test_no_network_while_building_the_environment(refused, template, tmp_path):
     assert "connection" in line or "network" in line
 
 
+@pytest.mark.parametrize(
+    "option, value", [("--max-cost", "nan"), ("--max-gpu-hours", "inf"), ("--max-disk", "0"), ("--max-time", "soon")]
+)
+def test_a_budget_that_is_no_quantity(refused, option, value):
+    assert option in refused("--idea", "more_steps", option, value)
+
+
 def test_a_max_cost_without_a_price(refused, tmp_path):
     line = refused(
         *(

@@ -1,0 +1,53 @@
+"""Who executes the attempts: `--engine` and `--slurm`, looked at before a session is opened, and opened to drive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from agent import interrupts
+from agent.desk import Desk
+from agent.retrying import seconds_in
+from experiment.engine import Engine, LocalEngine
+from experiment.limits import Limits
+
+
+def check_engine(engine: str, options: Mapping[str, str], limits: Limits, tell: Callable[[str], None]) -> None:
+    """Asks the cluster whether it would take the jobs of such a session, before anything is spent on it.
+
+    Raises ConfigError when it would not, EnvironmentFailed when it does not answer.
+    """
+    if engine == "slurm":
+        from experiment import slurm_commands
+
+        slurm_commands.require_commands()
+        parameters = slurm_commands.parameters_of(limits, limits.time, options)
+        slurm_commands.patiently(lambda: slurm_commands.test_only(parameters), slurm_patience(), tell)
+
+
+def open_engine(engine: str, options: Mapping[str, str], desk: Desk, time_left: Callable[[], float]) -> Engine:
+    """`time_left`: seconds that the session still has."""
+    if engine == "local":
+        return LocalEngine(desk)
+    from experiment import slurm_commands
+    from experiment.slurm import SlurmEngine
+
+    slurm_commands.require_commands()
+
+    def still() -> float:
+        interrupts.check()
+        return min(time_left(), desk.time_left())
+
+    return SlurmEngine(dict(options), slurm_patience(), still)
+
+
+def conditions_of(engine: str, options: Mapping[str, str]) -> str:
+    """What stands for the machine in the key of a baseline; "" for this one."""
+    if engine == "local":
+        return ""
+    return " ".join([engine, *(f"{key}={options[key]}" for key in sorted(options))])
+
+
+def slurm_patience() -> float:
+    """Seconds for which Slurm's controller may be silent before a session stops."""
+    patience = seconds_in("AI_SCI_SLURM_PATIENCE")
+    return 600.0 if patience is None else patience
