@@ -22,6 +22,7 @@ class Row:
     best: Measure | None = None
     best_run: int = 0
     difference: Difference | None = None
+    reason: str = ""  # why there is no session
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Waiting:
     idea: str
     template: str
     status: str
+    reason: str
 
 
 def leaderboard(sessions: list[SessionFacts], waiting: list[Waiting]) -> list[Group]:
@@ -54,7 +56,7 @@ def leaderboard(sessions: list[SessionFacts], waiting: list[Waiting]) -> list[Gr
         if deciding.get(template, (None,))[0] is None:
             deciding[template] = facts.metric, facts.higher_is_better
     for one in waiting:
-        groups.setdefault(one.template, []).append(Row(one.name, one.idea, one.status, None))
+        groups.setdefault(one.template, []).append(Row(one.name, one.idea, one.status, None, reason=one.reason))
     return [
         Group(template, *deciding.get(template, (None, True)), ordered(rows, deciding.get(template, (None, True))[1]))
         for template, rows in groups.items()

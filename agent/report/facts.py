@@ -78,14 +78,6 @@ class SessionFacts:
         return min(with_it, key=lambda run: sign * run.measures[metric].value, default=None)
 
     @property
-    def gpu_milliseconds(self) -> int:
-        """GPUs held, times the milliseconds for which attempts held them."""
-        baseline = self.state.baseline
-        held = [(one.attempt.gpus, one.attempt.seconds) for run in self.runs for one in run.attempts]
-        held += [(baseline.gpus, baseline.seconds)] if baseline else []
-        return round(sum(gpus * seconds for gpus, seconds in held) * 1000)
-
-    @property
     def status(self) -> str:
         """`unfinished` while no record says how it ended: whether somebody works on it now is in no record."""
         return "unfinished" if self.state.ended is None else self.state.status.value

@@ -21,7 +21,7 @@ from agent.report.markdown import batch_markdown, session_markdown
 from agent.report.night import together
 from agent.report.render import BatchFacts, Meta, render_page
 from agent.session import JOURNAL
-from agent.state import Spent
+from agent.spent import Spent
 from experiment.errors import ConfigError
 
 _ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
@@ -126,7 +126,9 @@ def read_batch_facts(
     image_bytes = min(MOST_IMAGE_BYTES, _ALL_IMAGE_BYTES // max(1, len(state.ideas)))
     for name, record in state.ideas.items():
         limit = None if limits is None else limits.get(name, 0)
-        status = "failed to start" if record.left is not None else "waiting"
+        status, reason = "waiting", "its session has not begun"
+        if record.left is not None:
+            status, reason = "failed to start", record.left.reason
         try:
             entries = _entries(folder / name)[:limit]
             if entries:
@@ -134,10 +136,11 @@ def read_batch_facts(
                 counts[name] = len(entries)
                 continue
         except (JournalError, GitFailed, ConfigError):
-            status = "unreadable"  # one spoiled session is no reason to have no page of the others
+            # One spoiled session is no reason to have no page of the others.
+            status, reason = "unreadable", "its journal or its commits cannot be read"
         idea = record.added.idea
         title = str(idea.get("Title") or idea.get("Name"))
-        waiting.append(Waiting(name, title, Path(record.added.template).name, status))
+        waiting.append(Waiting(name, title, Path(record.added.template).name, status, reason))
     return _batch(state, records[-1].at, sessions, waiting), sessions, counts
 
 
@@ -157,6 +160,7 @@ def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], wait
         started_at=state.started_at,
         engine=started.engine,
         places=places,
+        budgets={name: value for name, value in state.budgets.by_option.items() if value is not None},
         total=len(state.ideas),
         better=sum(row.difference is not None and row.difference.word == "better" for g in groups for row in g.rows),
         accepted=sum(run.accepted for facts in sessions for run in facts.runs),

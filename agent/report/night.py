@@ -9,8 +9,11 @@ from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    BaselineStarted,
     Branched,
     CallFailed,
+    CallStarted,
+    Event,
     PlotsFinished,
     Replied,
     Resumed,
@@ -42,19 +45,26 @@ def where_it_went(entries: Sequence[Entry]) -> Night:
     """Of the session's own records: those of a branch's origin, before `branched`, are not its night."""
     shares = dict.fromkeys(SHARES, 0)
     own = max((index for index, entry in enumerate(entries) if isinstance(entry.event, Branched)), default=0)
+    waited = next((one.event.waited for one in entries[own:] if isinstance(one.event, BaselineMeasured)), 0.0)
     for before, entry in zip(entries[own:], entries[own + 1 :]):
         # A clock that was set back must not take from the other shares.
         gap = max(0, round(entry.at * 1000) - round(before.at * 1000))
-        for share, claimed in _claims(entry):
+        for share, claimed in _claims(before.event, entry.event, waited):
             taken = gap if claimed is None else round(min(gap, max(0.0, claimed * 1000)))
             shares[share] += taken
             gap -= taken
     return Night(shares)
 
 
-def _claims(entry: Entry) -> list[tuple[str, float | None]]:
-    """Who takes how many seconds of the time before this record, in turn; None: all that is left."""
-    match entry.event:
+def _claims(before: Event, event: Event, baseline_waited: float) -> list[tuple[str, float | None]]:
+    """Who takes how many seconds of the time between two records, in turn; None: all that is left."""
+    match event:
+        case CallStarted() if isinstance(before, CallFailed):
+            return [("model", None)]
+        case BaselineStarted():
+            return [("slot", baseline_waited), ("harness", None)]
+        case BaselineMeasured(seconds=seconds) if isinstance(before, BaselineStarted):
+            return [("experiment", seconds), ("grading", None)]
         case Replied() | CallFailed():
             return [("model", None)]
         case AttemptStarted(waited=waited):

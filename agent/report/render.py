@@ -17,12 +17,13 @@ from typing import Any
 from urllib.parse import quote
 
 from agent import __version__
+from agent.logbook import comparison
 from agent.report.board import Group, board_charts
 from agent.report.charts import MOST_LINES, session_charts
 from agent.report.facts import Image, RunFacts, SessionFacts
 from agent.report.measures import duration, money
 from agent.report.night import SHARES, Night
-from agent.state import Spent
+from agent.spent import Spent
 from experiment.errors import AiSciError
 from experiment.quantities import format_duration, format_size
 
@@ -51,6 +52,7 @@ class BatchFacts:
     started_at: float
     engine: str
     places: str
+    budgets: dict[str, float]
     total: int
     better: int
     accepted: int
@@ -147,6 +149,7 @@ def _environment() -> Any:
     )
     environment.filters |= {
         "clock": lambda at: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at)),
+        "comparison": comparison,
         "count_changes": _count_changes,
         "data_url": _data_url,
         "diff_lines": _diff_lines,

@@ -39,7 +39,6 @@ class Attempt:
     commit: str  # of the code that it executed
     waited: float
     place: str
-    gpus: int
     key: str
     reused: str
 
@@ -149,8 +148,9 @@ class _Reader:
                 story.calls.clear()  # what stands before was spent by another session
             case Replied() as replied:
                 self._replied(line, replied)
-            case CallFailed(message=message):
-                story.calls.append(Call(line, self._turn + 1, "", 0, 0, 0, None, 0.0, message))
+            case CallFailed() as failed:
+                price = (failed.prompt_tokens, 0, failed.completion_tokens, failed.cost, 0.0)
+                story.calls.append(Call(line, self._turn + 1, "", *price, failure=failed.message))
             case ReplyRejected(verdict=verdict, reasons=reasons):
                 story.refusals.append(Refusal(line, self._turn, self._number, verdict, reasons))
             case CompletionDoubted():
@@ -220,7 +220,6 @@ class _Reader:
                 commit=started.commit if started else self._run.code,
                 waited=started.waited if started else 0.0,
                 place=started.place if started else "",
-                gpus=started.gpus if started else 0,
                 key=event.key,
                 reused=event.reused,
             )

@@ -14,7 +14,9 @@ from agent.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
+    BaselineStarted,
     CallFailed,
+    CallStarted,
     Replied,
     Resumed,
     SessionEnded,
@@ -103,6 +105,22 @@ def test_the_shares_of_the_night_sum_up_to_the_clock(told):
     assert min(night.shares.values()) >= 0
     if told:
         assert night.total == round(told[-1].at * 1000) - round(told[0].at * 1000)
+
+
+def test_the_wait_before_another_try_and_before_the_baseline_have_their_shares():
+    night = where_it_went(
+        [
+            Entry(0.0, Told("task", "t")),
+            Entry(5.0, BaselineStarted(1, 60.0)),
+            Entry(12.0, BaselineMeasured({}, "ok", [], "measured", None, seconds=6.5, gpus=1, waited=4.0)),
+            Entry(13.0, CallStarted(0.1, 100)),
+            Entry(14.0, CallFailed(500, "server", "", 30.0)),
+            Entry(44.0, CallStarted(0.1, 100)),
+            Entry(45.0, REPLIED),
+        ]
+    )
+    expected = {"model": 32_000, "experiment": 6_500, "grading": 500, "slot": 4_000, "harness": 2_000, "idle": 0}
+    assert night.shares == expected
 
 
 def test_an_attempt_that_was_taken_over_took_no_time_of_an_experiment():
