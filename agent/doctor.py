@@ -83,20 +83,15 @@ def _slurm() -> Finding:
     program = shutil.which("sbatch")
     if program is None:
         return Finding("note", "Slurm: not here, so attempts run on this machine (--engine local)")
+    command = ["sinfo", "--noheader", "--format=%P %D nodes %G"]
     try:
-        done = subprocess.run(
-            ["sinfo", "--noheader", "--format=%P %D nodes %G"], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding("note", f"Slurm: {program}, but sinfo does not answer ({error}); --engine slurm will not work")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return Finding("note", f"Slurm: {program}, but the cluster does not answer: --engine slurm will not work")
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding(
-            "note", f"Slurm: {program}, but the cluster does not answer ({said}); --engine slurm will not work"
-        )
-    return Finding(
-        "ok", f"Slurm: {'; '.join(done.stdout.split(chr(10))).rstrip('; ') or 'no partition'} (--engine slurm)"
-    )
+        return Finding("note", f"Slurm: {program}, but the cluster is not there ({said}): --engine slurm will not work")
+    return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
 
 
 def _template(name: str) -> Iterator[Finding]:

@@ -24,14 +24,19 @@ def check_engine(engine: str, options: Mapping[str, str], limits: Limits, tell: 
         slurm_commands.patiently(lambda: slurm_commands.test_only(parameters), slurm_patience(), tell)
 
 
+def require_engine(engine: str) -> None:
+    """Raises ConfigError where a session with this engine cannot go on."""
+    if engine == "slurm":
+        from experiment.slurm_commands import require_commands
+
+        require_commands()
+
+
 def open_engine(engine: str, options: Mapping[str, str], desk: Desk, time_left: Callable[[], float]) -> Engine:
     """`time_left`: seconds that the session still has."""
     if engine == "local":
         return LocalEngine(desk)
-    from experiment import slurm_commands
     from experiment.slurm import SlurmEngine
-
-    slurm_commands.require_commands()
 
     def still() -> float:
         interrupts.check()

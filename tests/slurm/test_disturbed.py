@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +19,22 @@ from tests.slurm.lab import LIMITS, Lab
 pytestmark = pytest.mark.slurm
 
 
-def is_still(lab: Lab, name: str) -> bool:
-    """Whether no experiment of the session writes any more."""
-    before = {path: path.stat().st_size for path in lab.beats(name)}
-    time.sleep(0.5)
-    return all(not path.exists() or path.stat().st_size == size for path, size in before.items())
+def is_still(lab: Lab, name: str, attempt: str = "") -> bool:
+    """Whether no process, sandboxed or not, is at home in the attempt's folder any more; waits a moment for that."""
+    folder = str(lab.session(name) / "attempts" / attempt)
+
+    def alive() -> list[str]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.readlink(process / "cwd").startswith(folder):
+                    found.append((process / "cmdline").read_text())
+        return found
+
+    deadline = time.monotonic() + 3
+    while (left := alive()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left == []
 
 
 def test_a_preempted_job_is_begun_anew(lab):
@@ -41,9 +54,13 @@ def test_a_preempted_job_is_begun_anew(lab):
     assert lab.finished("s")[0].waited > 3.0
 
 
-def test_scancel_from_outside_is_a_lost_attempt_that_is_repeated(lab):
-    driver = lab.start(*lab.options("s", seconds=5.0))
-    lab.cluster.run("scancel", lab.wait_until_it_runs("s"))
+@pytest.mark.parametrize("sandbox", [(), ("--sandbox", "none", "--allow-unsandboxed")], ids=["bwrap", "none"])
+def test_scancel_from_outside_is_a_lost_attempt_that_is_repeated(lab, sandbox):
+    driver = lab.start(*lab.options("s", *sandbox, seconds=5.0))
+    job = lab.wait_until_it_runs("s")
+    lab.cluster.run("scancel", job)
+    wait_for(lambda: lab.cluster.jobs().get(job) is None, 30, "the job does not end")
+    assert is_still(lab, "s", "run_1.1")
     done = lab.end(driver)
     assert done.code == 0, done.err
     assert lab.verdicts("s") == ["lost", "ok"]

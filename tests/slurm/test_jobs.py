@@ -18,6 +18,7 @@ RUN = "Run 1.\n\n" + block("STEPS = 10", "STEPS = 20")
 
 def test_baseline_and_attempt_are_jobs_whose_files_lie_where_they_always_do(lab):
     lab.template(baseline=False)
+    lab.session("another").mkdir(parents=True)
     driver = lab.start(*lab.options("s", seconds=1.5), ANTHROPIC_API_KEY="sk-ant-not-for-the-cluster")
     spool = lab.cluster.folder
     wait_for(lambda: list(spool.glob("state/hash.*/job.*/environment")), 60, lab.said())
@@ -32,6 +33,7 @@ def test_baseline_and_attempt_are_jobs_whose_files_lie_where_they_always_do(lab)
     assert finished.verdict == "ok" and finished.metrics["steps"] == 20
     assert finished.place.startswith("node n") and finished.place.endswith(f"gpu {lab.clock('s')['gpu']}")
     assert lab.clock("s")["keys"] == [] and lab.clock("s")["baseline"]["toy"]["means"]["steps"] == 10
+    assert lab.clock("s")["seen"] == [["attempts", "run_0"], ["s"]]  # neither the journal nor another session
     assert "begins" in (session / "attempts" / "run_1.1" / "output.log").read_text()
     assert "begins" in done.err and f"job {started.job} begins on node" in done.err
     assert (session / "attempts" / "run_1.1" / "code" / "experiment.py").is_file()
