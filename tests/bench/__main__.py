@@ -1,4 +1,5 @@
-"""`make bench`: what ai-sci costs beside its experiments, and what it sends, against a driver on aider's `Coder`.
+"""`make bench`: what ai-sci costs beside its experiments, what it sends, against a driver on aider's `Coder`, and how
+long a batch takes, against one worker for each GPU.
 
 python -m tests.bench                     measures on the template `tiny`
 python -m tests.bench --session FOLDER    also compares the tokens of a session that was run before
@@ -41,6 +42,8 @@ def main() -> None:
             sys.exit(done.err)
         for session in [done.session, *sessions]:
             compare_tokens(session)
+    # A process of its own: the side that has one worker for each GPU forks, and here are threads by now.
+    subprocess.run([sys.executable, "-m", "tests.bench.many_ideas"], check=True)
 
 
 def help_seconds() -> float:

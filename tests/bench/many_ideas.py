@@ -24,7 +24,7 @@ THINKING = (0.5, 3.0)  # seconds
 RUNNING = (1.0, 5.0)
 
 
-def main(ideas: int = 40, runs: int = 4) -> None:
+def main(ideas: int = 40, runs: int = 5) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fleet = make_fleet(folder, ideas, runs, THINKING, RUNNING)
