@@ -79,7 +79,7 @@ def test_what_happens_to_one_idea_touches_no_other(batch, tmp_path):
 
 
 def test_a_killed_batch_leaves_no_process_and_goes_on_where_it_was(batch, resume, tmp_path):
-    fleet = make_fleet(tmp_path, 6, 2, running=(0.2, 0.5))
+    fleet = make_fleet(tmp_path, 5, 2, running=(0.2, 0.4))
     args = ("--ideas", "all", "--template", fleet.template, "--gpus", "0,1,2")
     first = batch(*args)
     first.until(some_closed(1))
@@ -167,9 +167,9 @@ def test_two_batches_never_share_a_gpu(batch, tmp_path, cache):
 
 
 def test_the_time_of_a_batch_is_kept_and_can_be_raised(batch, resume, tmp_path):
-    fleet = make_fleet(tmp_path, 3, 2, running=(2.0, 2.5))
+    fleet = make_fleet(tmp_path, 2, 2, running=(1.5, 2.0))
     started = time.monotonic()
-    done = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0", "--max-time", "4s").ended()
+    done = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0", "--max-time", "3s").ended()
     assert done.code == 3 and time.monotonic() - started < 25, done.err
     night = tmp_path / "runs" / "night"
     state = read_batch(night)
@@ -211,7 +211,7 @@ def test_what_is_wrong_is_said_before_anything_begins(batch, resume, tmp_path):
         (("--ideas", "all", "--template", template), "no model given"),
         (("--ideas", "all", "--template", fleet.template, "--slots", "1", "--gpus", "0"), "exclude each other"),
         (("--ideas", "all", "--template", fleet.template, "--gpus", "0,0"), "name each GPU once"),
-        (("--ideas", "all", "--template", fleet.template, "--engine", "cloud"), "local or slurm"),
+        (("--ideas", "all", "--template", fleet.template, "--engine", "cloud"), "one of local, slurm"),
         (("--ideas", "all", "--template", fleet.template, "--model", "nobody/knows"), "nobody/knows"),
         (("--ideas", str(tmp_path / "gone.json"), "--template", fleet.template), "gone.json"),
         (("--ideas", ",", "--template", fleet.template), "names no idea"),

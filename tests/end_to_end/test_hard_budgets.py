@@ -342,7 +342,7 @@ class Watched(OwnDesk):
 @pytest.fixture
 def desk(monkeypatch) -> Watched:
     desk = Watched()
-    monkeypatch.setattr(start, "OwnDesk", lambda: desk)
+    monkeypatch.setattr(start, "OwnDesk", lambda elsewhere: desk)
     return desk
 
 

@@ -305,6 +305,7 @@ def test_a_session_that_ended_has_nothing_to_resume(session, tmp_path):
     assert (done.session / "journal.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_interrupted_between_any_two_events_it_ends_the_same(session, tmp_path):
     """The journal is cut after each of its events in turn; resume ends with the same tree and the same ledger."""
     replies = [
@@ -340,7 +341,8 @@ def _tree(folder: Path) -> list[str]:
 
 
 def test_max_time_bounds_an_attempt_and_resume_can_raise_it(session, tmp_path):
-    done = session([SLOW, FAST, "ALL_COMPLETED", PLOTS, NOTES], "--max-time", "2s")
+    slow, fast = SLOW.replace("(30)", "(5)"), FAST.replace("(30)", "(5)")
+    done = session([slow, fast, "ALL_COMPLETED", PLOTS, NOTES], "--max-time", "2s")
     assert done.code == 3
     state = shown(done.session)
     assert state["status"] == "budget_exhausted"

@@ -19,7 +19,7 @@ CASES = [
     _bad(
         "result missing",
         "result.unlink()",
-        r"ended without writing final_info\.json into run_2 \(it holds only curves\.npz\)",
+        r"ended without writing final_info\.json into run_2 \(it holds only curves\.json, curves\.npz\)",
         verdict="no_result",
         quick=True,
     ),
