@@ -21,12 +21,14 @@ from agent.batch_plan import (
     leave_request,
     named_sessions,
     options_of,
+    requests,
 )
 from agent.batch_slots import SlotOffice
-from agent.batch_state import BATCH_JOURNAL, fold_batch, read_batch
+from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, read_batch
 from agent.choose_model import choose_model
 from agent.desk import Budgets
 from agent.engines import check_engine, conditions_of
+from agent.interrupts import signals_interrupt
 from agent.journal import Record, Records, encode
 from agent.preload import preload
 from agent.prices import require_known
@@ -35,12 +37,14 @@ from agent.session import folder_in_making, is_driven, locked, wait_for_leftover
 from agent.show import read_state
 from agent.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
 from agent.state import Status
-from experiment.errors import AiSciError
+from experiment.errors import AiSciError, ConfigError, EnvironmentFailed
 from experiment.limits import machine_memory
 from experiment.sandbox import Sandbox, find_sandbox
 from experiment.setup import Setup, make_setup
 from experiment.slots import Slot, cpu_slots, gpu_slots, machine_gpus
 from experiment.template import load_template
+
+_TAKING_IN = 10.0  # seconds for a running batch to see that it has more ideas
 
 
 def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
@@ -55,7 +59,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
-        setups(str(one.template.folder))
+        require_slots(setups(str(one.template.folder)), slots)
     started = BatchStarted(
         batch=folder.name,
         options=kept_options(options.session),
@@ -88,7 +92,7 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     folder = folder.resolve()
     state = read_batch(folder)
     unfinished = [name for name, idea in state.ideas.items() if not idea.done]
-    if not unfinished and not state.status.resumable:
+    if not unfinished and not state.status.resumable and not requests(folder):
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
     assert state.started is not None  # read_batch refuses a journal without it
@@ -97,10 +101,13 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
     session = dataclasses.replace(session, budgets=options.budgets.else_from(session.budgets))
     resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.else_from(state.budgets)))
-    slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
+    slots = _slots_of(state)
     setups = Setups(session, len(slots or ()), screen)
-    for name in unfinished:
-        setups(state.ideas[name].added.template)
+    for template in {state.ideas[name].added.template for name in unfinished}:
+        try:
+            setups(template)
+        except (ConfigError, EnvironmentFailed) as error:  # the ideas of other templates can go on
+            screen.note(f"ai-sci: {error}")
     return folder, _drive(folder, setups, options, screen, resumed)
 
 
@@ -116,12 +123,17 @@ def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
         return
     setups = Setups(session, 1, screen)
     _check_models(planned, session, state.budgets, screen)
+    slots = _slots_of(state)
     for one in new:
-        setups(one.template)
+        require_slots(setups(one.template), slots)
     wanted = {(one.template, one.idea["Name"]) for one in new}
     leave_request(folder, [one for one in planned if (str(one.template.folder), one.idea.name) in wanted])
-    how = "it takes them in at once" if is_driven(folder) else f"go on with it: ai-sci resume {folder}"
-    screen.note(f"{len(new)} ideas for {folder.name}: {how}")
+    deadline = time.monotonic() + _TAKING_IN
+    while requests(folder) and is_driven(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    taken = "it has taken them in" if not requests(folder) else "it takes them in when it can"
+    how = taken if is_driven(folder) else f"they wait for: ai-sci resume {folder}"
+    screen.note(f"{len(new)} idea{'s' * (len(new) != 1)} for {folder.name}: {how}")
 
 
 def batch_exit_code(folder: Path, status: Status) -> int:
@@ -160,23 +172,26 @@ class Setups:
 def _drive(
     folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
-    with _batch_lock(folder):
-        preload()
-        records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
-        try:
-            if resumed is not None:
-                records.append(resumed)
-            state = fold_batch(records.entries)
-            assert state.started is not None
-            slots = _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
-            return Driver(folder, records, SlotOffice(slots), setups, options, screen, state.started.at_once).drive()
-        except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise BatchStopped(folder, what) from error
-        except AiSciError as error:
-            raise BatchStopped(folder, str(error)) from error
-        finally:
-            records.close()
+    try:
+        with signals_interrupt(), _batch_lock(folder):
+            preload()
+            records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
+            try:
+                if resumed is not None:
+                    records.append(resumed)
+                state = fold_batch(records.entries)
+                assert state.started is not None  # the first record of every batch
+                office = SlotOffice(_slots_of(state))
+                return Driver(folder, records, office, setups, options, screen, state.started.at_once).drive()
+            except AiSciError as error:
+                raise BatchStopped(folder, str(error)) from error
+            finally:
+                records.close()
+    except KeyboardInterrupt:
+        raise BatchStopped(folder, "stopped by a signal") from None
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise BatchStopped(folder, what) from error
 
 
 class BatchStopped(AiSciError):
@@ -213,8 +228,23 @@ def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, 
             require_known(model, shared, window)
 
 
+def require_slots(setup: Setup, slots: list[Slot] | None) -> None:
+    """Raises ConfigError when an attempt of the template could never have its place."""
+    gpus = [slot.gpu for slot in slots or () if slot.gpu is not None]
+    if gpus and setup.limits.gpus > len(gpus):
+        raise ConfigError(
+            f"an attempt of {setup.template.name} needs {setup.limits.gpus} GPUs ([limits] gpus in template.toml), and "
+            f"the batch has {len(gpus)}: name more with --gpus."
+        )
+
+
 def _nothing(text: str) -> None:
     return
+
+
+def _slots_of(state: BatchState) -> list[Slot] | None:
+    assert state.started is not None  # the first record of every batch
+    return _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
 
 
 def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:

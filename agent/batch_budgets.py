@@ -15,7 +15,6 @@ class BudgetOffice:
     """`spent` is by each session until now, calls and attempts of which nobody saw the end included."""
 
     def __init__(self, budgets: Budgets, spent: Mapping[str, Amount]) -> None:
-        self.budgets = budgets
         self.ledger = Ledger(budgets, spent)
 
     def reserve(self, child: Child, asked: Reserve) -> None:
@@ -32,12 +31,7 @@ class BudgetOffice:
         self._go_on(children)
 
     def tell_what_is_left(self, child: Child) -> None:
-        budgets, spent = self.budgets, self.ledger.committed
-        left = Budgets(
-            gpu_hours=None if budgets.gpu_hours is None else budgets.gpu_hours - spent.gpu_seconds / 3600,
-            disk=None if budgets.disk is None else budgets.disk - spent.disk,
-        )
-        child.answer(Left(left))
+        child.answer(Left(self.ledger.left))
 
     def _go_on(self, children: Mapping[str, Child]) -> None:
         for name, answer in self.ledger.answers():

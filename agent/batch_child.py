@@ -33,6 +33,7 @@ from experiment.ideas import Idea
 from experiment.setup import Setup
 
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Job:
     idea: Idea
     options: RunOptions
     resumed: ResumeOptions
-    setup: Setup
+    setup: Setup | None  # for a session that is to be opened; None for one that goes on
     time_left: float  # seconds of the batch's --max-time
     on_gpus: bool
 
@@ -55,14 +56,22 @@ def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int
     `others` are descriptors that are not its business. It ends when the batch's process does, whatever ends that.
     """
     batch = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody may read them any more
+            stream.flush()
+    job.log.parent.mkdir(exist_ok=True)
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    # A signal that comes before the child listens to it must not be lost on a handler that it has inherited.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(log)
         return pid
     code = 3
     try:
-        _be_alone(batch, job, others)
+        _be_alone(batch, job, log, others)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = _work(job, channel)
     except BaseException:  # noqa: BLE001  nothing may go back into the batch's own code, which this process still holds
         with contextlib.suppress(OSError):
@@ -73,9 +82,9 @@ def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int
         os._exit(code)
 
 
-def _be_alone(batch: int, job: Job, others: Iterable[int]) -> None:
+def _be_alone(batch: int, job: Job, log: int, others: Iterable[int]) -> None:
     os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in _SIGNALS:
         signal.signal(name, signal.SIG_DFL)
     # In order where that ends the experiment; jobs of a cluster go on, and are taken up again by a resume.
     farewell = signal.SIGTERM if job.options.engine == "local" else signal.SIGKILL
@@ -85,11 +94,10 @@ def _be_alone(batch: int, job: Job, others: Iterable[int]) -> None:
     signal.set_wakeup_fd(-1)
     for descriptor in others:
         os.close(descriptor)
-    written = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (written, 1), (written, 2)):
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    os.close(written)
+    os.close(log)
     os.close(nothing)
 
 
@@ -98,20 +106,19 @@ def _work(job: Job, channel: socket.socket) -> int:
     screen = _BatchScreen(desk)
     try:
         with signals_interrupt():
-            if job.folder.exists():
+            if job.setup is None:
                 _, status = resume(job.folder, job.resumed, screen, desk)
             else:
-                model_name, model = choose_model(
-                    job.options.model, job.options.api_base, job.setup.template, job.idea, screen.note
-                )
-                create_session(job.folder, job.options, job.idea, job.setup, model_name, model)
-                status = drive_session(job.folder, job.setup, model, screen, desk=desk)
+                asked, setup = job.options, job.setup
+                name, model = choose_model(asked.model, asked.api_base, setup.template, job.idea, screen.note)
+                create_session(job.folder, asked, job.idea, setup, name, model)
+                status = drive_session(job.folder, setup, model, screen, desk=desk)
             return exit_code(job.folder, status)
     except KeyboardInterrupt:
         return 3
     except AiSciError as error:
         screen.note(f"ai-sci: {error}")
-        desk.headline(str(error), 0, 0)
+        desk.headline(str(error))
         return error.exit_code
 
 

@@ -10,24 +10,23 @@ import time
 from dataclasses import dataclass, field
 
 from agent.batch_child import Job, fork_session
-from agent.batch_messages import Answer, Hangup, Reserve, Said, WantSlot, new_channel, receive, send
-from experiment.process_tree import ProcessIdentity, identify
+from agent.batch_messages import Answer, Hangup, Said, WantSlot, new_channel, receive, send
+from experiment.process_tree import ProcessIdentity, boot_id, identify
 
 
 @dataclass
 class Child:
-    """`wants` and `asks` are what it waits for; times are seconds on the clock of the batch."""
+    """`wants` is the slot that it waits for; times are seconds on the clock of the batch."""
 
     session: str
     template: str
     process: ProcessIdentity
     channel: socket.socket
-    length: int  # bytes of its journal when it began
+    done_before: int  # replies and attempts of its session when it began
     runs_closed: int
     runs_left: int
     wants: WantSlot | None = None
     wanted_since: float = 0.0
-    asks: Reserve | None = None
     slots: int = 0  # that it holds
     held_since: float | None = None
     thinks_since: float = field(default_factory=time.monotonic)
@@ -53,22 +52,32 @@ class Child:
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
 
-    def bury(self) -> int:
-        """Waits for its end, which is near; the exit code, negative after a signal."""
+    def bury(self, patience: float = 60.0) -> int:
+        """Waits for its end, and kills it after `patience` seconds; the exit code, negative after a signal."""
         self.channel.close()
-        _, status = os.waitpid(self.process.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        deadline = time.monotonic() + patience
+        while True:
+            pid, status = os.waitpid(self.process.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > deadline:
+                self.kill()
+            time.sleep(0.002)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # a zombie still counts: its pid is nobody else's until buried
             os.kill(self.process.pid, number)
 
 
-def begin(job: Job, template: str, others: list[int], length: int, runs_closed: int, runs_left: int) -> Child:
+def begin(job: Job, template: str, others: list[int], done_before: int, runs_closed: int, runs_left: int) -> Child:
     """Forks the session's process. `others`: descriptors of ours that it must not keep."""
     ours, theirs = new_channel()
     try:
         pid = fork_session(job, theirs, [*others, ours.fileno()])
     finally:
         theirs.close()
-    return Child(job.folder.name, template, identify(pid), ours, length, runs_closed, runs_left)
+    try:
+        process = identify(pid)
+    except ProcessLookupError:  # it has ended already; that is heard of when it is listened to
+        process = ProcessIdentity(pid, 0, boot_id())
+    return Child(job.folder.name, template, process, ours, done_before, runs_closed, runs_left)

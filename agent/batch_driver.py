@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import selectors
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from pathlib import Path
 from agent.batch_budgets import BudgetOffice
 from agent.batch_child import Job
 from agent.batch_children import Child, begin
-from agent.batch_comebacks import Comebacks
-from agent.batch_events import BatchEnded, BatchEvent, IdeaAdded, SessionLaunched, SessionLeft
+from agent.batch_comebacks import Comebacks, done_so_far
+from agent.batch_events import BatchEnded, BatchEvent, SessionLaunched, SessionLeft
 from agent.batch_messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from agent.batch_plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
 from agent.batch_slots import SlotOffice
@@ -23,11 +23,10 @@ from agent.interrupts import Wakeup
 from agent.journal import Records
 from agent.scheduling import is_critical, may_begin
 from agent.screen import Screen
-from agent.session import JOURNAL, journal_length
 from agent.show import read_state
 from agent.start import ResumeOptions
 from agent.state import State, Status
-from experiment.errors import AiSciError
+from experiment.errors import AiSciError, ConfigError, EnvironmentFailed
 from experiment.setup import Setup
 from experiment.watchdog import measure_disk
 
@@ -58,8 +57,14 @@ class Driver:
         self.state: BatchState = fold_batch(records.entries)
         self.children: dict[str, Child] = {}
         self.comebacks = Comebacks()
-        self.runs_left = {name: self._runs_left(idea) for name, idea in self.state.ideas.items()}
-        self.budgets = BudgetOffice(self.state.budgets, {name: self._spent(name) for name in self.state.ideas})
+        self.runs_left: dict[str, int] = {}
+        spent: dict[str, Amount] = {}
+        for name in self.state.ideas:
+            session = self._state_of(name)
+            self.runs_left[name] = self._runs_left(name, session)
+            spent[name] = self._spent(name, session)
+            self.comebacks.answered |= session is not None and session.spent.calls > 0
+        self.budgets = BudgetOffice(self.state.budgets, spent)
         # A clock that is put right in the night ends nothing.
         self.active_before, self.began = self.state.active_seconds, time.monotonic()
         self.stopping: tuple[Status, str] | None = None
@@ -76,14 +81,14 @@ class Driver:
                     self._see_whether_to_stop()
                     self._take_in_requests()
                     self._begin_sessions()
-                    if not self.children and not self._waits_for_server():
+                    if not self.children and not self._somebody_comes_back():
                         break
                     slots_are_ours = self.office.give(list(self.children.values()), sum(self.runs_left.values()))
                     self._hear(_TICK if slots_are_ours else _SHORT_TICK)
             finally:
                 self._leave_nobody_behind()
-        status, reason = self.stopping or self._outcome()
-        self.record(BatchEnded(status.value, reason))
+            status, reason = self.stopping or self._outcome()
+            self.record(BatchEnded(status.value, reason))
         return status
 
     def record(self, event: BatchEvent) -> None:
@@ -93,7 +98,7 @@ class Driver:
     # -- sessions begin -----------------------------------------------------------------------------------------------
 
     def _begin_sessions(self) -> None:
-        while self.stopping is None and not self.comebacks.outage.lasts and (name := self._next_idea()) is not None:
+        while self.stopping is None and (name := self._next_idea()) is not None:
             children = list(self.children.values())
             left, in_all = self.runs_left[name], sum(self.runs_left.values())
             if not may_begin(
@@ -113,30 +118,32 @@ class Driver:
         due = [
             name
             for name, idea in self.state.ideas.items()
-            if not idea.done and name not in self.children and name not in self.comebacks.held_back
+            if not idea.done and name not in self.children and self.comebacks.may_begin(name)
         ]
         return max(due, key=lambda name: self.state.ideas[name].launches > 0, default=None)
 
     def _begin(self, name: str) -> None:
         idea, folder = self.state.ideas[name], self.folder / name
+        goes_on, done_before = folder.exists(), done_so_far(self._state_of(name))
         try:
-            job = self._job(idea, folder)
-        except AiSciError as error:  # the template was changed in the meantime
-            self.comebacks.held_back.add(name)
+            job = self._job(idea, folder, None if goes_on else self.setup_for(idea.added.template))
+        except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime
+            self.comebacks.hold_back(name)
+            self.runs_left[name] = 0
             self.record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
+            self.screen.note(f"{name}: {error}")
             return
         others = [self.selector.fileno(), *self.wakeup.descriptors]
         others += [child.channel.fileno() for child in self.children.values()]
-        runs_closed = self._max_runs(idea) - self.runs_left[name]
-        child = begin(job, idea.added.template, others, journal_length(folder), runs_closed, self.runs_left[name])
+        left = self.runs_left[name]
+        child = begin(job, idea.added.template, others, done_before, self._max_runs(idea) - left, left)
         self.children[name] = child
         self.selector.register(child.channel, selectors.EVENT_READ, child)
         process = child.process
         self.record(SessionLaunched(name, process.pid, process.started, process.boot_id))
-        self.screen.note(f"{name}: {'goes on' if job.folder.exists() else 'begins'}")
+        self.screen.note(f"{name}: {'goes on' if goes_on else 'begins'}")
 
-    def _job(self, idea: IdeaRecord, folder: Path) -> Job:
-        setup = self.setup_for(idea.added.template)
+    def _job(self, idea: IdeaRecord, folder: Path, setup: Setup | None) -> Job:
         log = self.folder / LOGS / f"{folder.name}.log"
         options = options_of(self.state.options)
         return Job(
@@ -144,16 +151,19 @@ class Driver:
         )
 
     def _max_runs(self, idea: IdeaRecord) -> int:
-        asked = self.resumed.max_runs or self.state.options.get("max_runs")
-        return asked or self.setup_for(idea.added.template).template.max_runs
+        """As far as it can be known: a template that is gone is told of when its session begins."""
+        if asked := self.resumed.max_runs or self.state.options.get("max_runs"):
+            return asked
+        try:
+            return self.setup_for(idea.added.template).template.max_runs
+        except (ConfigError, EnvironmentFailed):
+            return 1
 
-    def _runs_left(self, idea: IdeaRecord) -> int:
+    def _runs_left(self, name: str, session: State | None) -> int:
+        idea = self.state.ideas[name]
         if idea.done:
             return 0
-        folder = self.folder / idea.added.session
-        closed = 0
-        if (folder / JOURNAL).is_file():
-            closed = sum(record.closed is not None for record in read_state(folder).runs.values())
+        closed = sum(record.closed is not None for record in session.runs.values()) if session else 0
         return max(0, self._max_runs(idea) - closed)
 
     # -- sessions ask, and end ----------------------------------------------------------------------------------------
@@ -181,6 +191,7 @@ class Driver:
                 case Settle():
                     self.budgets.settle(child, message, self.children)
                     if message.spent.tokens:
+                        self.comebacks.answered = True
                         self.comebacks.outage.is_over()
                 case WhatIsLeft():
                     self.budgets.tell_what_is_left(child)
@@ -188,10 +199,11 @@ class Driver:
                     self._headline(child, message)
 
     def _headline(self, child: Child, headline: Headline) -> None:
-        if headline.runs_closed > child.runs_closed:
-            self.office.means.run_was_closed()
-        child.runs_closed, child.runs_left = headline.runs_closed, headline.runs_left
-        self.runs_left[child.session] = headline.runs_left
+        if headline.runs_closed is not None and headline.runs_left is not None:
+            if headline.runs_closed > child.runs_closed:
+                self.office.means.run_was_closed()
+            child.runs_closed, child.runs_left = headline.runs_closed, headline.runs_left
+            self.runs_left[child.session] = headline.runs_left
         child.last_words = headline.text
         self.screen.note(f"{child.session}: {headline.text}")
 
@@ -205,8 +217,11 @@ class Driver:
         self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
         state = self._state_of(name)
         if state is None:
+            self._sweep(name)
             status = Status.interrupted.value
             reason = child.last_words or f"its process ended with code {code} before there was a session"
+            if self.stopping is not None:
+                reason = f"{self.stopping[1]} before there was a session"
         else:
             status, reason = state.status.value, state.ended.reason if state.ended else ""
         self.record(SessionLeft(name, status, reason, code))
@@ -217,15 +232,19 @@ class Driver:
         note = self.comebacks.after(self.folder, child, code, state, reason)
         if note:
             self.screen.note(f"{name}: {note}")
-        if name in self.comebacks.held_back:
+        if self.comebacks.is_held_back(name):
             self.runs_left[name] = 0
 
-    def _spent(self, name: str) -> Amount:
+    def _sweep(self, name: str) -> None:
+        """What a process that was killed while it opened its session has left."""
+        for partial in self.folder.glob(f".{name}.*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _spent(self, name: str, session: State | None) -> Amount:
         """By the session until now, calls and attempts of which nobody saw the end included."""
-        state = self._state_of(name)
-        if state is None:
+        if session is None:
             return Amount()
-        return state.spent.committed + Amount(disk=measure_disk([self.folder / name])[0])
+        return session.spent.committed + Amount(disk=measure_disk([self.folder / name])[0])
 
     def _state_of(self, name: str) -> State | None:
         try:
@@ -236,27 +255,29 @@ class Driver:
     # -- more ideas, and the end --------------------------------------------------------------------------------------
 
     def _take_in_requests(self) -> None:
+        if self.stopping is not None:
+            return  # a resume takes them in
         for path in requests(self.folder):
             try:
                 planned = read_request(path, options_of(self.state.options).overrides)
-                self._add(named_sessions(planned, self._known(), path.stem))
-            except AiSciError as error:
+                added = named_sessions(planned, [idea.added for idea in self.state.ideas.values()], path.stem)
+                for one in added:
+                    self.setup_for(one.template)
+            except (ConfigError, EnvironmentFailed) as error:
                 self.screen.note(f"ai-sci: {error}")
                 path.rename(path.with_suffix(".refused"))
                 continue
+            for one in added:
+                self.record(one)
+                self.runs_left[one.session] = self._runs_left(one.session, None)
+                self.screen.note(f"{one.session}: added")
             path.unlink()
 
-    def _known(self) -> list[IdeaAdded]:
-        return [idea.added for idea in self.state.ideas.values()]
-
-    def _add(self, added: list[IdeaAdded]) -> None:
-        for one in added:
-            self.record(one)
-            self.runs_left[one.session] = self._runs_left(self.state.ideas[one.session])
-            self.screen.note(f"{one.session}: added")
-
-    def _waits_for_server(self) -> bool:
-        return self.stopping is None and self.comebacks.outage.lasts and self._next_idea() is not None
+    def _somebody_comes_back(self) -> bool:
+        """When the model's server is there again, or after a wait."""
+        if self.stopping is not None:
+            return False
+        return any(not idea.done and not self.comebacks.is_held_back(name) for name, idea in self.state.ideas.items())
 
     def _time_left(self) -> float:
         limit = self.state.budgets.time
@@ -297,8 +318,7 @@ class Driver:
         for child in self.children.values():
             child.ask_to_stop()
         for child in self.children.values():
-            with contextlib.suppress(OSError):
-                child.bury()
+            child.bury(_PATIENCE)
 
     def _outcome(self) -> tuple[Status, str]:
         ideas = self.state.ideas.values()

@@ -61,11 +61,11 @@ class WhatIsLeft:
 
 @dataclass(frozen=True)
 class Headline:
-    """Something that a person wants to know, and how far the session is."""
+    """Something that a person wants to know, and how far the session is, where that has changed."""
 
     text: str
-    runs_closed: int
-    runs_left: int
+    runs_closed: int | None = None
+    runs_left: int | None = None
 
 
 # What the batch answers.
@@ -168,6 +168,6 @@ class SharedDesk:
             with contextlib.suppress(Hangup):  # the locks are free all the same
                 send(self._channel, SlotIsFree())
 
-    def headline(self, text: str, runs_closed: int, runs_left: int) -> None:
+    def headline(self, text: str, runs_closed: int | None = None, runs_left: int | None = None) -> None:
         with contextlib.suppress(Hangup):
             send(self._channel, Headline(text, runs_closed, runs_left))

@@ -19,7 +19,7 @@ _TRIES = 20  # with the longest wait between them: most of a night
 
 
 def is_outage(folder: Path, state: State) -> bool:
-    """Whether the session ended for want of a server that has answered it before and may do so again."""
+    """Whether the session ended because its server could not be reached or was too busy, which passes."""
     if state.status is not Status.model_unavailable:
         return False
     calls = [entry.event for entry in read_journal(folder / JOURNAL) if isinstance(entry.event, (CallFailed, Replied))]

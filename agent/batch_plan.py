@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from agent.batch_events import IdeaAdded
+from agent.choose_model import scripted_session
 from agent.desk import Budgets
 from agent.start import RunOptions
 from experiment.errors import ConfigError
-from experiment.ideas import IDEA_FILES, Idea, find_idea, load_ideas
+from experiment.ideas import IDEA_FILES, Idea, find_idea, load_ideas, read_idea, slug
 from experiment.template import Template, load_template
 
 ALL = "all"
 ADDED = "added"  # folder of requests that the batch's process has not seen yet
 LOGS = "logs"  # folder of what each session said
-_TAKEN = {ADDED, LOGS, "lock"}
+_TAKEN = {ADDED, LOGS, "lock", "batch.jsonl", "report.html", "report.md"}
 AT_ONCE = 32  # ideas at work, unless --at-once says otherwise
 _OF_ONE_SESSION = ("idea", "template", "ideas_file", "runs_dir", "session")
 
@@ -73,7 +74,7 @@ def _all_of(template: Template, session: RunOptions) -> list[Planned]:
         raise ConfigError(f"the template {template.folder} has no ideas.json: pass --ideas FILE.json")
     if session.model or os.environ.get("AI_SCI_MODEL"):
         return [Planned(idea, template) for idea in ideas]
-    scripted = [idea for idea in ideas if (template.folder / "scripted" / idea.name).is_dir()]
+    scripted = [idea for idea in ideas if scripted_session(template, idea) is not None]
     if not scripted:
         raise ConfigError(f"no model given, and {template.name} has no scripted session: use --model NAME")
     return [Planned(idea, template) for idea in scripted]
@@ -116,7 +117,7 @@ def named_sessions(planned: Iterable[Planned], known: Iterable[IdeaAdded], reque
 
 
 def _free(planned: Planned, taken: set[str]) -> str:
-    names = [planned.idea.slug, f"{planned.template.name}_{planned.idea.slug}"]
+    names = [planned.idea.slug, f"{slug(planned.template.name)}_{planned.idea.slug}"]
     names += [f"{planned.idea.slug}_{number}" for number in range(2, len(taken) + 3)]
     return next(name for name in names if name not in taken)
 
@@ -164,14 +165,15 @@ def leave_request(folder: Path, planned: Iterable[Planned]) -> None:
 
 
 def requests(folder: Path) -> list[Path]:
-    return sorted((folder / ADDED).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    """In the order of asking."""
+    return sorted((folder / ADDED).glob("*.json"), key=lambda path: path.lstat().st_mtime_ns)
 
 
 def read_request(path: Path, overrides: dict[str, str]) -> list[Planned]:
     """Raises ConfigError when it is no longer what was left."""
     try:
-        asked = [(str(one["template"]), idea_of(one["idea"])) for one in json.loads(path.read_text())]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is not a request for ideas ({error}): remove it.") from error
+        asked = [(str(one["template"]), read_idea(one["idea"], str(path))) for one in json.loads(path.read_text())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a request for ideas ({error}): it is set aside.") from error
     templates = {name: load_template(name, overrides) for name, _ in asked}
     return [Planned(idea, templates[name]) for name, idea in asked]

@@ -20,8 +20,8 @@ def choose_model(
     if name:
         name = absolute_model(name)
         return name, open_model(name, api_base=api_base)
-    scripted = template.folder / "scripted" / idea.name
-    if not scripted.is_dir():
+    scripted = scripted_session(template, idea)
+    if scripted is None:
         raise ConfigError(
             f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
             "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
@@ -32,6 +32,16 @@ def choose_model(
     )
     name = f"scripted:{scripted.resolve()}"
     return name, open_model(name)
+
+
+def scripted_session(template: Template, idea: Idea) -> Path | None:
+    """The folder of the template's scripted session for this idea; None when it has none."""
+    folder = template.folder / "scripted"
+    try:
+        names = {path.name for path in folder.iterdir() if path.is_dir()}
+    except OSError:
+        return None
+    return folder / idea.name if idea.name in names else None
 
 
 def absolute_model(name: str) -> str:

@@ -91,7 +91,7 @@ def run(
 
 @app.command()
 def resume(
-    session: Annotated[Path, typer.Argument(help="The session's folder.")],
+    session: Annotated[Path, typer.Argument(metavar="SESSION|BATCH", help="Its folder.")],
     model: given.Model = None,
     api_base: given.ApiBase = None,
     max_runs: given.MaxRuns = None,
@@ -101,15 +101,22 @@ def resume(
     max_gpu_hours: given.MaxGpuHours = None,
     max_disk: given.MaxDisk = None,
     context_window: given.ContextWindow = None,
+    session_max_cost: cli_batch.SessionMaxCost = None,
+    session_max_tokens: cli_batch.SessionMaxTokens = None,
+    session_max_time: cli_batch.SessionMaxTime = None,
+    session_max_gpu_hours: cli_batch.SessionMaxGpuHours = None,
+    session_max_disk: cli_batch.SessionMaxDisk = None,
 ) -> None:
-    """Go on with a session that stopped early."""
+    """Go on with a session, or with all of a batch, that stopped early."""
     from agent import start
     from agent.batch_state import is_batch
 
     limits = budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk)
+    each = budgets(session_max_cost, session_max_tokens, session_max_time, session_max_gpu_hours, session_max_disk)
     options = start.ResumeOptions(model, api_base, max_runs, limits, context_window)
     if is_batch(session):
-        cli_batch.resume(session, options)
+        cli_batch.resume(session, options, each)
+    refuse({f"--session-{name.replace('_', '-')}": value for name, value in each.by_option.items()}, "is for a batch")
     _drive(lambda screen: start.resume(session, options, screen))
 
 

@@ -15,10 +15,16 @@ from experiment.errors import ConfigError
 from experiment.quantities import parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from agent.desk import Budgets
     from agent.start import ResumeOptions
 
+# Of each idea: as for one session, with `--session-` before the name.
+SessionMaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="A batch: of each idea.")]
+SessionMaxTokens = Annotated[Optional[int], typer.Option(metavar="N", min=1, help="A batch: of each idea.")]
+SessionMaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="A batch: of each idea.")]
+SessionMaxGpuHours = Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help="A batch: of each idea.")]
+SessionMaxDisk = Annotated[Optional[str], typer.Option(metavar="SIZE", help="A batch: of each idea.")]
 _SHARED = "Of all ideas together."
-_EACH = "Of each idea."
 
 
 def batch(
@@ -52,11 +58,11 @@ def batch(
     max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_SHARED)] = None,
     max_gpu_hours: Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help=_SHARED)] = None,
     max_disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help=_SHARED)] = None,
-    session_max_cost: Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help=_EACH)] = None,
-    session_max_tokens: Annotated[Optional[int], typer.Option(metavar="N", min=1, help=_EACH)] = None,
-    session_max_time: Annotated[Optional[str], typer.Option(metavar="DURATION", help=_EACH)] = None,
-    session_max_gpu_hours: Annotated[Optional[float], typer.Option(metavar="H", min=0.0, help=_EACH)] = None,
-    session_max_disk: Annotated[Optional[str], typer.Option(metavar="SIZE", help=_EACH)] = None,
+    session_max_cost: SessionMaxCost = None,
+    session_max_tokens: SessionMaxTokens = None,
+    session_max_time: SessionMaxTime = None,
+    session_max_gpu_hours: SessionMaxGpuHours = None,
+    session_max_disk: SessionMaxDisk = None,
     context_window: given.ContextWindow = None,
     python: given.Python = None,
     sandbox: given.SandboxChoice = "auto",
@@ -67,6 +73,7 @@ def batch(
     detach_slurm: given.DetachSlurm = None,
 ) -> None:
     """Work on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
+    given_values = dict(locals())
     from agent.batch import add_ideas, folder_of, run_batch
     from agent.batch_plan import AT_ONCE, BatchOptions
     from agent.screen import PlainScreen
@@ -107,7 +114,7 @@ def batch(
     )
     screen = PlainScreen()
     if add_to is not None:
-        refuse({"--slots": slots, "--gpus": gpus, "--session": session, "--model": model}, "is the batch's own")
+        _only_ideas(given_values)
         add_ideas(add_to, options, screen)
         return
     if detach or detach_slurm:
@@ -117,14 +124,22 @@ def batch(
     _end(lambda: run_batch(options, screen))
 
 
-def resume(folder: Path, options: ResumeOptions) -> None:
-    """`ai-sci resume BATCH`: the budgets given are of all sessions together."""
+def _only_ideas(values: dict[str, Any]) -> None:
+    """With --add-to everything else is as the batch has it."""
+    usual = {"runs_dir": Path("runs"), "sandbox": "auto", "engine": "local"}
+    asked = {name: value for name, value in values.items() if name not in ("ideas", "template", "add_to")}
+    others = {
+        f"--{name.rstrip('_').replace('_', '-')}": value for name, value in asked.items() if value != usual.get(name)
+    }
+    refuse(others, "is the batch's own, and cannot be another one for the ideas that are added")
+
+
+def resume(folder: Path, options: ResumeOptions, each: Budgets) -> None:
+    """`ai-sci resume BATCH`: the budgets in the options are of all sessions together, `each` of each."""
     from agent.batch import resume_batch
-    from agent.desk import Budgets
     from agent.screen import PlainScreen
 
-    each = replace(options, budgets=Budgets())
-    _end(lambda: resume_batch(folder, each, options.budgets, PlainScreen()))
+    _end(lambda: resume_batch(folder, replace(options, budgets=each), options.budgets, PlainScreen()))
 
 
 def _end(drive: Callable[[], tuple[Path, Any]]) -> None:

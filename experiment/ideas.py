@@ -28,20 +28,20 @@ class Idea:
     @property
     def slug(self) -> str:
         """The name with everything but letters, digits, `_`, `.` and `-` replaced, for folders."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name).lstrip(".-")[:80] or "idea"
+        return slug(self.name)
 
 
 def load_ideas(path: Path) -> list[Idea]:
     """The ideas of a JSON file that holds a list of them, or a single one; raises ConfigError with file and line."""
     value, text = read_json(path)
     if isinstance(value, dict):
-        return [_idea(value, f"{path}:{line_at(text, text.find('{'))}")]
+        return [read_idea(value, f"{path}:{line_at(text, text.find('{'))}")]
     if not isinstance(value, list):
         raise ConfigError(f'{path}:1: must hold ideas: [{{"Name": …, "Title": …, "Experiment": …}}, …]')
     ideas: list[Idea] = []
     lines: dict[str, int] = {}
     for item, line in zip(value, _lines_of_items(text)):
-        idea = _idea(item, f"{path}:{line}")
+        idea = read_idea(item, f"{path}:{line}")
         if idea.name in lines:
             raise ConfigError(f'{path}:{line}: the name "{idea.name}" is already used at line {lines[idea.name]}')
         lines[idea.name] = line
@@ -76,7 +76,13 @@ def find_idea(template: Template, name_or_path: str, ideas_file: Path | None = N
     raise ConfigError(f'there is no idea "{name_or_path}" in {where}{nearest(name_or_path, known)}')
 
 
-def _idea(item: object, where: str) -> Idea:
+def slug(name: str) -> str:
+    """A name for a folder, for what a person has named."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".-")[:80] or "idea"
+
+
+def read_idea(item: object, where: str) -> Idea:
+    """The idea in a JSON object; `where` is for errors. Raises ConfigError."""
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: an idea must be an object with Name, Title and Experiment")
     # AI-Scientist-v2 calls it "Experiments" and also writes a list.

@@ -67,7 +67,6 @@ def test_a_price_that_nobody_knows_is_said_before_anything_begins(batch, tmp_pat
         "--api-base",
         "http://[::1]:9/v1",
     )
-    for option in ("--max-cost", "--session-max-cost"):
-        done = batch(*args, option, "1").ended()
-        assert done.code == 2 and "AI_SCI_PRICES" in done.error
-        assert not (tmp_path / "runs" / "night").exists()
+    done = batch(*args, "--session-max-cost", "1").ended()
+    assert done.code == 2 and "AI_SCI_PRICES" in done.error
+    assert not (tmp_path / "runs" / "night").exists()
