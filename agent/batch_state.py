@@ -21,9 +21,8 @@ from agent.desk import Budgets
 from agent.journal import Record, parse
 from agent.session import is_driven
 from agent.state import Status
+from experiment.clean_env import BATCH_JOURNAL
 from experiment.errors import ConfigError
-
-BATCH_JOURNAL = "batch.jsonl"
 
 
 @dataclass

@@ -21,6 +21,7 @@ _PASSED_ON = (
     "OMP_NUM_THREADS",
     "TZ",
 )
+BATCH_JOURNAL = "batch.jsonl"  # the folder that holds it is a batch, and its folders are sessions
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -45,6 +46,13 @@ def secret_folders() -> list[Path]:
     files = [Path(os.environ[name]).parent for name in _NAMED_FILES if os.environ.get(name)]
     folders = [Path(os.environ[name]) for name in _NAMED_FOLDERS if os.environ.get(name)]
     return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
+
+
+def other_sessions(session: Path) -> Path:
+    """The folder that holds the other sessions: of a session of a batch it is the one above the batch."""
+    folder = session.parent
+    above = folder.parent if (folder / BATCH_JOURNAL).exists() else folder
+    return folder if above == above.parent else above
 
 
 def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -> dict[str, str]:

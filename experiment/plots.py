@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiment.attempt import ProcessResult, ProcessSpec, run_process
-from experiment.clean_env import experiment_env, secret_folders
+from experiment.clean_env import experiment_env, other_sessions, secret_folders
 from experiment.digest import failure_digest
 from experiment.environment import Environment
 from experiment.limits import Limits
@@ -92,7 +92,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         limits=plan.limits,
         log=log,
         sandbox=plan.sandbox,
-        hidden=[plan.session.parent, *secret_folders()],
+        hidden=[other_sessions(plan.session), *secret_folders()],
         time_setting="ten minutes for plots",
     )
 

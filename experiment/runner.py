@@ -12,7 +12,7 @@ from typing import Any
 
 from experiment.attempt import ProcessResult, ProcessSpec, run_process
 from experiment.checks import failed_checks
-from experiment.clean_env import experiment_env, secret_folders
+from experiment.clean_env import experiment_env, other_sessions, secret_folders
 from experiment.digest import failure_digest
 from experiment.environment import Environment
 from experiment.limits import Limits
@@ -158,7 +158,7 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         limits=limits,
         log=log,
         sandbox=plan.sandbox,
-        hidden=[plan.session.parent, *plan.hidden, *secret_folders()],  # the other sessions, and keys
+        hidden=[other_sessions(plan.session), *plan.hidden, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
         place=plan.place,
     )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from experiment.clean_env import other_sessions
 from experiment.errors import AiSciError
 from experiment.limits import Limits
 from experiment.place import Place
@@ -70,7 +71,7 @@ def _here(plan: AttemptPlan, execution: Path) -> AttemptPlan:
         limits=_limits(plan.limits),
         place=Place(begun_of(execution).place),
         readable=tuple(other_runs(plan)),
-        hidden=(plan.session.parent,),
+        hidden=(other_sessions(plan.session),),
     )
 
 

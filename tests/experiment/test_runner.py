@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiment.checks import Check
+from experiment.clean_env import BATCH_JOURNAL, other_sessions
 from experiment.environment import Environment
 from experiment.limits import Limits
 from experiment.process_tree import ProcessIdentity, still_runs
@@ -294,3 +295,12 @@ def test_an_output_whose_rights_were_taken_away_can_be_moved_and_read(tmp_path: 
     modes = [path.stat().st_mode & 0o700 for path in (out, out / "sub", out / "sub" / "file")]
     assert modes == [0o700, 0o700, 0o600]
     assert Path("/etc/hostname").stat().st_mode == before
+
+
+def test_the_sessions_beside_a_batch_are_hidden_too(tmp_path: Path) -> None:
+    session = tmp_path / "runs" / "night" / "idea"
+    session.mkdir(parents=True)
+    assert other_sessions(session) == tmp_path / "runs" / "night"
+    (tmp_path / "runs" / "night" / BATCH_JOURNAL).touch()
+    assert other_sessions(session) == tmp_path / "runs"
+    assert other_sessions(Path("/idea")) == Path("/")
