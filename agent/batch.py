@@ -24,7 +24,7 @@ from agent.batch_plan import (
     requests,
 )
 from agent.batch_slots import SlotOffice
-from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, read_batch
+from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
 from agent.choose_model import choose_model
 from agent.desk import Budgets
 from agent.engines import check_engine, conditions_of
@@ -34,7 +34,6 @@ from agent.preload import preload
 from agent.prices import require_known
 from agent.screen import Screen
 from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers
-from agent.show import read_state
 from agent.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
 from agent.state import Status
 from experiment.errors import AiSciError, ConfigError, EnvironmentFailed
@@ -140,7 +139,9 @@ def batch_exit_code(folder: Path, status: Status) -> int:
     """0 some session accepted a run; 1 none did; 3 it stopped early and can be resumed."""
     if status.resumable:
         return 3
-    return 0 if any(_accepted(folder / name) for name in read_batch(folder).ideas) else 1
+    return (
+        0 if any((session := state_of(folder / name)) and session.accepted for name in read_batch(folder).ideas) else 1
+    )
 
 
 class Setups:
@@ -265,10 +266,3 @@ def _places(slots: list[Slot] | None) -> str:
     if slots is None:
         return "as many attempts at once as the cluster gives"
     return f"{len(slots)} at once on {', '.join(slot.name for slot in slots)}"
-
-
-def _accepted(folder: Path) -> bool:
-    try:
-        return bool(read_state(folder).accepted)
-    except AiSciError:
-        return False

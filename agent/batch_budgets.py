@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from agent.batch_children import Child
 from agent.batch_messages import Left, Refused, Reserve, Reserved, Settle
 from agent.desk import Amount, Budgets
 from agent.ledger import Answer, Granted, Ledger
 from agent.ledger import Refused as LedgerRefused
+from agent.state import State
+from experiment.watchdog import measure_disk
 
 
 class BudgetOffice:
@@ -44,3 +47,10 @@ def _answer(child: Child, answer: Answer) -> None:
             child.answer(Reserved())
         case LedgerRefused(reason=reason):
             child.answer(Refused(reason))
+
+
+def spent_by(folder: Path, session: State | None) -> Amount:
+    """By a session until now, calls and attempts of which nobody saw the end included."""
+    if session is None:
+        return Amount()
+    return session.spent.committed + Amount(disk=measure_disk([folder])[0])

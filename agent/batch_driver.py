@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.batch_budgets import BudgetOffice
+from agent.batch_budgets import BudgetOffice, spent_by
 from agent.batch_child import Job
 from agent.batch_children import Child, begin
 from agent.batch_comebacks import Comebacks, done_so_far
@@ -17,16 +17,15 @@ from agent.batch_events import BatchEnded, BatchEvent, SessionLaunched, SessionL
 from agent.batch_messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from agent.batch_plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
 from agent.batch_slots import SlotOffice
-from agent.batch_state import BatchState, IdeaRecord, advance_batch, fold_batch
+from agent.batch_state import BatchState, IdeaRecord, advance_batch, fold_batch, outcome, state_of
 from agent.desk import Amount
 from agent.interrupts import Wakeup
 from agent.journal import Records
 from agent.scheduling import is_critical, may_begin
 from agent.screen import Screen
-from agent.show import read_state
 from agent.start import ResumeOptions
 from agent.state import State, Status
-from experiment.errors import AiSciError, ConfigError, EnvironmentFailed
+from experiment.errors import ConfigError, EnvironmentFailed
 from experiment.setup import Setup
 from experiment.watchdog import measure_disk
 
@@ -60,9 +59,9 @@ class Driver:
         self.runs_left: dict[str, int] = {}
         spent: dict[str, Amount] = {}
         for name in self.state.ideas:
-            session = self._state_of(name)
+            session = state_of(self.folder / name)
             self.runs_left[name] = self._runs_left(name, session)
-            spent[name] = self._spent(name, session)
+            spent[name] = spent_by(self.folder / name, session)
             self.comebacks.answered |= session is not None and session.spent.calls > 0
         self.budgets = BudgetOffice(self.state.budgets, spent)
         # A clock that is put right in the night ends nothing.
@@ -87,7 +86,7 @@ class Driver:
                     self._hear(_TICK if slots_are_ours else _SHORT_TICK)
             finally:
                 self._leave_nobody_behind()
-            status, reason = self.stopping or self._outcome()
+            status, reason = self.stopping or outcome(self.state)
             self.record(BatchEnded(status.value, reason))
         return status
 
@@ -124,7 +123,7 @@ class Driver:
 
     def _begin(self, name: str) -> None:
         idea, folder = self.state.ideas[name], self.folder / name
-        goes_on, done_before = folder.exists(), done_so_far(self._state_of(name))
+        goes_on, done_before = folder.exists(), done_so_far(state_of(self.folder / name))
         try:
             job = self._job(idea, folder, None if goes_on else self.setup_for(idea.added.template))
         except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime
@@ -215,7 +214,7 @@ class Driver:
         del self.children[name]
         held = time.monotonic() - child.held_since if child.held_since is not None else 0.0
         self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
-        state = self._state_of(name)
+        state = state_of(self.folder / name)
         if state is None:
             self._sweep(name)
             status = Status.interrupted.value
@@ -239,18 +238,6 @@ class Driver:
         """What a process that was killed while it opened its session has left."""
         for partial in self.folder.glob(f".{name}.*.partial"):
             shutil.rmtree(partial, ignore_errors=True)
-
-    def _spent(self, name: str, session: State | None) -> Amount:
-        """By the session until now, calls and attempts of which nobody saw the end included."""
-        if session is None:
-            return Amount()
-        return session.spent.committed + Amount(disk=measure_disk([self.folder / name])[0])
-
-    def _state_of(self, name: str) -> State | None:
-        try:
-            return read_state(self.folder / name)
-        except AiSciError:
-            return None
 
     # -- more ideas, and the end --------------------------------------------------------------------------------------
 
@@ -319,14 +306,3 @@ class Driver:
             child.ask_to_stop()
         for child in self.children.values():
             child.bury(_PATIENCE)
-
-    def _outcome(self) -> tuple[Status, str]:
-        ideas = self.state.ideas.values()
-        done = sum(idea.done for idea in ideas)
-        if done == len(ideas):
-            return Status.completed, f"all {done} ideas have ended"
-        left = {idea.left.status for idea in ideas if idea.left is not None and not idea.done}
-        for status in (Status.budget_exhausted, Status.model_unavailable):
-            if status.value in left:
-                return status, f"{done} of {len(ideas)} ideas have ended; the others can go on"
-        return Status.interrupted, f"{done} of {len(ideas)} ideas have ended; the others can go on"

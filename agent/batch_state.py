@@ -20,9 +20,10 @@ from agent.batch_events import (
 from agent.desk import Budgets
 from agent.journal import Record, parse
 from agent.session import is_driven
-from agent.state import Status
+from agent.show import read_state
+from agent.state import State, Status
 from experiment.clean_env import BATCH_JOURNAL
-from experiment.errors import ConfigError
+from experiment.errors import AiSciError, ConfigError
 
 
 @dataclass
@@ -88,6 +89,28 @@ def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: fl
 
 def _budgets(event: BatchStarted | BatchResumed) -> Budgets:
     return Budgets(**event.budgets)  # type: ignore[arg-type]  the journal holds what asdict gave
+
+
+def outcome(state: BatchState) -> tuple[Status, str]:
+    """How a batch ends when no session of it can go on now."""
+    ideas = state.ideas.values()
+    done = sum(idea.done for idea in ideas)
+    if done == len(ideas):
+        return Status.completed, f"all {done} ideas have ended"
+    left = {idea.left.status for idea in ideas if idea.left is not None and not idea.done}
+    reason = f"{done} of {len(ideas)} ideas have ended; the others can go on"
+    for status in (Status.budget_exhausted, Status.model_unavailable):
+        if status.value in left:
+            return status, reason
+    return Status.interrupted, reason
+
+
+def state_of(session: Path) -> State | None:
+    """Where a session of the batch stands; None when it has not been opened, or cannot be read."""
+    try:
+        return read_state(session)
+    except AiSciError:
+        return None
 
 
 def is_batch(folder: Path) -> bool:
