@@ -168,7 +168,7 @@ def as_text(folder: Path, state: State) -> str:
     lines.append(f"  edits     {state.edits_applied} blocks applied, {state.edits_refused} replies refused")
     if state.plots:
         lines.append(f"  plots     {', '.join(state.plots)}")
-    if state.status.resumable:
+    if state.status.resumable and state.status is not Status.running:
         lines.append(f"  go on with: ai-sci resume {folder}")
     lines.append(f"  one page of it: ai-sci report {folder}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from agent.batch_state import BatchState, IdeaRecord, read_batch
 from agent.journal import JournalError
 from agent.session import JOURNAL
 from agent.show import as_json, clock, read_state, session_object
-from agent.state import State
+from agent.state import State, Status
 from agent.watch import Watch
 from agent.watch_frame import plain
 from agent.watch_picture import Standing
@@ -62,6 +62,6 @@ def _text(folder: Path, batch: BatchState) -> str:
     lines = [str(folder), plain(picture)]
     failed = [line for line in picture.lines if line.standing is Standing.failed]
     lines += [f"  {line.idea}: {line.status}: {line.doing}" for line in failed if line.doing]
-    if batch.status.resumable:
+    if batch.status.resumable and batch.status is not Status.running:
         lines.append(f"  go on with: ai-sci resume {folder}")
     return "\n".join(lines)
