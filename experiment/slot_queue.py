@@ -30,7 +30,7 @@ class PlaceInLine:
             if self._file is not None and path.name >= self._file.name:
                 break
             with contextlib.suppress(FileNotFoundError):  # it has just got what it waited for
-                if time.time() - path.stat().st_mtime < _SILENT:
+                if abs(time.time() - path.stat().st_mtime) < _SILENT:  # the clock may have been put back
                     wanted.update(path.read_text().split())
                 else:
                     with contextlib.suppress(PermissionError):  # of another user, who will remove it

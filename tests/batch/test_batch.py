@@ -11,12 +11,13 @@ import time
 import psutil
 
 from agent.batch_state import read_batch
-from agent.events import BaselineMeasured
+from agent.events import BaselineMeasured, BaselineStarted
 from agent.journal import read_journal
 from agent.show import read_state
 from agent.state import Status
+from experiment.slots import gpu_slots, take
 from tests.batch.command import gone, ledger
-from tests.batch.fleet import Thinker, clocks, make_fleet, overlaps
+from tests.batch.fleet import TOML, Thinker, clocks, make_fleet, overlaps
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.templates import block, make_template, write_script
 
@@ -178,6 +179,28 @@ def test_the_time_of_a_batch_is_kept_and_can_be_raised(batch, resume, tmp_path):
     assert {idea.left.status for idea in state.ideas.values() if idea.left} <= {"budget_exhausted", "completed"}
     assert resume("--max-time", "5m").ended().code == 0
     assert read_batch(night).status is Status.completed
+
+
+def test_what_a_session_waited_for_its_slot_is_gone_from_the_time_of_the_batch(batch, tmp_path, monkeypatch):
+    monkeypatch.setenv("AI_SCI_SLOTS", str(tmp_path / "slots"))
+    fleet = make_fleet(tmp_path, 1, 1, toml=TOML + "gpus = 1\n")
+    code = fleet.template / "experiment.py"
+    code.write_text(code.read_text().replace("SECONDS = 0.0", "SECONDS = 40.0"))
+    held = take(gpu_slots(["0"]), 1)
+    assert held is not None
+    started = time.monotonic()
+    night = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0", "--max-time", "7s")
+    night.until(lambda state: sum(idea.launches for idea in state.ideas.values()) == 1)
+    time.sleep(3)
+    held.close()
+    done = night.ended()
+    assert done.code == 3 and time.monotonic() - started < 25, done.err
+    events = [entry.event for entry in read_journal(night.folder / "idea_000" / "journal.jsonl")]
+    limits = [event.limit for event in events if isinstance(event, BaselineStarted)]
+    assert len(limits) == 1 and limits[0] <= 4.0
+    state = read_state(night.folder / "idea_000")
+    assert state.status is Status.budget_exhausted and state.ended
+    assert "--max-time of the batch is used up" in state.ended.reason
 
 
 def test_a_server_that_is_away_for_a_while_costs_no_idea(batch, tmp_path):
