@@ -16,6 +16,7 @@ import pytest
 from agent.batch_messages import GivenSlot, Hangup, SlotIsFree, new_channel, receive, send
 from experiment import slots
 from experiment.attempt import ProcessSpec, run_process
+from experiment.clean_env import experiment_env
 from experiment.errors import ConfigError
 from experiment.limits import Limits
 from experiment.place import Place
@@ -280,6 +281,14 @@ def test_a_uuid_and_its_number_are_one_lock(driver):
 def test_a_gpu_that_is_named_twice_is_refused(driver, gpus):
     with pytest.raises(ConfigError, match="name each GPU once"):
         gpu_slots(gpus)
+
+
+def test_cuda_counts_gpus_as_our_locks_do(monkeypatch):
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    assert experiment_env(PYTHON, None, False, Place(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in experiment_env(PYTHON, None, False, Place())
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert experiment_env(PYTHON, None, False, Place(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
 
 
 # --- other users ------------------------------------------------------------------------------------------------------
