@@ -9,19 +9,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.batch_messages import GivenSlot, Hangup, SlotIsFree, new_channel, receive, send
+from agent.desk import OwnDesk
 from experiment import slots
 from experiment.attempt import ProcessSpec, run_process
 from experiment.clean_env import experiment_env
+from experiment.engine import Began, LocalEngine
 from experiment.errors import ConfigError
 from experiment.limits import Limits
 from experiment.place import Place
 from experiment.slots import Turns, cpu_slots, gpu_slots, hold_gpus, machine_gpus, take
+from experiment.verdict import Verdict
 from tests.experiment.attempts import PYTHON, ROOTS, sandbox_of
+from tests.experiment.test_runner import GOOD, make_session
 
 
 @pytest.fixture(autouse=True)
@@ -239,6 +244,24 @@ def test_a_single_run_says_once_that_it_waits(monkeypatch):
     process.wait()
     assert said == ["waiting for 2 GPUs: 0 is in use by other experiments\n"]
     assert not list(Path(os.environ["AI_SCI_SLOTS"]).glob("wait-*"))
+
+
+def test_the_wait_of_a_session_is_shown_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, "machine_gpus", lambda: ["0"])
+    process = holder("input()")
+    said: list[str] = []
+    began: list[Began] = []
+
+    def hear(text: str) -> None:
+        said.append(text)
+        time.sleep(0.3)
+        process.kill()
+
+    plan = make_session(tmp_path, GOOD)
+    outcome = LocalEngine(OwnDesk()).run(replace(plan, limits=Limits(time=20, gpus=1)), began.append, hear)
+    process.wait()
+    assert outcome.verdict is Verdict.ok and said[0] == "waiting for a GPU: 0 is in use by other experiments\n"
+    assert began[0].place == "gpu 0" and began[0].waited >= 0.3
 
 
 def test_ctrl_c_ends_the_wait_and_leaves_the_line(monkeypatch):
