@@ -6,22 +6,25 @@ They go over a socket pair that the batch made before it forked the session, so 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import pickle
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Union
 
-from agent.desk import Amount, BudgetReached, Budgets
+from agent.desk import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets
 from experiment.errors import AiSciError
 from experiment.place import Place
 from experiment.runner import AttemptPlan
 from experiment.slots import Held
 
 _MOST = 64 * 1024  # bytes of a message
-_DESCRIPTORS = 250  # a share of a large machine's CPUs has one lock for each
+_DESCRIPTORS = 250  # the kernel takes 253 with one message, and a share of a large machine's CPUs has one for each
+_MORE = b"more"  # a message that only brings descriptors for the one that follows; no pickle begins so
 
 
 # What a session says.
@@ -108,20 +111,29 @@ def new_channel() -> tuple[socket.socket, socket.socket]:
 
 def send(channel: socket.socket, message: Said | Answer, descriptors: Sequence[int] = ()) -> None:
     """Raises Hangup when the other end is gone."""
+    parts = [descriptors[at : at + _DESCRIPTORS] for at in range(0, len(descriptors), _DESCRIPTORS)] or [()]
     try:
-        socket.send_fds(channel, [pickle.dumps(message)], list(descriptors))
-    except OSError as error:
+        for part in parts[:-1]:
+            socket.send_fds(channel, [_MORE], list(part))
+        socket.send_fds(channel, [pickle.dumps(message)], list(parts[-1]))
+    except ConnectionError as error:
         raise Hangup("the batch's own process has ended") from error
 
 
 def receive(channel: socket.socket) -> tuple[Said | Answer, tuple[int, ...]]:
     """The next message, and the descriptors that came with it. Raises Hangup."""
-    try:
-        data, descriptors, _, _ = socket.recv_fds(channel, _MOST, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-    except OSError as error:
-        raise Hangup("the batch's own process has ended") from error
-    if not data:
-        raise Hangup("the batch's own process has ended")
+    data, descriptors = _MORE, []
+    while data == _MORE:
+        try:
+            data, more, flags, _ = socket.recv_fds(channel, _MOST, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionError as error:
+            raise Hangup("the batch's own process has ended") from error
+        descriptors += more
+        if not data or flags & socket.MSG_CTRUNC:
+            Held((), descriptors).close()
+            if data:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # a slot with some of its locks is none
+            raise Hangup("the batch's own process has ended")
     return pickle.loads(data), tuple(descriptors)
 
 
@@ -155,14 +167,17 @@ class SharedDesk:
         return plan.limits.gpus if self._on_gpus else 0
 
     @contextmanager
-    def slot(self, plan: AttemptPlan) -> Iterator[Place]:
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> Iterator[Place]:
         send(self._channel, WantSlot(plan.run, plan.attempt, plan.limits.gpus))
         answer, descriptors = receive(self._channel)
         if not isinstance(answer, GivenSlot):
             raise BudgetReached(answer.reason if isinstance(answer, Refused) else f"no slot, but {answer}")
         held = Held((), descriptors)
         try:
-            yield replace(answer.place, held=descriptors)
+            left = self.time_left()
+            if left <= 0:
+                raise BudgetReached(BATCH_TIME_IS_UP)
+            yield replace(answer.place, held=descriptors, time_left=left)
         finally:
             held.close()
             with contextlib.suppress(Hangup):  # the locks are free all the same

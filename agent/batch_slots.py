@@ -10,7 +10,7 @@ from agent.batch_children import Child
 from agent.batch_messages import GivenSlot, Refused
 from agent.scheduling import Candidate, Means, next_in_line
 from experiment.place import Place
-from experiment.slots import Slot, take
+from experiment.slots import Slot, Turns
 
 
 class SlotOffice:
@@ -18,6 +18,7 @@ class SlotOffice:
 
     def __init__(self, slots: Sequence[Slot] | None) -> None:
         self._slots = slots
+        self._turns = Turns(slots) if slots is not None else None  # one for all sessions: they queue here
         self.means = Means()
 
     @property
@@ -47,7 +48,7 @@ class SlotOffice:
     def give(self, children: Sequence[Child], runs_left_in_all: int) -> bool:
         """Gives what is free; False when somebody still waits for a slot that others on this machine hold."""
         while waiting := [child for child in children if child.wants is not None]:
-            if self._slots is None:
+            if self._turns is None:
                 for child in waiting:
                     self._give(child, Place(), 0, ())
                 return True
@@ -60,8 +61,8 @@ class SlotOffice:
                 child.answer(Refused(f"an attempt needs {number} GPUs and the batch has {self.number}: use --gpus"))
                 continue
             if number > free:
-                return True
-            held = take(self._slots, number)
+                break
+            held = self._turns.take(number)
             if held is None:
                 return False
             place = held.place
@@ -69,6 +70,8 @@ class SlotOffice:
                 place = Place(place.name, gpus=())  # it uses none, and waits its turn all the same
             self._give(child, place, number, held.descriptors)
             held.close()
+        if self._turns is not None:
+            self._turns.leave()
         return True
 
     def _next(self, waiting: Sequence[Child], children: Sequence[Child], runs_left_in_all: int) -> Child:

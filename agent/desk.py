@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +14,9 @@ from experiment.slots import hold_gpus
 
 if TYPE_CHECKING:
     from experiment.runner import AttemptPlan
+
+
+BATCH_TIME_IS_UP = "--max-time of the batch is used up. Resume the batch with a higher --max-time."
 
 
 class BudgetReached(Exception):
@@ -101,8 +105,11 @@ class Desk(Protocol):
         """How many GPUs the attempt will hold."""
         ...
 
-    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        """Waits until a place for this attempt is free, and holds it. Raises BudgetReached."""
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Place]:
+        """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for.
+
+        The place says how much of the shared time is left by then. Raises BudgetReached.
+        """
         ...
 
 
@@ -128,5 +135,5 @@ class OwnDesk:
     def gpus_for(self, plan: AttemptPlan) -> int:
         return plan.limits.gpus if self._has_gpus else 0
 
-    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        return hold_gpus(plan.limits.gpus)
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Place]:
+        return hold_gpus(plan.limits.gpus, tell)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.desk import Amount, BudgetReached
+from agent.desk import BATCH_TIME_IS_UP, Amount, BudgetReached
 from agent.events import CallFailed, CallStarted
 from agent.model import CallFailure
 from experiment.engine import Began
@@ -44,7 +44,7 @@ def check_time(work: Work) -> None:
 def _time_is_up(work: Work) -> str:
     limit = work.state.budgets.time
     if limit is None or work.desk.time_left() < work.session.time_left():
-        return "--max-time of the batch is used up. Resume the batch with a higher --max-time."
+        return BATCH_TIME_IS_UP
     return f"{format_duration(limit)} of --max-time are used up. Resume with a higher --max-time."
 
 
@@ -133,6 +133,10 @@ def execute(
     began: list[tuple[float, int]] = []
 
     def begins(one: Began) -> None:
+        nonlocal bounds
+        if one.time_left < bounds.plan.limits.time:  # others' experiments have used the time for which it waited
+            limits = replace(bounds.plan.limits, time=one.time_left)
+            bounds = replace(bounds, plan=replace(bounds.plan, limits=limits), time_reason=BATCH_TIME_IS_UP)
         held = one.gpus or gpus
         began.append((time.monotonic(), held))
         on_begin(replace(one, gpus=held), bounds.plan)

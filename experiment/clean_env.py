@@ -75,6 +75,9 @@ def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -
         env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(place.cpus))
     if place.gpus is not None:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(place.gpus)
+        env.setdefault(
+            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+        )  # our numbers are nvidia-smi's; CUDA alone counts the fastest first
     if data is not None:
         env["AI_SCI_DATA"] = str(data)
     if smoke:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,8 @@ from experiment.runner import AttemptOutcome, AttemptPlan, run_attempt
 class Began:
     """What is known of an attempt when it begins: the process here, or the job elsewhere that executes it.
 
-    `waited`: seconds until its place was free. `gpus`: how many it has for itself.
+    `waited`: seconds until its place was free. `gpus`: how many it has for itself. `time_left`: for how many seconds it
+    may stay there; less than its limit when it has waited for long.
     """
 
     process: ProcessIdentity | None
@@ -25,6 +27,7 @@ class Began:
     place: str = ""
     gpus: int = 0
     waited: float = 0.0
+    time_left: float = math.inf
 
 
 OnBegin = Callable[[Began], None]
@@ -46,8 +49,8 @@ class Engine(Protocol):
 class Slots(Protocol):
     """Where places on this machine come from."""
 
-    def slot(self, plan: AttemptPlan) -> AbstractContextManager[Place]:
-        """Waits until a place for this attempt is free, and holds it."""
+    def slot(self, plan: AttemptPlan, tell: OnOutput) -> AbstractContextManager[Place]:
+        """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for."""
         ...
 
 
@@ -64,12 +67,15 @@ class LocalEngine:
         def slot() -> Iterator[Place]:
             nonlocal place, waited
             asked = time.monotonic()
-            with self.slots.slot(plan) as place:
+            with self.slots.slot(plan, on_output) as place:
                 waited = time.monotonic() - asked
                 yield place
 
         def began(process: ProcessIdentity) -> None:
-            on_begin(Began(process, place=place.name, gpus=len(place.gpus or ()), waited=round(waited, 3)))
+            gpus = len(place.gpus or ())
+            on_begin(
+                Began(process, place=place.name, gpus=gpus, waited=round(waited, 3), time_left=place.time_left),
+            )
 
         return run_attempt(plan, began, on_output, slot())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -11,10 +12,11 @@ class Place:
 
     `cpus` are the kernel's numbers, `gpus` what CUDA_VISIBLE_DEVICES takes (numbers or UUIDs; None leaves that variable
     as it is). `held` are descriptors of locks that the attempt's processes keep open, so that the kernel frees the
-    place when the last of them is gone.
+    place when the last of them is gone. `time_left` says for how many seconds an attempt may stay, whatever its limit.
     """
 
     name: str = ""  # for people: "gpu 3", "cpus 0-3"
     cpus: tuple[int, ...] = ()
     gpus: tuple[str, ...] | None = None
     held: tuple[int, ...] = ()
+    time_left: float = math.inf

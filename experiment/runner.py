@@ -118,7 +118,7 @@ def run_attempt(
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
     with slot or nullcontext(plan.place) as place:
-        done = run_process(_process(replace(plan, place=place), log), on_output, on_start)
+        done = run_process(_process(_at(place, plan), log), on_output, on_start)
 
     changed = protected.changes()
     if changed:
@@ -142,6 +142,13 @@ def run_attempt(
         stderrs=results.stderrs if results else {},
         raw=results.raw if results else {},
     )
+
+
+def _at(place: Place, plan: AttemptPlan) -> AttemptPlan:
+    if place.time_left >= plan.limits.time:
+        return replace(plan, place=place)
+    limits = replace(plan.limits, time=place.time_left)
+    return replace(plan, place=place, limits=limits, time_setting="--max-time")
 
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:

@@ -7,16 +7,18 @@ import fcntl
 import glob
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import ConfigError
 from experiment.place import Place
+from experiment.slot_queue import PlaceInLine
 
 _FOLDER = "/tmp/ai-sci-slots"  # not the cache: slots are the machine's, whoever asks and whatever cache they have
 _POLL = 0.1  # seconds
+_DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,30 @@ class Slot:
 
 
 def gpu_slots(gpus: Sequence[str]) -> list[Slot]:
-    """A slot for each GPU, by its number in nvidia-smi or its UUID."""
-    return [Slot(f"gpu {gpu}", (f"gpu-{gpu.replace('/', '_')}",), gpu=gpu) for gpu in gpus]
+    """A slot for each GPU, by its number in nvidia-smi or its UUID. Raises ConfigError when one is named twice."""
+    slots: dict[str, Slot] = {}
+    for name in gpus:
+        gpu = str(int(name)) if name.isdecimal() else name
+        lock = f"gpu-{_gpu_number(gpu).replace('/', '_')}"
+        if lock in slots:
+            raise ConfigError(f"{slots[lock].gpu} and {name} are the same GPU: name each GPU once, such as 0,1")
+        slots[lock] = Slot(f"gpu {gpu}", (lock,), gpu=gpu)
+    return list(slots.values())
+
+
+def _gpu_number(gpu: str) -> str:
+    """The device's number where the driver tells which one has this UUID (or beginning of one); else as it is."""
+    if not gpu.startswith("GPU-"):
+        return gpu
+    found: list[str] = []
+    for path in _DRIVER.glob("*/information"):
+        about = {
+            key.strip(): value.strip()
+            for key, _, value in (line.partition(":") for line in path.read_text().splitlines())
+        }
+        if about.get("GPU UUID", "").lower().startswith(gpu.lower()) and "Device Minor" in about:
+            found.append(about["Device Minor"])
+    return found[0] if len(found) == 1 else gpu
 
 
 def cpu_slots(number: int) -> list[Slot]:
@@ -103,22 +127,76 @@ def take(slots: Sequence[Slot], number: int) -> Held | None:
     return None
 
 
+class Turns:
+    """Takes some of these slots, each time in turn with every other ai-sci of this machine that waits for one of them.
+
+    Without turns, who has just given a slot back is the first to ask for it again, and others wait for the whole night.
+    """
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        """Raises ConfigError when the folder of locks cannot be used."""
+        self._slots = slots
+        self._line = PlaceInLine(_folder(), [lock for slot in slots for lock in slot.locks])
+
+    def take(self, number: int) -> Held | None:
+        """As `take`; after None we are in line, and must ask again at least once a second, or `leave`."""
+        wanted = self._line.ahead()
+        held = take([slot for slot in self._slots if wanted.isdisjoint(slot.locks)], number)
+        if held is None:
+            self._line.keep()
+        else:
+            self._line.leave()
+        return held
+
+    def leave(self) -> None:
+        """We want none at the moment."""
+        self._line.leave()
+
+
 @contextmanager
-def hold_gpus(number: int) -> Iterator[Place]:
-    """A place with so many GPUs of this machine to itself; the empty one where there are none."""
+def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Iterator[Place]:
+    """A place with so many GPUs of this machine to itself; the empty one where there are none.
+
+    `tell` hears, once, that it has to wait. Raises ConfigError when there are fewer.
+    """
     gpus = machine_gpus() if number else []
     if not gpus:
         yield Place()
         return
     if number > len(gpus):
         raise ConfigError(f"an attempt needs {number} GPUs ([limits] gpus in template.toml); here are {len(gpus)}.")
-    slots = gpu_slots(gpus)
-    while (held := take(slots, number)) is None:
-        time.sleep(_POLL)
+    held = _wait_for(gpu_slots(gpus), number, tell)
     try:
         yield held.place
     finally:
         held.close()
+
+
+def _wait_for(slots: list[Slot], number: int, tell: Callable[[str], None]) -> Held:
+    turns, told = Turns(slots), False
+    try:
+        while (held := turns.take(number)) is None:
+            if not told:
+                tell(_why_wait(slots, number))
+                told = True
+            time.sleep(_POLL)
+        return held
+    finally:
+        turns.leave()
+
+
+def _why_wait(slots: list[Slot], number: int) -> str:
+    what = "a GPU" if number == 1 else f"{number} GPUs"
+    busy = [slot.gpu for slot in slots if slot.gpu is not None and not _is_free(slot)]
+    if not busy:
+        return f"waiting for {what}: others have waited for longer\n"
+    return f"waiting for {what}: {','.join(busy)} {'is' if len(busy) == 1 else 'are'} in use by other experiments\n"
+
+
+def _is_free(slot: Slot) -> bool:
+    descriptors = _lock_all(slot)
+    Held((), descriptors or ()).close()
+    return descriptors is not None
 
 
 def _lock_all(slot: Slot) -> list[int] | None:
@@ -136,12 +214,17 @@ def _lock_all(slot: Slot) -> list[int] | None:
 
 
 def _open(path: Path) -> int:
+    """Raises ConfigError when the lock is there and cannot be opened."""
+    reading = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, reading | os.O_CREAT | os.O_EXCL, 0o644)
+            os.fchmod(descriptor, 0o644)  # other users take it too, whatever the umask
+            return descriptor
+        return os.open(path, reading)
+    except PermissionError as error:
+        advice = "Let its owner make it readable for all (chmod 644), or remove it while no experiment runs."
+        raise ConfigError(f"cannot open {path}, the lock of a slot: {error.strerror}. {advice}") from error
 
 
 def _folder() -> Path:

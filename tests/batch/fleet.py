@@ -134,7 +134,7 @@ def clocks(batch: Path) -> Iterator[Clock]:
 def overlaps(found: list[Clock]) -> list[tuple[Clock, Clock]]:
     """Pairs that were on the same GPU at the same time."""
     pairs = []
-    for gpu in {clock.gpus for clock in found}:
-        there = sorted((clock for clock in found if clock.gpus == gpu), key=lambda clock: clock.began)
+    for gpu in {gpu for clock in found for gpu in clock.gpus.split(",") if gpu}:
+        there = sorted((clock for clock in found if gpu in clock.gpus.split(",")), key=lambda clock: clock.began)
         pairs += [(one, other) for one, other in zip(there, there[1:]) if other.began < one.ended]
     return pairs
