@@ -143,6 +143,7 @@ class ResumeOptions:
     max_runs: int | None = None
     budgets: Budgets = Budgets()  # what was spent before counts
     context_window: int | None = None  # tokens
+    begun: float = field(default_factory=time.time, compare=False)  # as in Setup: a batch's sessions share it
 
 
 def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | None = None) -> tuple[Path, Status]:
@@ -159,7 +160,8 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | No
     # Before the template is read: an attempt without a sandbox may have changed it.
     put_back(folder, state.head, length)
     model, resumed = goes_on(options, state, template_of(folder, started), screen)
-    return folder, drive_session(folder, setup_of(folder, started, screen), model, screen, resumed, desk)
+    setup = dataclasses.replace(setup_of(folder, started, screen), begun=options.begun)
+    return folder, drive_session(folder, setup, model, screen, resumed, desk)
 
 
 def goes_on(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
