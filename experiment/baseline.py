@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiment.cache import cache_folder, hash_of, locked
 from experiment.checks import failed_checks
 from experiment.environment import Environment
+from experiment.failed_baseline import keep_failure, kept_failure
 from experiment.limits import Limits
 from experiment.results import ResultError, Results, read_results
 from experiment.runner import AttemptOutcome, AttemptPlan
@@ -29,7 +31,8 @@ _NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what th
 class BaselineOutcome:
     """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
 
-    `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`.
+    `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`. What another session
+    has measured is "cached", a failure too.
     `waited` is how many seconds another session was measuring it.
     """
 
@@ -51,12 +54,16 @@ def measure_baseline(
     tell: Callable[[str], None] = lambda text: None,
     limits: Limits | None = None,
     machine: str = "",
+    failed_since: float = math.inf,
 ) -> BaselineOutcome:
     """Sees to it that the session has a `run_0`, and applies the template's checks to it.
 
     Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
     `execute` is how an attempt is made, and is called only when it must be; `machine` stands for where that is, when it
-    is not here. Raises EnvironmentFailed as `execute` does.
+    is not here. A failure that another session has measured since it was asked for here, or since `failed_since`
+    (seconds since the epoch), is taken over; before that, a person may have mended what was wrong.
+
+    Raises EnvironmentFailed as `execute` does.
     """
     run_0 = session / "run_0"
     if template.brings_baseline:
@@ -68,6 +75,10 @@ def measure_baseline(
     folder = cache_folder("baselines")
     kept = folder / key
 
+    failure = folder / f"{key}.failed.json"
+    limits = limits or template.limits
+    conditions = hash_of(asdict(limits), sandbox.tier, sandbox.backend, str(data))
+    failed_since = min(failed_since, time.time())
     since: list[float] = []
 
     def waiting() -> None:
@@ -79,6 +90,9 @@ def measure_baseline(
         if _usable(kept):
             copy_run(kept, run_0)
             return replace(checked(template, run_0, "cached"), waited=waited)
+        if failed := kept_failure(failure, conditions, failed_since):
+            reason = f"another session measured it: {failed.reason}"
+            return BaselineOutcome({}, failed.verdict, (reason,), "cached", waited=waited)
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -88,11 +102,12 @@ def measure_baseline(
             environment=environment,
             data=data,
             sandbox=sandbox,
-            limits=limits or template.limits,
+            limits=limits,
         )
         outcome = execute(plan)
         if outcome.verdict is not Verdict.ok:
             reason = f"{outcome.reason} (log: {outcome.log})"
+            keep_failure(failure, conditions, outcome, reason)
             return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
         copy_run(run_0, kept)
     return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)

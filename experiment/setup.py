@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Setup:
     sandbox: Sandbox
     limits: Limits
     machine: str = ""  # what stands for the machine where attempts are executed, when it is not this one
+    # Seconds since the epoch. Sessions that share it do not measure again a baseline that has failed since.
+    begun: float = field(default_factory=time.time, compare=False)
 
     def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
         return AttemptPlan(
@@ -49,6 +52,7 @@ class Setup:
         return measure_baseline(
             *(session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits),
             machine=self.machine,
+            failed_since=self.begun,
         )
 
 

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -39,13 +40,31 @@ def test_every_idea_ends_and_no_two_experiments_share_a_gpu(batch, tmp_path):
     found = list(clocks(night))
     assert len(found) == 14 and not overlaps(found)
     assert {clock.gpus for clock in found} == {"0", "1", "2"}
-    sources = [
-        entry.event.source
-        for name in state.ideas
-        for entry in read_journal(night / name / "journal.jsonl")
-        if isinstance(entry.event, BaselineMeasured)
-    ]
+    sources = [baseline_of(night / name).source for name in state.ideas]
     assert sorted(sources) == ["cached"] * 6 + ["measured"]
+
+
+def test_a_baseline_that_fails_is_measured_once_for_all_ideas(batch, resume, tmp_path):
+    fleet = make_fleet(tmp_path, 4, 1)
+    (fleet.template / "experiment.py").write_text("import time\ntime.sleep(1.5)\nraise ValueError('no data')\n")
+    night = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1,2", "--at-once", "3")
+    journals = [night.folder / name / "journal.jsonl" for name in list(fleet.works)[:3]]
+    while not all(journal.exists() for journal in journals):
+        time.sleep(0.02)
+    night.signal(signal.SIGKILL)
+    night.ended()
+    # Three are resumed and one begins, each after the one before has ended.
+    journal = night.folder / "batch.jsonl"
+    journal.write_text(journal.read_text().replace('"at_once": 3', '"at_once": 1'))
+    assert resume().ended().code == 1
+    baselines = [baseline_of(night.folder / name) for name in read_batch(night.folder).ideas]
+    assert sorted(one.source for one in baselines) == ["cached"] * 3 + ["measured"]
+    assert {one.verdict for one in baselines} == {"crashed"}
+
+
+def baseline_of(session: Path) -> BaselineMeasured:
+    events = [entry.event for entry in read_journal(session / "journal.jsonl")]
+    return next(event for event in events if isinstance(event, BaselineMeasured))
 
 
 def test_a_share_of_the_cpus_belongs_to_one_experiment(batch, tmp_path):

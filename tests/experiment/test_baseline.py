@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from experiment.verdict import Verdict
 from tests.experiment.attempts import PYTHON, ROOTS, sandbox_of
 
 ENVIRONMENT = Environment(PYTHON, "test", ROOTS)
+LIMITS = Limits(time=20)
 CODE = """
 import json, sys, time
 out = sys.argv[1].split("=")[1]
@@ -45,7 +48,13 @@ class Bench:
     def execute(self, plan: AttemptPlan) -> AttemptOutcome:
         return run_attempt(plan, self.started.append)
 
-    def measure(self, template: Template | None = None, environment: Environment = ENVIRONMENT) -> BaselineOutcome:
+    def measure(
+        self,
+        template: Template | None = None,
+        environment: Environment = ENVIRONMENT,
+        limits: Limits = LIMITS,
+        failed_since: float = math.inf,
+    ) -> BaselineOutcome:
         self.sessions += 1
         self.session = self.folder / "runs" / str(self.sessions)
         self.session.mkdir(parents=True)
@@ -53,7 +62,9 @@ class Bench:
         for path in template.files():
             (self.session / path).write_bytes((template.folder / path).read_bytes())
         return measure_baseline(
-            self.session, template, environment, None, sandbox_of("bwrap"), self.execute, limits=Limits(time=20)
+            *(self.session, template, environment, None, sandbox_of("bwrap"), self.execute),
+            limits=limits,
+            failed_since=failed_since,
         )
 
 
@@ -101,13 +112,35 @@ def test_a_baseline_that_fails_its_checks_is_named_and_a_corrected_check_needs_n
     assert (fine.verdict, fine.source, len(bench.started)) == (Verdict.ok, "cached", 1)
 
 
-def test_a_crash_is_no_baseline_and_is_not_kept(bench: Bench) -> None:
+def test_a_crash_is_no_baseline_and_is_not_kept_for_whoever_asks_later(bench: Bench) -> None:
     code = bench.folder / "template" / "experiment.py"
     code.write_text("raise ValueError('no data')")
     failed = bench.measure()
     assert (failed.verdict, failed.metrics, failed.source) == (Verdict.crashed, {}, "measured")
     assert failed.reasons[0].startswith("exit code 1: ValueError: no data (log: ")
     assert bench.measure().source == "measured" and len(bench.started) == 2
+
+
+def test_a_failure_is_taken_over_by_those_who_began_before_it_under_the_same_conditions(bench: Bench) -> None:
+    (bench.folder / "template" / "experiment.py").write_text("raise ValueError('no data')")
+    before = time.time()
+    failed = bench.measure()
+    after = time.time()
+    taken = bench.measure(failed_since=before)
+    assert (taken.verdict, taken.source, taken.seconds, len(bench.started)) == (Verdict.crashed, "cached", 0.0, 1)
+    assert taken.reasons == (f"another session measured it: {failed.reasons[0]}",)
+    assert bench.measure(limits=Limits(time=30), failed_since=before).source == "measured"
+    assert bench.measure(failed_since=after).source == "measured"
+    [kept] = (bench.folder / "cache" / "baselines").glob("*.failed.json")
+    kept.write_text('{"at": ')
+    assert bench.measure(failed_since=before).source == "measured" and len(bench.started) == 4
+
+
+def test_a_baseline_that_somebody_killed_is_measured_again(bench: Bench) -> None:
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    (bench.folder / "template" / "experiment.py").write_text(killed)
+    before = time.time()
+    assert [bench.measure(failed_since=before).source for _ in range(2)] == ["measured"] * 2
 
 
 def test_one_that_the_template_brings(bench: Bench) -> None:
@@ -143,19 +176,34 @@ def test_an_interrupted_measurement_is_done_again(bench: Bench) -> None:
         if path.is_dir():
             path.rename(path.with_name(path.name + ".partial"))
     again = measure_baseline(
-        bench.session, template, ENVIRONMENT, None, sandbox_of("bwrap"), bench.execute, limits=Limits(time=20)
+        bench.session, template, ENVIRONMENT, None, sandbox_of("bwrap"), bench.execute, limits=LIMITS
     )
     assert (again.source, again.metrics["l0"]) == ("measured", 0.0)
 
 
 def test_two_sessions_that_start_at_once_measure_once(bench: Bench) -> None:
+    outcomes, said = at_once(bench, CODE)
+    assert sorted(outcome.source for outcome in outcomes) == ["cached", "cached", "measured"]
+    assert len({outcome.metrics["time"] for outcome in outcomes}) == 1 and len(bench.started) == 1
+    assert said == ["another session is measuring this baseline; waiting for it\n"] * 2
+
+
+def test_sessions_that_wait_for_a_baseline_that_fails_do_not_measure_it_too(bench: Bench) -> None:
+    outcomes, _ = at_once(bench, "import time; time.sleep(0.5); raise ValueError('no data')")
+    assert sorted(outcome.source for outcome in outcomes) == ["cached", "cached", "measured"]
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.crashed} and len(bench.started) == 1
+
+
+def at_once(bench: Bench, code: str) -> tuple[list[BaselineOutcome], list[str]]:
+    """Of three sessions; and what they said."""
+    (bench.folder / "template" / "experiment.py").write_text(code)
     template = bench.template()
     said: list[str] = []
     outcomes: list[BaselineOutcome] = []
     sessions = [bench.folder / "runs" / name for name in "abc"]
     for session in sessions:
         session.mkdir(parents=True)
-        (session / "experiment.py").write_text(CODE)
+        (session / "experiment.py").write_text(code)
 
     def measure(session: Path) -> None:
         outcomes.append(
@@ -167,6 +215,4 @@ def test_two_sessions_that_start_at_once_measure_once(bench: Bench) -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert sorted(outcome.source for outcome in outcomes) == ["cached", "cached", "measured"]
-    assert len({outcome.metrics["time"] for outcome in outcomes}) == 1 and len(bench.started) == 1
-    assert said == ["another session is measuring this baseline; waiting for it\n"] * 2
+    return outcomes, said
