@@ -140,6 +140,8 @@ def receive(channel: socket.socket) -> tuple[Said | Answer, tuple[int, ...]]:
 class SharedDesk:
     """A session's end: asks the batch, and waits for its answers."""
 
+    own = "--session-max-"
+
     def __init__(self, channel: socket.socket, left: float, on_gpus: bool) -> None:
         """`left`: seconds of the batch's own --max-time. `on_gpus`: whether its slots are GPUs."""
         self._channel = channel

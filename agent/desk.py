@@ -82,6 +82,8 @@ class Budgets:
 class Desk(Protocol):
     """Keeps the limits that sessions share, and gives out the slots of this machine."""
 
+    own: str  # how the options begin that raise the session's own limits
+
     def reserve(self, most: Amount) -> str | None:
         """Sets `most` aside before it can be spent. None when that is done, else why the budget does not allow it.
 
@@ -115,6 +117,8 @@ class Desk(Protocol):
 
 class OwnDesk:
     """Of a session that shares nothing with others."""
+
+    own = "--max-"
 
     def __init__(self, elsewhere: bool = False) -> None:
         """`elsewhere`: a cluster has the GPUs, not this machine."""

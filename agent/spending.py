@@ -45,7 +45,8 @@ def _time_is_up(work: Work) -> str:
     limit = work.state.budgets.time
     if limit is None or work.desk.time_left() < work.session.time_left():
         return BATCH_TIME_IS_UP
-    return f"{format_duration(limit)} of --max-time are used up. Resume with a higher --max-time."
+    option = f"{work.desk.own}time"
+    return f"{format_duration(limit)} of {option} are used up. Resume with a higher {option}."
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
@@ -101,19 +102,19 @@ class Call:
 
 
 def _check_call(work: Work, most: Amount) -> None:
-    budgets, spent = work.state.budgets, work.state.spent
+    budgets, spent, own = work.state.budgets, work.state.spent, work.desk.own
     so_far = spent.committed
     if budgets.cost is not None and so_far.cost + most.cost > budgets.cost:
         unsettled = f" (up to {spent.unsettled_cost:.4f} of it unsettled)" if spent.unsettled_cost > 0 else ""
         raise BudgetReached(
-            f"--max-cost {budgets.cost:g} USD would be passed: {so_far.cost:.4f} spent{unsettled}, "
-            f"the next call may cost {most.cost:.4f}. Resume with a higher --max-cost."
+            f"{own}cost {budgets.cost:g} USD would be passed: {so_far.cost:.4f} spent{unsettled}, "
+            f"the next call may cost {most.cost:.4f}. Resume with a higher {own}cost."
         )
     if budgets.tokens is not None and so_far.tokens + most.tokens > budgets.tokens:
         unsettled = f" (up to {spent.unsettled_tokens} of them unsettled)" if spent.unsettled_tokens > 0 else ""
         raise BudgetReached(
-            f"--max-tokens {budgets.tokens} would be passed: {so_far.tokens} spent{unsettled}, "
-            f"the next call may take {most.tokens}. Resume with a higher --max-tokens."
+            f"{own}tokens {budgets.tokens} would be passed: {so_far.tokens} spent{unsettled}, "
+            f"the next call may take {most.tokens}. Resume with a higher {own}tokens."
         )
 
 
@@ -200,7 +201,8 @@ def _gpu_times(work: Work, plan: AttemptPlan) -> list[tuple[float, str, str]]:
     found: list[tuple[float, str]] = []
     if gpus and limit is not None:
         ours = 3600 * limit - work.state.spent.committed.gpu_seconds
-        found.append((ours / gpus, f"{limit:g} of --max-gpu-hours are used up. Resume with a higher --max-gpu-hours."))
+        option = f"{work.desk.own}gpu-hours"
+        found.append((ours / gpus, f"{limit:g} of {option} are used up. Resume with a higher {option}."))
     if gpus and shared is not None:
         reason = "--max-gpu-hours of the batch are used up. Resume the batch with a higher --max-gpu-hours."
         found.append((3600 * shared * _ROUNDED_DOWN / gpus, reason))
@@ -216,8 +218,9 @@ def _disk_left(work: Work) -> tuple[int, str]:
     found: list[tuple[int, str]] = []
     if limit is not None:
         used = measure_disk([work.session.folder])[0]
-        has = f"--max-disk {format_size(limit)} would be passed: the session's folder has {format_size(used)}"
-        found.append((limit - used, f"{has}. Resume with a higher --max-disk."))
+        option = f"{work.desk.own}disk"
+        has = f"{option} {format_size(limit)} would be passed: the session's folder has {format_size(used)}"
+        found.append((limit - used, f"{has}. Resume with a higher {option}."))
     if shared is not None:
         has = f"--max-disk of the batch would be passed: {format_size(shared)} of it are left"
         found.append((shared, f"{has}. Resume the batch with a higher --max-disk."))
