@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from agent import cli_batch, cli_reading
 from agent import options as given
 from agent.options import budgets, detach_job, overrides, print_last, quantity, read_engine, refuse
+from agent.standard_streams import make_streams_usable
 from experiment.errors import AiSciError, ConfigError
 from experiment.quantities import parse_duration, parse_size
 
@@ -243,9 +243,7 @@ def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
 
 def main() -> None:
     """The entry point: every error is one clear line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a character stops nothing
+    make_streams_usable()
     try:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:

@@ -1,0 +1,29 @@
+"""Standard input, output and errors that are there, whoever started the command."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+
+def make_streams_usable() -> None:
+    """Puts /dev/null where a stream was closed (`>&-`, some schedulers); characters that cannot be shown stop nothing.
+
+    Else the next file that is opened, a journal say, would be what somebody prints to. To be called before any is.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(descriptor, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  as long as the process lives
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
