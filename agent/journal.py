@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import json
 import os
@@ -111,29 +113,42 @@ class Records(Generic[E]):
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         except OSError as error:
             raise JournalError(f"cannot write {path}: {error.strerror}") from error
-        self.entries, whole = parse(path, types)
-        if self._file.tell() > whole:
-            self._file.truncate(whole)
-            os.fsync(self._file.fileno())
+        self.entries, self._whole = parse(path, types)
+        self._torn = False
+        if self._file.tell() > self._whole:
+            self._cut_tail()
 
     @property
     def events(self) -> list[E]:
         return [entry.event for entry in self.entries]
 
     def append(self, event: E) -> Record[E]:
-        """Writes and fsyncs one record. Raises JournalError when the disk refuses it."""
+        """Writes and fsyncs one record, whole or not at all. Raises JournalError when the disk refuses it."""
         entry = Record(self._clock(), event)
+        line = unwritten = encode(entry)
         try:
-            unwritten = encode(entry)
+            if self._torn:
+                raise OSError(errno.EIO, "it ends in half a record, which could not be removed")
             while unwritten:
                 unwritten = unwritten[self._file.write(unwritten) :]
             os.fsync(self._file.fileno())
         except OSError as error:
+            # A record behind half a line could not be told from damage.
+            with contextlib.suppress(OSError):
+                self._cut_tail()
             raise JournalError(
                 f"cannot write {self.path}: {error.strerror}. Free some space, then `ai-sci resume` goes on."
             ) from error
+        self._whole += len(line)
         self.entries.append(entry)
         return entry
+
+    def _cut_tail(self) -> None:
+        """What follows the last whole record. Raises OSError; then nothing may be appended."""
+        self._torn = True
+        self._file.truncate(self._whole)
+        os.fsync(self._file.fileno())
+        self._torn = False
 
     def close(self) -> None:
         self._file.close()

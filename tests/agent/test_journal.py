@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -70,27 +71,57 @@ def test_nan_is_refused(tmp_path):
     journal.close()
 
 
-def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(tmp_path):
-    """RLIMIT_FSIZE stands in for the full disk: the write is refused in the middle of a record."""
-    program = """
-import resource, signal, sys
+FULL_DISK = """
+import fcntl, os, resource, signal, sys
 from agent.events import Told
 from agent.journal import Journal, JournalError
 from pathlib import Path
+
+def append(text):
+    try:
+        journal.append(Told("task", text))
+    except JournalError as error:
+        print(error)
+
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-journal = Journal(Path(sys.argv[1]))
-journal.append(Told("task", "kept"))
-resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
-try:
-    journal.append(Told("task", "x" * 4000))
-except JournalError as error:
-    sys.exit(str(error))
+path = Path(sys.argv[1])
+if path.suffix == ".sealed":  # a file that nothing can be cut off from
+    descriptor = os.memfd_create("journal", os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    path, kept = Path(f"/proc/self/fd/{descriptor}"), path
+journal = Journal(path)
+append("kept")
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+append("x" * 4000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+append("there is room again")
+if path.suffix != ".jsonl":
+    kept.write_bytes(path.read_bytes())
 """
-    path = tmp_path / "journal.jsonl"
+
+
+def with_full_disk(path: Path) -> list[str]:
+    """Writes a journal whose second record does not fit (RLIMIT_FSIZE stands in for the disk); returns the errors."""
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, env={**os.environ}
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, env={**os.environ}
     )
-    assert "Free some space" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_record_that_the_disk_refuses_is_one_clear_error_and_the_next_one_starts_on_its_own_line(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    [error] = with_full_disk(path)
+    assert "Free some space" in error
+    assert [entry.event for entry in read_journal(path)] == [Told("task", "kept"), Told("task", "there is room again")]
+
+
+def test_nothing_is_written_behind_half_a_record_that_cannot_be_removed(tmp_path):
+    path = tmp_path / "journal.sealed"
+    errors = with_full_disk(path)
+    assert len(errors) == 2 and "half a record" in errors[1]
+    assert len(path.read_bytes()) == 200
     assert [entry.event for entry in read_journal(path)] == [Told("task", "kept")]
 
 
