@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from agent.error_words import one_line
 from agent.reply import CallFailure
 
 _UNANSWERED = {504, 524}  # a gateway did not wait for the reply: the model behind it may have written one
@@ -138,20 +138,6 @@ def explain(error: BaseException, seen: Seen) -> CallFailed:
     )
 
 
-def one_line(text: str, limit: int = 300) -> str:
-    """The words in an error body: dug out of JSON or HTML, without litellm's prefixes, on one line, keys hidden."""
-    text = _dug_out(text)
-    if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
-        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
-    text = re.split(r"\s*Traceback \(most recent call last\)|\s*Handle with `litellm", text)[0]
-    text = re.sub(r"^(\s*(litellm\.)?\w*(Error|Exception):\s*|\s*\w+Exception - )+", "", text)
-    text = " ".join(text.split())
-    for name, value in os.environ.items():
-        if name.endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
-            text = text.replace(value, "***")
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def _line(status: int | None, kind: str, words: str) -> str:
     phrase = _PHRASES[kind]
     head = phrase if status is None else f"HTTP {status} ({phrase})"
@@ -241,34 +227,6 @@ def _body(chain: list[BaseException]) -> str:
     texts = (getattr(error, "text", None) for error in reversed(chain))
     found = next((text for text in texts if isinstance(text, str) and text), None)
     return found or str(chain[0]) or type(chain[0]).__name__
-
-
-def _dug_out(text: str) -> str:
-    """The message in a JSON error body of any provider; the text itself when it is no such thing."""
-    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
-    if start < 0:
-        return text
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text[start:])
-        return _message_in(value) or text
-    except (ValueError, RecursionError):
-        return text
-
-
-def _message_in(value: Any) -> str:
-    if isinstance(value, list) and value:
-        return _message_in(value[0])
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, Mapping):
-        return ""
-    for key in ("error", "message", "detail", "msg"):
-        found = _message_in(value.get(key))
-        if found:
-            code = value.get("code")
-            told = isinstance(code, str) and not code.endswith("_error") and code not in found and key == "message"
-            return f"{found} [{code}]" if told else found
-    return ""
 
 
 def _headers(chain: list[BaseException], seen: Seen) -> Mapping[str, str]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
 from agent.loop import drive
 from agent.model import Model, open_model
+from agent.new_session import check_machine, session_folder
 from agent.prices import require_known
 from agent.replaying import follow, recorded_origin, replays
 from agent.screen import Screen
@@ -29,8 +27,7 @@ from agent.session import Session, create_folder, journal_length, locked, wait_f
 from agent.show import read_state
 from agent.state import State, Status
 from agent.work import Work
-from experiment.cache import cache_folder
-from experiment.errors import AiSciError, ConfigError
+from experiment.errors import AiSciError
 from experiment.ideas import Idea, find_idea
 from experiment.limits import Limits
 from experiment.sandbox import find_sandbox
@@ -270,33 +267,6 @@ def drive_session(
                 raise SessionStopped(folder, str(error)) from error
     finally:
         session.close()
-
-
-def session_folder(runs_dir: Path, name: str) -> Path:
-    """Where a new session will be. Raises ConfigError when it is taken or cannot be written."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
-        raise ConfigError(
-            f'"{name[:100]}" is not a name for a session: use at most 100 letters, digits, "_", "-" and ".".'
-        )
-    runs_dir = runs_dir.expanduser().resolve()
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        probe = runs_dir / f".writable.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"cannot write in {runs_dir}: {error.strerror}. Choose another --runs-dir.") from error
-    folder = runs_dir / name
-    if folder.exists():
-        raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
-    return folder
-
-
-def check_machine() -> None:
-    """What every session needs, found out before anything is built. Raises ConfigError."""
-    if shutil.which("git") is None:
-        raise ConfigError("git is not installed, and every session is a git repository: install git.")
-    cache_folder("baselines")
 
 
 def limits_of(template: Template, options: RunOptions) -> Limits:

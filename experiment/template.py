@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,13 @@ from experiment.located import TomlFile, read_json, read_toml
 from experiment.quantities import parse_duration, parse_size
 from experiment.settings import Setting, read_settings
 from experiment.tables import Table, nearest
+from experiment.template_files import bundled_templates as bundled_templates
+from experiment.template_files import files_in, find_template, is_copied, templates_inside
+from experiment.template_files import template_names as template_names
 
 DEFAULT_EDITABLE = ("experiment.py", "plot.py", "notes.txt")
 BASELINE = Path("run_0", "final_info.json")
 
-# What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
-_LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
-_RUN = re.compile(r"run_\d+")
 _VERSIONS = re.compile(r"(?:(?:>=|<=|==|!=|>|<|~=)\s*3(?:\.\d+){0,2}(?:\.\*)?\s*(?:,\s*(?!$)|$))+")
 
 
@@ -84,26 +83,14 @@ class Template:
 
     def files(self) -> list[Path]:
         """The files that a session gets a copy of, relative to `folder` and sorted; hidden ones are left out."""
-        return _files_in(self.folder) if self.copied is None else list(self.copied)
-
-
-def bundled_templates() -> Path:
-    """The folder of the templates that come with ai-sci: `templates/` in the repository, `_templates` in a wheel."""
-    here = Path(__file__).resolve().parent
-    inside = here / "_templates"
-    return inside if inside.is_dir() else here.parent / "templates"
-
-
-def template_names() -> list[str]:
-    """The names that `--template` takes besides a folder."""
-    return sorted(path.parent.name for path in bundled_templates().glob("*/experiment.py"))
+        return files_in(self.folder) if self.copied is None else list(self.copied)
 
 
 def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Template:
     """The template of that name, or in that folder, with `--set` overrides; raises ConfigError."""
-    folder = _find(name_or_path)
+    folder = find_template(name_or_path)
     if not (folder / "experiment.py").is_file():
-        raise ConfigError(f"{folder} has no experiment.py{_templates_inside(folder)}")
+        raise ConfigError(f"{folder} has no experiment.py{templates_inside(folder)}")
     path = folder / "template.toml"
     file = read_toml(path) if path.exists() else TomlFile(path, "", {})
     top = Table(file)
@@ -126,55 +113,13 @@ def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None)
     return template
 
 
-def _find(name_or_path: str) -> Path:
-    """The template's absolute folder. A plain name means a bundled template first, then a folder here."""
-    bundled = bundled_templates() / name_or_path
-    if name_or_path in template_names():
-        return bundled
-    folder = Path(name_or_path).expanduser()
-    if folder.is_dir() and name_or_path:
-        return folder.resolve()
-    if folder.is_file():
-        raise ConfigError(f'template "{name_or_path}" is a file: name the folder that holds experiment.py')
-    known = template_names()
-    if folder.parent.is_dir():
-        known += [str(path.parent) for path in folder.parent.glob("*/experiment.py")]
-    raise ConfigError(f'there is no template "{name_or_path}"{nearest(name_or_path, known)}')
-
-
-def _templates_inside(folder: Path) -> str:
-    inside = sorted(str(path.parent) for path in folder.glob("*/experiment.py"))
-    return f": did you mean {' or '.join(inside[:5])}?" if inside else ": a template is a folder with that file in it"
-
-
-def _files_in(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        here = Path(place).relative_to(folder)
-        folders[:] = [name for name in folders if not _left_out(here / name)]
-        found += [here / name for name in names if not _left_out(here / name)]
-    return sorted(path for path in found if (folder / path).is_file())
-
-
-def _left_out(path: Path) -> bool:
-    """Results and the harness's own files are only left out at the top; hidden files, caches everywhere."""
-    name = path.name
-    if name.startswith(".") or name == "__pycache__" or name.endswith(".pyc"):
-        return True
-    return len(path.parts) == 1 and (name in _LEFT_OUT or _RUN.fullmatch(name) is not None)
-
-
-def _copied(path: Path) -> bool:
-    return not any(_left_out(part) for part in (path, *path.parents) if part.parts)
-
-
 def _experiment(top: Table, folder: Path) -> dict[str, Any]:
     top.expect("experiment")
     table = Table(top.file, "experiment")
     editable = table.texts("editable", DEFAULT_EDITABLE)
     for name in editable:
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not path.parts or not _copied(Path(path)):
+        if path.is_absolute() or ".." in path.parts or not path.parts or not is_copied(Path(path)):
             table.refuse("editable", f'"{name}" cannot be editable: name files of the template, relative to its folder')
         if name == "template.toml":
             table.refuse("editable", "template.toml cannot be editable: it holds the checks and the limits")
@@ -248,7 +193,7 @@ def _prepare(top: Table, folder: Path, editable: tuple[str, ...]) -> PrepareStep
         files=table.texts("files", (*modules, *words)),
         settings=settings,
     )
-    files = _files_in(folder)
+    files = files_in(folder)
     for pattern in step.files:
         if not any(replace(step, files=(pattern,)).uses(path) for path in files):
             table.refuse("files", f'no file in {folder} matches "{pattern}"')
