@@ -197,7 +197,8 @@ def test_a_controller_that_stays_away_stops_the_session_and_the_job_is_taken_up_
     assert done.code == 3, done.err
     assert "Slurm does not answer" in done.error and "ai-sci resume" in done.error
     lab.cluster.start_controller()
-    done = lab.run("resume", lab.session("s"))
+    # A controller that had not saved the job ends it, and the wait for a sign of life alone takes two minutes.
+    done = lab.run("resume", lab.session("s"), timeout=300)
     assert done.code == 0, done.err
     assert [started.job for started in lab.started("s")][0] == job
     assert lab.verdicts("s")[-1] == "ok" and lab.verdicts("s").count("ok") == 1
