@@ -16,8 +16,11 @@ _FIRST_WAIT = 1.0  # seconds before a session goes on in a new process; twice as
 
 
 def done_so_far(state: State | None) -> int:
-    """Grows with each reply and each attempt of a session, and with nothing that a mere resume writes."""
-    return 0 if state is None else state.replies + sum(len(record.attempts) for record in state.runs.values())
+    """Grows with each reply and each attempt that came to its end, and with nothing that a mere resume writes."""
+    if state is None:
+        return 0
+    attempts = [one for record in state.runs.values() for one in record.attempts if one.verdict != "lost"]
+    return state.replies + len(attempts)
 
 
 @dataclass

@@ -56,12 +56,17 @@ def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None)
         meta = Meta("batch", records, links)
         html = render_page(meta, batch.name, f"{batch.name}: {batch.total} ideas", sessions, batch)
         results = {f"{one.name}/{path}": digest for one in sessions for path, digest in _results(one).items()}
-        return Page(html, records, results)
+        return Page(_encodable(html), records, results)
     facts = _session(folder, None if limits is None else limits.get("", 0))
     idea = facts.started.idea
     meta = Meta("session", {"": facts.records}, links)
     html = render_page(meta, facts.name, str(idea.get("Title") or idea.get("Name")), [facts], None)
-    return Page(html, meta.records, _results(facts))
+    return Page(_encodable(html), meta.records, _results(facts))
+
+
+def _encodable(text: str) -> str:
+    """Half of a character (a lone surrogate, from a file's name, say) is a question mark on the page."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _results(facts: SessionFacts) -> dict[str, str]:
@@ -71,8 +76,8 @@ def _results(facts: SessionFacts) -> dict[str, str]:
 
 def make_markdown(folder: Path) -> str:
     if is_batch(folder):
-        return batch_markdown(read_batch_facts(folder, None)[0])
-    return session_markdown(_session(folder, None))
+        return _encodable(batch_markdown(read_batch_facts(folder, None)[0]))
+    return _encodable(session_markdown(_session(folder, None)))
 
 
 def refuse_other(folder: Path) -> None:

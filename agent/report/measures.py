@@ -39,7 +39,9 @@ class Difference:
 
 
 def measured(metrics: dict[str, float], stderrs: dict[str, float]) -> dict[str, Measure]:
-    return {name: Measure(value, stderrs.get(name) or None) for name, value in metrics.items()}
+    """A standard error that is no positive number is none: whatever an experiment writes, the page is made."""
+    errors = {name: error for name, error in stderrs.items() if error > 0}
+    return {name: Measure(value, errors.get(name)) for name, value in metrics.items()}
 
 
 def against(measure: Measure, baseline: Measure, higher_is_better: bool | None) -> Difference:

@@ -51,7 +51,8 @@ def test_with_one_seed_nothing_is_ever_claimed(value, base, higher):
 
 
 def test_a_spread_of_zero_is_what_one_seed_gives():
-    assert measured({"loss": 1.0}, {"loss": 0.0})["loss"].stderr is None
+    for nonsense in (0.0, -0.1, float("nan")):
+        assert measured({"loss": 1.0}, {"loss": nonsense})["loss"].stderr is None
 
 
 def test_of_a_metric_without_a_direction_only_the_difference_is_said():
