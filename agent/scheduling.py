@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_AHEAD = 1.25  # a path counts as critical a little before it is: the means are estimates
+_FIRST = 3  # sessions for each slot: while some think, others run
+_AHEAD = 1.5  # a path counts as critical a little before it is: the means are estimates
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ def may_begin(at_work: int, waiting: int, planning: int, free: int, slots: int, 
     """Whether another idea is begun now.
 
     `at_work` sessions are open, `waiting` of them wait for a slot, `planning` have not asked for their first one yet,
-    `free` slots have nobody. Twice as many sessions as slots are begun at once; more only when a slot would stay free.
+    `free` slots have nobody. Three times as many sessions as slots are begun at once; more only when a slot would stay
+    free.
     """
     if at_work >= most:
         return False
-    if at_work < 2 * slots or critical:
+    if at_work < _FIRST * slots or critical:
         return True
     return waiting == 0 and planning < free
