@@ -97,7 +97,7 @@ class Ticket:
     def _decide(self, what: str) -> None:
         try:
             os.symlink(what, self.folder / "decided")
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # decided already, or the folder has been moved away
             pass
 
     @property
