@@ -59,7 +59,9 @@ def where_it_went(entries: Sequence[Entry]) -> Night:
     return Night(shares)
 
 
-def _claims(before: Event, event: Event, baseline_waited: float, baseline_queued: float) -> list[tuple[str, float | None]]:
+def _claims(
+    before: Event, event: Event, baseline_waited: float, baseline_queued: float
+) -> list[tuple[str, float | None]]:
     """Who takes how many seconds of the time between two records, in turn; None: all that is left."""
     match event:
         case CallStarted() if isinstance(before, CallFailed):
