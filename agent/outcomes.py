@@ -51,6 +51,7 @@ def measure_baseline(work: Work) -> None:
             waited = outcome.waited or place.waited
             if outcome.verdict is not Verdict.lost:
                 return outcome
+            spending.check_time(work)  # it may be lost because there is none left
             work.session.output(f"{outcome.reason}; it is repeated\n")
         raise EnvironmentFailed(
             f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
