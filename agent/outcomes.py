@@ -148,6 +148,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
         key=key if outcome.repeatable else "",
         place=outcome.place,
         waited=outcome.waited,
+        begun=outcome.begun,
     )
 
 

@@ -194,7 +194,7 @@ class Waiting:
         return AttemptOutcome(
             verdict=verdict,
             reason=reason,
-            seconds=max(0.0, time.time() - begun.at) if begun else 0.0,
+            seconds=min(self._ticket.lived(executions[-1]), self._plan.time_limit) if executions else 0.0,
             metrics={},
             digest="" if lost else failure_digest(verdict, reason, tail, files, [self._plan.session]),
             out_dir=self._plan.folder / "out",
@@ -203,6 +203,7 @@ class Waiting:
             peak_memory=0,
             place=begun.place if begun else "",
             waited=self._ticket.waited(executions[-1]) if executions else 0.0,
+            begun=begun is not None,
         )
 
 
