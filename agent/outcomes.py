@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 from agent import spending, tell
@@ -47,6 +48,8 @@ def measure_baseline(work: Work) -> None:
         for _ in range(MAX_LOST):
             outcome, reached = spending.execute(work, plan, begins)
             if reached is not None:
+                # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
+                shutil.rmtree(plan.folder / "work", ignore_errors=True)
                 raise reached
             waited = outcome.waited or place.waited
             if outcome.verdict is not Verdict.lost:
