@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from agent import interrupts
 from agent.desk import Desk
 from agent.retrying import seconds_in
 from experiment.engine import Engine, LocalEngine
 from experiment.limits import Limits
+
+
+def as_asked(limits: Limits, engine: str, options: Mapping[str, str]) -> Limits:
+    """With the GPUs that a job holds: `--slurm gres=gpu:8` goes before the template, and all 8 are charged for."""
+    if engine == "local":
+        return limits
+    from experiment.slurm_commands import gpus_of
+
+    return replace(limits, gpus=gpus_of(limits, options))
 
 
 def check_engine(engine: str, options: Mapping[str, str], limits: Limits, tell: Callable[[str], None]) -> None:

@@ -63,6 +63,7 @@ class AttemptFinished:
     reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was taken over
     place: str = ""  # "node n1 gpu 0": of a job, whose place nobody knows when it is submitted
     waited: float = 0.0  # seconds that the job was in the queue
+    begun: bool = True  # False when the job never left the queue, and held no GPU
 
 
 @dataclass(frozen=True)

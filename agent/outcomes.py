@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 from agent import spending, tell
+from agent.desk import Amount
 from agent.events import (
     AttemptFinished,
     AttemptStarted,
@@ -26,6 +28,7 @@ from experiment.reuse import attempt_key
 from experiment.runner import AttemptOutcome, AttemptPlan
 from experiment.verdict import Verdict
 
+_ROUNDING = 0.001  # seconds, of the limits in the journal
 MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops
 
 
@@ -47,10 +50,13 @@ def measure_baseline(work: Work) -> None:
         for _ in range(MAX_LOST):
             outcome, reached = spending.execute(work, plan, begins)
             if reached is not None:
+                # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
+                shutil.rmtree(plan.folder / "work", ignore_errors=True)
                 raise reached
             waited = outcome.waited or place.waited
             if outcome.verdict is not Verdict.lost:
                 return outcome
+            spending.check_time(work)  # it may be lost because there is none left
             work.session.output(f"{outcome.reason}; it is repeated\n")
         raise EnvironmentFailed(
             f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
@@ -147,6 +153,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
         key=key if outcome.repeatable else "",
         place=outcome.place,
         waited=outcome.waited,
+        begun=outcome.begun,
     )
 
 
@@ -155,12 +162,21 @@ def take_up(work: Work, started: AttemptStarted) -> None:
     session = work.session
     plan = work.setup.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind)
     session.show(f"run {started.run}, attempt {started.attempt}: waiting for job {started.job}")
-    outcome = work.engine.take_up(plan, started.job, session.output)
-    if outcome is None:
-        lose(work, started)
-        return
-    key = attempt_key(plan, work.setup.conditions_key, started.code_hash)
-    session.record(_finished(plan, outcome, started.code_hash, key))
+    spent = work.state.spent.gpu_seconds
+    most = Amount(gpu_seconds=started.gpus * started.limit)
+    refused = work.desk.reserve(most)  # the job runs all the same, so that its outcome is worth waiting for
+    try:
+        outcome = work.engine.take_up(plan, started.job, session.output)
+        if outcome is None:
+            lose(work, started)
+            return
+        if outcome.verdict is Verdict.timed_out and 0 < started.limit < plan.time_limit - _ROUNDING:
+            outcome = replace(outcome, verdict=Verdict.lost, reason="a budget ended this attempt; it is repeated")
+        key = attempt_key(plan, work.setup.conditions_key, started.code_hash)
+        session.record(_finished(plan, outcome, started.code_hash, key))
+    finally:
+        held = Amount(gpu_seconds=work.state.spent.gpu_seconds - spent)
+        work.desk.settle(Amount() if refused else most, held)
 
 
 def lose(work: Work, started: AttemptStarted) -> None:

@@ -86,7 +86,7 @@ class Spent:
                 self.gpu_seconds += event.gpus * event.seconds
                 self.gpu_hold = None
             case AttemptFinished():
-                unseen = event.verdict == "lost" and event.seconds == 0
+                unseen = event.verdict == "lost" and event.seconds == 0 and event.begun
                 self._let_go(at, None if unseen else event.seconds)
             case SessionEnded() | Resumed():
                 if self.gpu_hold is not None and not self.gpu_hold.elsewhere:

@@ -13,7 +13,7 @@ from pathlib import Path
 from agent import __version__
 from agent.choose_model import absolute_model, choose_model
 from agent.desk import Budgets, Desk, OwnDesk
-from agent.engines import check_engine, conditions_of, open_engine, require_engine
+from agent.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
 from agent.events import Resumed, SandboxFound, SessionStarted
 from agent.gitlog import GitFailed, GitLog
 from agent.interrupts import signals_interrupt
@@ -271,7 +271,8 @@ def drive_session(
 
 def limits_of(template: Template, options: RunOptions) -> Limits:
     asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
-    return dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
+    limits = dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
+    return as_asked(limits, options.engine, options.slurm)
 
 
 def exit_code(folder: Path, status: Status) -> int:

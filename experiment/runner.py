@@ -77,6 +77,7 @@ class AttemptOutcome:
     """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now.
 
     `place` and `waited` (seconds) are told here by a cluster: when it was asked for the place, nobody knew them.
+    `begun` is False when the attempt never left the queue.
     """
 
     verdict: Verdict
@@ -92,6 +93,7 @@ class AttemptOutcome:
     raw: dict[str, Any] = field(default_factory=dict)
     place: str = ""
     waited: float = 0.0
+    begun: bool = True
 
     @property
     def repeatable(self) -> bool:

@@ -21,10 +21,9 @@ from experiment.limits import Limits
 from experiment.place import Place
 from experiment.runner import AttemptPlan, run_attempt
 from experiment.sandbox import Sandbox, Unsandboxed, find_sandbox
-from experiment.slurm_ticket import Ticket, begun_of, other_runs
+from experiment.slurm_ticket import BEAT, Ticket, begun_of, other_runs
 
 HARNESS_MEMORY = 512 * 1024**2  # bytes that our own processes may need beside the experiment
-_LOOK = 2.0  # seconds between two looks whether somebody still waits for the outcome
 _UNTIL_KILLED = 120.0  # seconds; a job that ends by itself while it is preempted is not put back into the queue
 
 
@@ -100,7 +99,7 @@ def _told_to_stop(ticket: Ticket) -> Iterator[None]:
         raise _Stopped
 
     def look() -> None:
-        while not done.wait(_LOOK):
+        while not done.wait(BEAT):
             if ticket.is_over:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

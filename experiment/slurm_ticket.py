@@ -22,6 +22,7 @@ from experiment.runner import AttemptOutcome, AttemptPlan, free_name, make_room,
 from experiment.verdict import Verdict
 
 _CLOSED = "closed"
+BEAT = 2.0  # seconds between two signs of life of an execution
 _RUN = re.compile(r"run_\d+")
 
 
@@ -97,7 +98,7 @@ class Ticket:
     def _decide(self, what: str) -> None:
         try:
             os.symlink(what, self.folder / "decided")
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # decided already, or the folder has been moved away
             pass
 
     @property
@@ -166,6 +167,11 @@ class Ticket:
         """Seconds from the submission to the beginning of this execution, by the clock of the file system."""
         submitted = [path.stat().st_mtime for path in self.folder.glob("*_submitted.pkl")]
         return round(max(0.0, (execution / "begun.json").stat().st_mtime - min(submitted)), 3) if submitted else 0.0
+
+    def lived(self, execution: Path) -> float:
+        """Seconds from the beginning of this execution to its last sign of life and the beat after it, as `waited`."""
+        begun = (execution / "begun.json").stat().st_mtime
+        return round(max(0.0, (self.pulse or begun) - begun) + BEAT, 3)
 
     def keep_log(self, plan: AttemptPlan) -> Path:
         """After the end of a job without an outcome: the code and the last execution's log, and nothing else."""

@@ -83,8 +83,9 @@ class Waiting:
         self._job = Job(job)
         while self._ticket.accepted is None:
             self._follower.show()
-            if self._time_left() <= 0 and not self._ticket.executions and self._ticket.close():
-                return self._without_outcome(Verdict.timed_out, "the session's time was used up in the queue")
+            if self._time_left() <= 0 and self._ticket.close():
+                where = "" if self._ticket.executions else " in the queue"
+                return self._without_outcome(Verdict.lost, f"the session's time was used up{where}")
             if time.monotonic() >= self._next_question and self._has_ended() and self._ticket.close():
                 return self._without_outcome(*self._verdict())
             time.sleep(_GLANCE)
@@ -182,7 +183,7 @@ class Waiting:
 
     def _without_outcome(self, verdict: Verdict, reason: str) -> AttemptOutcome:
         self._follower.show()
-        if self._job.is_alive:
+        if self._job.is_alive or not self._job.state:  # one that nobody has asked about yet may be alive
             self._cancel()
         executions = self._ticket.executions
         begun: Begun | None = begun_of(executions[-1]) if executions else None
@@ -193,7 +194,7 @@ class Waiting:
         return AttemptOutcome(
             verdict=verdict,
             reason=reason,
-            seconds=max(0.0, time.time() - begun.at) if begun else 0.0,
+            seconds=min(self._ticket.lived(executions[-1]), self._plan.time_limit) if executions else 0.0,
             metrics={},
             digest="" if lost else failure_digest(verdict, reason, tail, files, [self._plan.session]),
             out_dir=self._plan.folder / "out",
@@ -202,6 +203,7 @@ class Waiting:
             peak_memory=0,
             place=begun.place if begun else "",
             waited=self._ticket.waited(executions[-1]) if executions else 0.0,
+            begun=begun is not None,
         )
 
 

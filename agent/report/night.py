@@ -46,17 +46,22 @@ def where_it_went(entries: Sequence[Entry]) -> Night:
     shares = dict.fromkeys(SHARES, 0)
     own = max((index for index, entry in enumerate(entries) if isinstance(entry.event, Branched)), default=0)
     waited = next((one.event.waited for one in entries[own:] if isinstance(one.event, BaselineMeasured)), 0.0)
+    queued = 0.0  # of these seconds, those after the baseline began: a job has begun when it is submitted
     for before, entry in zip(entries[own:], entries[own + 1 :]):
         # A clock that was set back must not take from the other shares.
         gap = max(0, round(entry.at * 1000) - round(before.at * 1000))
-        for share, claimed in _claims(before.event, entry.event, waited):
+        if isinstance(entry.event, BaselineStarted):
+            queued = max(0.0, waited - gap / 1000)
+        for share, claimed in _claims(before.event, entry.event, waited, queued):
             taken = gap if claimed is None else round(min(gap, max(0.0, claimed * 1000)))
             shares[share] += taken
             gap -= taken
     return Night(shares)
 
 
-def _claims(before: Event, event: Event, baseline_waited: float) -> list[tuple[str, float | None]]:
+def _claims(
+    before: Event, event: Event, baseline_waited: float, baseline_queued: float
+) -> list[tuple[str, float | None]]:
     """Who takes how many seconds of the time between two records, in turn; None: all that is left."""
     match event:
         case CallStarted() if isinstance(before, CallFailed):
@@ -64,13 +69,13 @@ def _claims(before: Event, event: Event, baseline_waited: float) -> list[tuple[s
         case BaselineStarted():
             return [("slot", baseline_waited), ("harness", None)]
         case BaselineMeasured(seconds=seconds) if isinstance(before, BaselineStarted):
-            return [("experiment", seconds), ("grading", None)]
+            return [("slot", baseline_queued), ("experiment", seconds), ("grading", None)]
         case Replied() | CallFailed():
             return [("model", None)]
         case AttemptStarted(waited=waited):
             return [("slot", waited), ("harness", None)]
-        case AttemptFinished(reused="", seconds=seconds) if seconds > 0:
-            return [("experiment", seconds), ("grading", None)]
+        case AttemptFinished(reused="", seconds=seconds, waited=queued) if seconds > 0:
+            return [("slot", queued), ("experiment", seconds), ("grading", None)]
         case BaselineMeasured(source="measured", seconds=0):  # a journal of an older version
             return [("experiment", None)]
         case BaselineMeasured(seconds=seconds, waited=waited):

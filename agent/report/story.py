@@ -218,8 +218,8 @@ class _Reader:
                 seconds=event.seconds,
                 line=line,
                 commit=started.commit if started else self._run.code,
-                waited=started.waited if started else 0.0,
-                place=started.place if started else "",
+                waited=event.waited or (started.waited if started else 0.0),
+                place=event.place or (started.place if started else ""),
                 key=event.key,
                 reused=event.reused,
             )

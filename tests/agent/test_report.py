@@ -27,6 +27,7 @@ from agent.report.board import Row, ordered
 from agent.report.curves import POINTS, read_curves
 from agent.report.measures import Measure, against, measured
 from agent.report.night import where_it_went
+from agent.report.story import read_story
 from tests.agent.journals import entries
 
 FULL = AttemptFinished(1, 1, "full", "ok", "", "", 30.0, {}, "h")
@@ -122,6 +123,28 @@ def test_the_wait_before_another_try_and_before_the_baseline_have_their_shares()
     )
     expected = {"model": 32_000, "experiment": 6_500, "grading": 500, "slot": 4_000, "harness": 2_000, "idle": 0}
     assert night.shares == expected
+
+
+def test_the_time_in_a_cluster_s_queue_is_no_grading():
+    night = where_it_went(
+        [
+            Entry(0.0, Told("task", "t")),
+            Entry(1.0, BaselineStarted(1, 60.0)),
+            Entry(108.0, BaselineMeasured({}, "ok", [], "measured", None, seconds=6.5, gpus=1, waited=101.0)),
+            Entry(109.0, AttemptStarted(1, 1, "full", "h", "c", 0, 0, "", job="7")),
+            Entry(240.0, replace(FULL, waited=100.0, place="node n1 gpu 0")),
+        ]
+    )
+    assert (night.shares["slot"], night.shares["experiment"], night.shares["grading"]) == (201_000, 36_500, 1_500)
+
+
+def test_an_attempt_of_a_cluster_is_told_with_its_node_and_its_wait():
+    entries = [
+        Entry(0.0, AttemptStarted(1, 1, "full", "h", "c", 0, 0, "", job="7")),
+        Entry(90.0, replace(FULL, waited=50.0, place="node n1 gpu 0")),
+    ]
+    attempt = read_story(entries).runs[0].attempts[0]
+    assert (attempt.waited, attempt.place) == (50.0, "node n1 gpu 0")
 
 
 def test_an_attempt_that_was_taken_over_took_no_time_of_an_experiment():

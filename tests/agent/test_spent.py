@@ -32,8 +32,8 @@ def began(gpus: int = 2, limit: float = 60.0, **more) -> AttemptStarted:
     return AttemptStarted(1, 1, "full", "code", "commit", 7, 7, "boot", gpus=gpus, limit=limit, **more)
 
 
-def finished(verdict: str, seconds: float) -> AttemptFinished:
-    return AttemptFinished(1, 1, "full", verdict, "", "", seconds, {}, "code")
+def finished(verdict: str, seconds: float, **more) -> AttemptFinished:
+    return AttemptFinished(1, 1, "full", verdict, "", "", seconds, {}, "code", **more)
 
 
 def state(*events: Event, every: float = 10.0) -> State:
@@ -83,6 +83,7 @@ def test_replayed_tokens_were_spent_by_the_session_that_is_replayed():
         ([began(limit=3.0), RESUMED, finished("lost", 0.0)], 3.0),
         ([began(job="77"), RESUMED, SessionEnded("interrupted", ""), RESUMED, finished("ok", 34.0)], 34.0),
         ([began(job="77"), RESUMED, finished("lost", 0.0)], 20.0),
+        ([began(job="77"), finished("lost", 0.0, begun=False)], 0.0),  # cancelled in the queue
         ([BaselineStarted(2, 60.0), SessionEnded("budget_exhausted", "")], 10.0),
     ],
 )

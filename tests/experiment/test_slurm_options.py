@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.engines import as_asked
 from experiment.errors import ConfigError
 from experiment.limits import GIB, Limits
 from experiment.slurm_commands import gpus_of, parameters_of, read_options
@@ -36,6 +37,8 @@ def test_what_the_user_says_goes_before_the_template(given, gone, gpus):
     assert gone not in asked
     assert {key: asked[key] for key, value in given.items() if value} == {k: v for k, v in given.items() if v}
     assert gpus_of(LIMITS, given) == gpus
+    assert as_asked(LIMITS, "slurm", given).gpus == gpus  # what is set aside is what the job will hold
+    assert parameters_of(as_asked(LIMITS, "slurm", given), 600.0, given) == asked
 
 
 def test_options_are_those_of_sbatch_with_or_without_dashes():

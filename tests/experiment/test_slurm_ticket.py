@@ -106,6 +106,7 @@ def test_what_stopped_an_execution_is_raised_where_it_is_waited_for_and_is_no_ou
     with pytest.raises(raised, match="node n1 gpu 0: "):
         ticket.take_in(plan, execution)
     assert find_ticket(plan) is None  # so that a resume submits a new job
+    assert ticket.close()  # its job is ended, and that no folder is left hides nothing
 
 
 def test_an_execution_has_the_code_and_the_earlier_runs_and_a_folder_of_its_own(plan):
