@@ -52,7 +52,7 @@ class Planned:
 def find_ideas(options: BatchOptions) -> list[Planned]:
     """The ideas that the options name, templates taking turns. Raises ConfigError."""
     templates = [load_template(name, options.session.overrides) for name in options.templates]
-    if options.ideas.endswith(".json"):
+    if options.ideas.endswith(".json") or os.path.isfile(options.ideas):
         ideas = load_ideas(Path(options.ideas).expanduser())
         lists = [[Planned(idea, template) for idea in ideas] for template in templates]
     elif options.ideas == ALL:
