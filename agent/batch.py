@@ -25,7 +25,7 @@ from agent.batch_plan import (
 )
 from agent.batch_slots import SlotOffice
 from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
-from agent.choose_model import choose_model
+from agent.choose_model import asked_model, choose_model
 from agent.desk import Budgets
 from agent.engines import check_engine, conditions_of
 from agent.interrupts import signals_interrupt
@@ -48,8 +48,7 @@ _TAKING_IN = 10.0  # seconds for a running batch to see that it has more ideas
 
 def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     """Opens a batch and works on it to its end. Raises ConfigError or EnvironmentFailed before it is opened."""
-    # Whoever resumes it may have another default model.
-    model = options.session.model or os.environ.get("AI_SCI_MODEL")
+    model = asked_model(options.session.model)
     options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
     planned = find_ideas(options)
     folder = folder_of(options)
@@ -219,7 +218,7 @@ def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, 
     """Whatever is wrong with a model is known before the first session begins."""
     seen: set[str] = set()
     for one in planned:
-        key = options.model or os.environ.get("AI_SCI_MODEL") or f"{one.template.folder}/{one.idea.name}"
+        key = options.model or f"{one.template.folder}/{one.idea.name}"
         if key not in seen:
             seen.add(key)
             note = screen.note if len(seen) == 1 else _nothing  # once is enough

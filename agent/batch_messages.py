@@ -23,6 +23,7 @@ from experiment.runner import AttemptPlan
 from experiment.slots import Held
 
 _MOST = 64 * 1024  # bytes of a message
+_HEADLINE = 1000  # characters: what a metric is called, or a server says, may be of any length
 _DESCRIPTORS = 250  # the kernel takes 253 with one message, and a share of a large machine's CPUs has one for each
 _MORE = b"more"  # a message that only brings descriptors for the one that follows; no pickle begins so
 
@@ -187,4 +188,4 @@ class SharedDesk:
 
     def headline(self, text: str, runs_closed: int | None = None, runs_left: int | None = None) -> None:
         with contextlib.suppress(Hangup):
-            send(self._channel, Headline(text, runs_closed, runs_left))
+            send(self._channel, Headline(text[:_HEADLINE], runs_closed, runs_left))

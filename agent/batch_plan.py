@@ -72,7 +72,7 @@ def _all_of(template: Template, session: RunOptions) -> list[Planned]:
     ideas = [idea for path in files if path.is_file() or session.ideas_file for idea in load_ideas(path)]
     if not ideas:
         raise ConfigError(f"the template {template.folder} has no ideas.json: pass --ideas FILE.json")
-    if session.model or os.environ.get("AI_SCI_MODEL"):
+    if session.model:
         return [Planned(idea, template) for idea in ideas]
     scripted = [idea for idea in ideas if scripted_session(template, idea) is not None]
     if not scripted:

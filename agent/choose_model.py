@@ -12,14 +12,21 @@ from experiment.ideas import Idea
 from experiment.template import Template
 
 
+def asked_model(option: str | None) -> str | None:
+    """What `--model` names, else AI_SCI_MODEL; None when nobody asks for one, and nobody's money may be spent.
+
+    To be called once, when a session or a batch is opened: whoever resumes it may have another default.
+    """
+    name = option or os.environ.get("AI_SCI_MODEL")
+    return absolute_model(name) if name else None
+
+
 def choose_model(
     asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
 ) -> tuple[str, Model]:
-    """The model that was asked for; else the template's scripted session, so nobody's money is spent unasked."""
-    name = asked or os.environ.get("AI_SCI_MODEL")
-    if name:
-        name = absolute_model(name)
-        return name, open_model(name, api_base=api_base)
+    """The model that was asked for (`asked_model`); else the template's scripted session."""
+    if asked:
+        return asked, open_model(asked, api_base=api_base)
     scripted = scripted_session(template, idea)
     if scripted is None:
         raise ConfigError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import __version__
-from agent.choose_model import absolute_model, choose_model
+from agent.choose_model import absolute_model, asked_model, choose_model
 from agent.desk import Budgets, Desk, OwnDesk
 from agent.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
 from agent.events import Resumed, SandboxFound, SessionStarted
@@ -77,7 +77,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = session_folder(options.runs_dir, _name_of(idea, options))
-    model_name, model = choose_model(options.model, options.api_base, template, idea, screen.note)
+    model_name, model = choose_model(asked_model(options.model), options.api_base, template, idea, screen.note)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
