@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from agent import __version__
@@ -29,11 +27,11 @@ from agent.choose_model import asked_model, choose_model
 from agent.desk import Budgets
 from agent.engines import check_engine, conditions_of
 from agent.interrupts import signals_interrupt
-from agent.journal import Record, Records, encode
+from agent.journal import Record, Records
 from agent.preload import preload
 from agent.prices import require_known
 from agent.screen import Screen
-from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers
+from agent.session import folder_in_making, is_driven, locked, wait_for_leftovers, write_records
 from agent.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
 from agent.state import Status
 from experiment.errors import AiSciError, ConfigError, EnvironmentFailed
@@ -71,10 +69,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     events: list[BatchEvent] = [started, *named_sessions(planned, ())]
     with folder_in_making(folder) as partial:
         (partial / LOGS).mkdir()
-        with (partial / BATCH_JOURNAL).open("xb") as journal:
-            journal.writelines(encode(Record(time.time(), event)) for event in events)
-            journal.flush()
-            os.fsync(journal.fileno())
+        write_records(partial / BATCH_JOURNAL, [Record(time.time(), event) for event in events])
     screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
     return folder, _drive(folder, setups, ResumeOptions(), screen)
 
@@ -138,9 +133,8 @@ def batch_exit_code(folder: Path, status: Status) -> int:
     """0 some session accepted a run; 1 none did; 3 it stopped early and can be resumed."""
     if status.resumable:
         return 3
-    return (
-        0 if any((session := state_of(folder / name)) and session.accepted for name in read_batch(folder).ideas) else 1
-    )
+    sessions = [state_of(folder / name) for name in read_batch(folder).ideas]
+    return 0 if any(session is not None and session.accepted for session in sessions) else 1
 
 
 class Setups:
@@ -173,16 +167,16 @@ def _drive(
     folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
     try:
-        with signals_interrupt(), _batch_lock(folder):
+        wait_for_leftovers(folder)  # the sessions of a killed batch hold its lock until they have ended
+        with signals_interrupt(), locked(folder):
             preload()
             records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
             try:
                 if resumed is not None:
                     records.append(resumed)
                 state = fold_batch(records.entries)
-                assert state.started is not None  # the first record of every batch
                 office = SlotOffice(_slots_of(state))
-                return Driver(folder, records, office, setups, options, screen, state.started.at_once).drive()
+                return Driver(folder, records, state, office, setups, options, screen).drive()
             except AiSciError as error:
                 raise BatchStopped(folder, str(error)) from error
             finally:
@@ -204,14 +198,6 @@ class BatchStopped(AiSciError):
             f"the batch stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
         )
         self.folder = folder
-
-
-@contextmanager
-def _batch_lock(folder: Path) -> Iterator[None]:
-    """Sessions that a killed batch has left hold its lock until they have ended, which takes them a moment."""
-    wait_for_leftovers(folder)
-    with locked(folder):
-        yield
 
 
 def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, screen: Screen) -> None:

@@ -17,7 +17,7 @@ from agent.batch_events import BatchEnded, BatchEvent, SessionLaunched, SessionL
 from agent.batch_messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from agent.batch_plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
 from agent.batch_slots import SlotOffice
-from agent.batch_state import BatchState, IdeaRecord, advance_batch, fold_batch, outcome, state_of
+from agent.batch_state import BatchState, IdeaRecord, advance_batch, outcome, state_of
 from agent.desk import Amount
 from agent.interrupts import Wakeup
 from agent.journal import Records
@@ -41,19 +41,18 @@ class Driver:
         self,
         folder: Path,
         records: Records[BatchEvent],
+        state: BatchState,
         office: SlotOffice,
         setup_for: Callable[[str], Setup],
         resumed: ResumeOptions,
         screen: Screen,
-        at_once: int,
     ) -> None:
-        """`setup_for` gives the setup for a template's folder; it is quick for those of the beginning.
-
-        `at_once`: how many sessions are in memory at most; each takes some 40 MB.
-        """
-        self.folder, self.records, self.office, self.setup_for = folder, records, office, setup_for
-        self.resumed, self.screen, self.at_once = resumed, screen, at_once
-        self.state: BatchState = fold_batch(records.entries)
+        """`state` is that of the records. `setup_for` gives the setup for a template's folder; it is quick for those of
+        the beginning."""
+        assert state.started is not None  # the first record of every batch
+        self.folder, self.records, self.state, self.office = folder, records, state, office
+        self.setup_for, self.resumed, self.screen = setup_for, resumed, screen
+        self.at_once = state.started.at_once
         self.children: dict[str, Child] = {}
         self.comebacks = Comebacks()
         self.runs_left: dict[str, int] = {}
@@ -123,7 +122,7 @@ class Driver:
 
     def _begin(self, name: str) -> None:
         idea, folder = self.state.ideas[name], self.folder / name
-        goes_on, done_before = folder.exists(), done_so_far(state_of(self.folder / name))
+        goes_on, done_before = folder.exists(), done_so_far(state_of(folder))
         try:
             job = self._job(idea, folder, None if goes_on else self.setup_for(idea.added.template))
         except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime

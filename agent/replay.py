@@ -20,7 +20,7 @@ from agent.model import Model, open_model
 from agent.recorded import USED_UP
 from agent.recording import Recording, load_recording
 from agent.screen import Screen
-from agent.session import folder_in_making, write_entries
+from agent.session import JOURNAL, folder_in_making, write_records
 from agent.show import read_state
 from agent.start import (
     ResumeOptions,
@@ -154,7 +154,7 @@ def _create(
         except GitFailed as error:
             raise ConfigError(f"the history of {recording.folder} cannot be read: {error}") from error
         setup = setup_of(partial, started, screen)
-        write_entries(partial, entries)
+        write_records(partial / JOURNAL, entries)
     return folder, dataclasses.replace(setup, template=template_of(folder, started))
 
 

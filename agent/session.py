@@ -16,7 +16,7 @@ from typing import Any
 
 from agent.events import AttemptStarted, BaselineMeasured, Event, SessionEnded, SessionStarted
 from agent.gitlog import GitLog
-from agent.journal import Entry, Journal, JournalError, encode
+from agent.journal import Entry, Journal, JournalError, Record, encode
 from agent.logbook import rebuild_log, write_log
 from agent.screen import Screen
 from agent.state import Phase, State, Status, advance, fold
@@ -135,7 +135,7 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> 
         title = started["idea"].get("Title") or started["idea"]["Name"]
         commit = GitLog(partial).create(files, f"template {template.name}: {title}")
         event = SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable))
-        write_entries(partial, [Entry(time.time(), event)])
+        write_records(partial / JOURNAL, [Entry(time.time(), event)])
 
 
 @contextmanager
@@ -161,10 +161,10 @@ def folder_in_making(folder: Path) -> Iterator[Path]:
         raise
 
 
-def write_entries(folder: Path, entries: Iterable[Entry]) -> None:
-    """The first lines of a new session's journal, on the disk when this returns."""
-    with (folder / JOURNAL).open("xb") as journal:
-        journal.writelines(map(encode, entries))
+def write_records(path: Path, records: Iterable[Record[Any]]) -> None:
+    """The first lines of a new journal, on the disk when this returns."""
+    with path.open("xb") as journal:
+        journal.writelines(map(encode, records))
         journal.flush()
         os.fsync(journal.fileno())
 
