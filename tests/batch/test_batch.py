@@ -104,7 +104,7 @@ def test_a_killed_batch_leaves_no_process_and_goes_on_where_it_was(batch, resume
     fleet = make_fleet(tmp_path, 4, 2, running=(0.2, 0.4))
     args = ("--ideas", "all", "--template", fleet.template, "--gpus", "0,1,2")
     first = batch(*args)
-    first.until(some_closed(1))
+    first.until(lambda state: any(first.folder.glob("*/run_1")))  # and all have a run to come
     tree = first.tree()
     first.signal(signal.SIGKILL)
     first.ended()
@@ -120,8 +120,11 @@ def test_a_killed_batch_leaves_no_process_and_goes_on_where_it_was(batch, resume
 def test_a_killed_session_goes_on_in_a_new_process(batch, tmp_path):
     fleet = make_fleet(tmp_path, 4, 3, running=(0.3, 0.5))
     night = batch("--ideas", "all", "--template", fleet.template, "--gpus", "0,1")
-    night.until(some_closed(1))
-    victim = psutil.Process(random.choice(night.children()))
+    night.until(lambda state: any(night.folder.glob("*/run_1")))
+    # Whoever has its last run before it may have ended a moment later.
+    at_work = [idea.at_work for idea in read_batch(night.folder).ideas.values() if idea.at_work is not None]
+    unfinished = [one.pid for one in at_work if not (night.folder / one.session / "run_2").exists()]
+    victim = psutil.Process(random.choice(unfinished))
     tree = [victim, *victim.children(recursive=True)]
     victim.kill()
     assert gone(tree)
