@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from agent.batch_events import BATCH_EVENT_TYPES
-from agent.batch_state import BATCH_JOURNAL, BatchState, fold_batch, is_batch
-from agent.gitlog import GitFailed
-from agent.journal import Entry, JournalError, parse, read_journal
-from agent.report.board import Waiting, leaderboard
-from agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
-from agent.report.markdown import batch_markdown, session_markdown
-from agent.report.night import together
-from agent.report.render import BatchFacts, Meta, render_page
-from agent.session import JOURNAL
-from agent.spent import Spent
-from experiment.errors import ConfigError
+from ai_sci.agent.batch.events import BATCH_EVENT_TYPES
+from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, is_batch
+from ai_sci.agent.journal.journal import Entry, JournalError, parse, read_journal
+from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.report.board import Waiting, leaderboard
+from ai_sci.agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
+from ai_sci.agent.report.markdown import batch_markdown, session_markdown
+from ai_sci.agent.report.render import BatchFacts, Meta, render_page
+from ai_sci.agent.report.time_breakdown import together
+from ai_sci.agent.session.git_log import GitFailed
+from ai_sci.agent.session.session import JOURNAL
+from ai_sci.experiment.base.errors import ConfigError
 
 _ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
 _LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agent.report.facts import RunFacts, SessionFacts
-from agent.report.measures import duration, money
-from agent.report.night import Night
-from agent.report.render import BatchFacts
+from ai_sci.agent.report.facts import RunFacts, SessionFacts
+from ai_sci.agent.report.measures import duration, money
+from ai_sci.agent.report.render import BatchFacts
+from ai_sci.agent.report.time_breakdown import Night
 
 _MOST_METRICS = 6
 _MOST_RUNS = 50

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agent import __version__
-from agent.logbook import comparison
-from agent.report.board import Group, board_charts
-from agent.report.charts import MOST_LINES, session_charts
-from agent.report.facts import Image, RunFacts, SessionFacts
-from agent.report.measures import duration, money
-from agent.report.night import SHARES, Night
-from agent.spent import Spent
-from experiment.errors import AiSciError
-from experiment.quantities import format_duration, format_size
+from ai_sci import __version__
+from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.report.board import Group, board_charts
+from ai_sci.agent.report.charts import MOST_LINES, session_charts
+from ai_sci.agent.report.facts import Image, RunFacts, SessionFacts
+from ai_sci.agent.report.measures import duration, money
+from ai_sci.agent.report.time_breakdown import SHARES, Night
+from ai_sci.agent.session.logbook import comparison
+from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base.quantities import format_duration, format_size
 
 META = "ai-sci-report"
 MOST_DIFF_LINES = 400

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.context import prose_of
-from agent.events import (
+from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
@@ -21,7 +20,8 @@ from agent.events import (
     SessionStarted,
     Told,
 )
-from agent.journal import Entry
+from ai_sci.agent.journal.journal import Entry
+from ai_sci.agent.loop.compaction import prose_of
 
 _PLAN = 6000  # characters
 _SAID = 1200

@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from agent import interrupts
-from agent.loop import drive
-from agent.state import Status
-from agent.work import Work
+from ai_sci.agent import interrupts
+from ai_sci.agent.journal.state import Status
+from ai_sci.agent.loop.loop import drive
+from ai_sci.agent.loop.session_context import Work
 
 
 class Swallows:

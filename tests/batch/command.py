@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
-from agent.batch_state import BatchState, read_batch
-from agent.events import AttemptFinished, RunClosed
-from agent.journal import read_journal
-from agent.show import read_state
+from ai_sci.agent.batch.state import BatchState, read_batch
+from ai_sci.agent.journal.events import AttemptFinished, RunClosed
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.views.show import read_state
 from tests.end_to_end.command import Done, argv, environment
 
 PATIENCE = 900.0  # seconds

@@ -10,9 +10,9 @@ import stat
 
 import pytest
 
-from agent.batch_driver import Driver  # noqa: F401  imported here, so that a broken import is seen first
-from agent.batch_state import read_batch
-from agent.state import Status
+from ai_sci.agent.batch.driver import Driver  # noqa: F401  imported here, so that a broken import is seen first
+from ai_sci.agent.batch.state import read_batch
+from ai_sci.agent.journal.state import Status
 from tests.batch.fleet import make_fleet
 from tests.end_to_end.command import ai_sci
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from agent.batch_state import read_batch
-from agent.events import CallFailed, CallStarted, Replied
-from agent.journal import read_journal
-from agent.state import Status
+from ai_sci.agent.batch.state import read_batch
+from ai_sci.agent.journal.events import CallFailed, CallStarted, Replied
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.journal.state import Status
 from tests.batch.fleet import Thinker, make_fleet
 
 IDEAS = 32

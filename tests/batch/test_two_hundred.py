@@ -9,8 +9,8 @@ import signal
 import psutil
 import pytest
 
-from agent.batch_state import read_batch
-from agent.state import Status
+from ai_sci.agent.batch.state import read_batch
+from ai_sci.agent.journal.state import Status
 from tests.batch.command import gone, ledger
 from tests.batch.fleet import clocks, make_fleet, overlaps
 from tests.batch.test_batch import some_closed

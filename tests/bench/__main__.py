@@ -52,7 +52,7 @@ def help_seconds() -> float:
     for _ in range(7):
         started = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "agent.cli", "--help"], check=True, stdout=subprocess.DEVNULL, env=environment()
+            [sys.executable, "-m", "ai_sci", "--help"], check=True, stdout=subprocess.DEVNULL, env=environment()
         )
         times.append(time.perf_counter() - started)
     return statistics.median(times)
@@ -80,8 +80,8 @@ with open(out_dir + "/final_info.json", "w") as file:
 
 
 def _session_cpu(runs: int) -> tuple[float, float]:
-    from agent.screen import PlainScreen
-    from agent.start import RunOptions, run
+    from ai_sci.agent.commands.start import RunOptions, run
+    from ai_sci.agent.session.screen import PlainScreen
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,16 +147,16 @@ def _cpu(who: int) -> float:
 
 
 def first_idea() -> str:
-    from experiment.ideas import load_ideas
-    from experiment.template import load_template
+    from ai_sci.experiment.template.ideas import load_ideas
+    from ai_sci.experiment.template.template import load_template
 
     return load_ideas(load_template("tiny").folder / "ideas.json")[0].name
 
 
 def compare_tokens(session: Path) -> None:
-    from agent.conversation import wire_messages
-    from agent.events import Replied, Told
-    from agent.journal import read_journal
+    from ai_sci.agent.journal.conversation import wire_messages
+    from ai_sci.agent.journal.events import Replied, Told
+    from ai_sci.agent.journal.journal import read_journal
     from tests.bench.aider_peer import drive
     from tests.bench.tokens import count_sent
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from agent.events import (
+from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
     CallFailed,
@@ -26,8 +26,8 @@ from agent.events import (
     SessionStarted,
     Told,
 )
-from agent.journal import Entry, encode, read_journal
-from agent.workspace import code_hash
+from ai_sci.agent.journal.journal import Entry, encode, read_journal
+from ai_sci.agent.session.workspace import code_hash
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.templates import EXPERIMENT, good_session, make_template, write_script
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.events import AttemptFinished, BaselineMeasured
-from agent.journal import read_journal
+from ai_sci.agent.journal.events import AttemptFinished, BaselineMeasured
+from ai_sci.agent.journal.journal import read_journal
 from tests.batch.fleet import Fleet, Thinker, clocks, make_fleet, overlaps
 from tests.end_to_end.command import argv, environment
 
@@ -74,7 +74,7 @@ def _as_batch(folder: Path, fleet: Fleet, options: list[str]) -> Path:
 
 def _one_worker_a_gpu(folder: Path, fleet: Fleet, options: list[str]) -> Path:
     """As AI-Scientist does it: each worker takes the next idea when its last one has ended, and keeps its GPU."""
-    from agent.preload import preload
+    from ai_sci.agent.batch.preload import preload
 
     preload()
     names = sorted(fleet.works)
@@ -100,8 +100,8 @@ def _children() -> Iterator[list[int]]:
 
 
 def _work(folder: Path, fleet: Fleet, options: list[str], gpu: int, names: list[str], queue: int) -> None:
-    from agent.screen import PlainScreen
-    from agent.start import RunOptions, run
+    from ai_sci.agent.commands.start import RunOptions, run
+    from ai_sci.agent.session.screen import PlainScreen
 
     os.environ |= {"CUDA_VISIBLE_DEVICES": str(gpu), "OPENAI_API_KEY": "k"}
     nothing = os.open(os.devnull, os.O_WRONLY)

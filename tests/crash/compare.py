@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import (
+from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
     CallFailed,
@@ -34,8 +34,8 @@ from agent.events import (
     SandboxFound,
     SessionStarted,
 )
-from agent.journal import read_journal
-from agent.show import as_json, read_state
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.views.show import as_json, read_state
 
 _VOLATILE = {
     "commit",

@@ -76,7 +76,7 @@ def set_up(scene: Scene, calls: Path) -> None:
 
 
 def _wrap_journal(scene: Scene) -> None:
-    from agent import journal
+    from ai_sci.agent.journal import journal
 
     append = journal.Journal.append
 
@@ -132,7 +132,7 @@ def _wrap_renames(scene: Scene) -> None:
 
 
 def _wrap_gates(scene: Scene) -> None:
-    from experiment import gates
+    from ai_sci.experiment.sandbox import gates
 
     go = gates.go
 
@@ -146,9 +146,9 @@ def _wrap_gates(scene: Scene) -> None:
 
 
 def _note_calls(calls: Path) -> None:
-    from agent import model
+    from ai_sci.agent.models import adapter
 
-    for model_type in (model.ScriptedModel, model.LiveModel):
+    for model_type in (adapter.ScriptedModel, adapter.LiveModel):
         model_type.complete = _noting(model_type.complete, calls)  # type: ignore[method-assign]
 
 

@@ -123,13 +123,14 @@ def main() -> None:
 
 
 def _import_everything() -> None:
-    import agent.cli
-    import agent.lint_aider
-    import agent.lint_flake8
-    import agent.start  # noqa: F401
-    import experiment.bubblewrap  # noqa: F401
-    from agent.litellm_setup import load
-    from agent.model_names import resolve
+    import ai_sci.ai_sci.app
+
+    import ai_sci.agent.commands.start  # noqa: F401
+    import ai_sci.agent.edits.lint_aider
+    import ai_sci.agent.edits.lint_flake8
+    import ai_sci.experiment.sandbox.bubblewrap  # noqa: F401
+    from ai_sci.agent.models.litellm_setup import load
+    from ai_sci.agent.models.names import resolve
 
     resolve(load(), "openai/any", "http://127.0.0.1:9/v1")
 
@@ -149,7 +150,7 @@ def _be_the_command(request: dict[str, Any]) -> None:
     if request["counted"]:
         set_up(scene, folder / "calls")
     sys.argv = ["ai-sci", *request["args"]]
-    from agent.cli import main as command
+    from ai_sci.ai_sci.app import main as command
 
     code = 70
     try:

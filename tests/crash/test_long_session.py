@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from agent import journal, state
-from agent.journal import encode, read_journal
-from agent.state import fold
+from ai_sci.agent.journal import journal, state
+from ai_sci.agent.journal.journal import encode, read_journal
+from ai_sci.agent.journal.state import fold
 from tests.bench.long_session import make_long_session
 
 EVENTS = 1500
@@ -35,8 +35,8 @@ def test_a_resume_reads_each_record_at_most_twice(session, launcher, tmp_path, m
     decode, advance = journal.decode, state.advance
     monkeypatch.setattr(journal, "decode", lambda line, types: decoded.append(1) or decode(line, types))
     monkeypatch.setattr(state, "advance", lambda *args: folded.append(1) or advance(*args))
-    from agent.screen import PlainScreen
-    from agent.start import ResumeOptions, resume
+    from ai_sci.agent.commands.start import ResumeOptions, resume
+    from ai_sci.agent.session.screen import PlainScreen
 
     monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "cache"))
     resume(session, ResumeOptions(), PlainScreen())

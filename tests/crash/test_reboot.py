@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from agent.events import AttemptStarted
-from agent.journal import Entry, encode, read_journal
-from experiment.process_tree import identify
+from ai_sci.agent.journal.events import AttemptStarted
+from ai_sci.agent.journal.journal import Entry, encode, read_journal
+from ai_sci.experiment.base.process_tree import identify
 from tests.crash.compare import differences, read_session
 from tests.crash.deaths import Death
 from tests.crash.stories import STORIES

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import Event, Told
-from agent.journal import Journal, read_journal
+from ai_sci.agent.journal.events import Event, Told
+from ai_sci.agent.journal.journal import Journal, read_journal
 from tests.crash.stories import STORIES
 from tests.crash.trials import Stage
 

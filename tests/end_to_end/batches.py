@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.batch_events import (
+from ai_sci.agent.batch.events import (
     BATCH_EVENT_TYPES,
     BatchEnded,
     BatchEvent,
@@ -19,10 +19,10 @@ from agent.batch_events import (
     SessionLaunched,
     SessionLeft,
 )
-from agent.batch_state import BATCH_JOURNAL
-from agent.journal import Records
-from agent.session import locked
-from experiment.process_tree import identify
+from ai_sci.agent.batch.state import BATCH_JOURNAL
+from ai_sci.agent.journal.journal import Records
+from ai_sci.agent.session.session import locked
+from ai_sci.experiment.base.process_tree import identify
 from tests.end_to_end.command import ROOT, Done, ai_sci, argv, environment, shown
 from tests.end_to_end.templates import IDEA
 

@@ -44,7 +44,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def argv(*args: str | Path) -> list[str]:
-    return [sys.executable, "-m", "agent.cli", *map(str, args)]
+    return [sys.executable, "-m", "ai_sci", *map(str, args)]
 
 
 def ai_sci(*args: str | Path, cwd: Path, timeout: float = 240, **env: str) -> Done:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import start
-from agent.screen import PlainScreen
+from ai_sci.agent.commands import start
+from ai_sci.agent.session.screen import PlainScreen
 from tests.end_to_end.command import Done, ai_sci
 from tests.end_to_end.stories import Story
 from tests.end_to_end.templates import make_template, write_script

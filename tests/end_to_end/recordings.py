@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.conversation import wire_messages
-from agent.events import (
+from ai_sci.agent.journal.conversation import wire_messages
+from ai_sci.agent.journal.events import (
     Event,
     Replied,
 )
-from agent.journal import Entry, encode, read_journal
+from ai_sci.agent.journal.journal import Entry, encode, read_journal
 
 
 def events(folder: Path) -> list[Event]:

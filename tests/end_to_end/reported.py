@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from agent import start
-from agent.batch_events import BATCH_EVENT_TYPES, BatchStarted, IdeaAdded, SessionLaunched, SessionLeft
-from agent.events import SessionStarted
-from agent.journal import Records, read_journal
-from agent.screen import PlainScreen
+from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchStarted, IdeaAdded, SessionLaunched, SessionLeft
+from ai_sci.agent.commands import start
+from ai_sci.agent.journal.events import SessionStarted
+from ai_sci.agent.journal.journal import Records, read_journal
+from ai_sci.agent.session.screen import PlainScreen
 from tests.end_to_end.templates import IDEA, NOTES, PLOTS, block, make_template, write_script
 
 HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"

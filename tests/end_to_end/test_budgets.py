@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from agent.events import Replied
-from agent.journal import read_journal
+from ai_sci.agent.journal.events import Replied
+from ai_sci.agent.journal.journal import read_journal
 from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.templates import good_session, make_template
 from tests.servers.openai_strict import StrictServer

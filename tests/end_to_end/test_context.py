@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.conversation import prompt_hash, wire_messages
-from agent.events import ConversationRebuilt, Replied
-from agent.journal import read_journal
+from ai_sci.agent.journal.conversation import prompt_hash, wire_messages
+from ai_sci.agent.journal.events import ConversationRebuilt, Replied
+from ai_sci.agent.journal.journal import read_journal
 from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.templates import NOTES, PLOTS, block, make_template, write_script
 from tests.servers.answers import tokens

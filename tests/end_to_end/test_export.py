@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.export import exported_runs
+from ai_sci.agent.export.runs import exported_runs
 from tests.end_to_end.batches import HandMadeBatch
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.templates import block, good_session, make_template, write_script

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from agent import replay, start
-from agent.desk import Amount, Budgets, OwnDesk
-from agent.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
-from agent.journal import read_journal
-from agent.screen import PlainScreen
-from agent.session import Session
-from agent.show import as_json, read_state
-from agent.state import State, Status, fold
-from experiment.errors import ConfigError
-from experiment.runner import AttemptPlan
+from ai_sci.agent.budgets.broker import Amount, Budgets, OwnDesk
+from ai_sci.agent.commands import replay, start
+from ai_sci.agent.journal.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.journal.state import State, Status, fold
+from ai_sci.agent.session.screen import PlainScreen
+from ai_sci.agent.session.session import Session
+from ai_sci.agent.views.show import as_json, read_state
+from ai_sci.experiment.attempt.runner import AttemptPlan
+from ai_sci.experiment.base.errors import ConfigError
 from tests.end_to_end.command import ROOT, argv, environment, git_log, shown
 from tests.end_to_end.templates import EXPERIMENT, block, good_session, make_template, write_script
 from tests.servers import faults
@@ -249,7 +249,9 @@ def test_a_clock_that_is_set_costs_a_running_session_no_time(run, monkeypatch):
 
 
 def test_gpu_hours_shorten_an_attempt_and_a_resume_with_more_repeats_it(run, monkeypatch):
-    monkeypatch.setattr("agent.desk.gpu_present", lambda: True)  # the one part of this that needs a machine with one
+    monkeypatch.setattr(
+        "ai_sci.agent.budgets.broker.gpu_present", lambda: True
+    )  # the one part of this that needs a machine with one
     folder = run(Budgets(gpu_hours=2 / 3600), replies=[SLOW, *good_session()[1:]])
     state = read_state(folder)
     assert "--max-gpu-hours" in reason(state)
@@ -266,7 +268,7 @@ def test_gpu_hours_shorten_an_attempt_and_a_resume_with_more_repeats_it(run, mon
 
 
 def test_gpus_that_a_killed_session_held_count_until_it_was_found_dead(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("agent.desk.gpu_present", lambda: True)
+    monkeypatch.setattr("ai_sci.agent.budgets.broker.gpu_present", lambda: True)
     folder = run(Budgets(gpu_hours=10.0))
     journal = folder / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
@@ -286,7 +288,7 @@ def _gpu_seconds(folder: Path, lines: list[str]) -> float:
 
 
 def test_the_baseline_holds_gpus_too(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("agent.desk.gpu_present", lambda: True)
+    monkeypatch.setattr("ai_sci.agent.budgets.broker.gpu_present", lambda: True)
     monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "fresh"))
     folder = run(Budgets(gpu_hours=0.0))
     assert "--max-gpu-hours" in reason(read_state(folder)) and only(BaselineStarted, folder) == []

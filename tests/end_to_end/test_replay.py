@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import replay
-from agent.events import (
+from ai_sci.agent.commands import replay
+from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
     ConversationRebuilt,
@@ -23,8 +23,8 @@ from agent.events import (
     SessionStarted,
     Told,
 )
-from agent.journal import encode, read_journal
-from agent.screen import PlainScreen
+from ai_sci.agent.journal.journal import encode, read_journal
+from ai_sci.agent.session.screen import PlainScreen
 from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.recordings import doctor, events, fingerprint, hashed, of, prompts, tree
 from tests.end_to_end.stories import STORIES, TWENTY, Story, fails

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import EditApplied, Replied
-from agent.journal import read_journal
-from tests.agent.chats import BAR, edit, edited, first, header, refusal, reply, tool, user
+from ai_sci.agent.journal.events import EditApplied, Replied
+from ai_sci.agent.journal.journal import read_journal
+from tests.agent.aider_history.chats import BAR, edit, edited, first, header, refusal, reply, tool, user
 from tests.end_to_end.command import Done, ai_sci, git_log, shown
 
 HISTORIES = Path(__file__).resolve().parents[1] / "agent" / "histories"

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from agent.events import (
+from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,

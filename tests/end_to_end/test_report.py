@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.report.check import check_report
-from agent.report.make import make_page, write_report
-from agent.report.render import plotly_script
+from ai_sci.agent.report.check import check_report
+from ai_sci.agent.report.make import make_page, write_report
+from ai_sci.agent.report.render import plotly_script
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.reported import HOSTILE_METRIC, make_batch, tell_session
 

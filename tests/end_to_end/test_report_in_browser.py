@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.report.make import write_report
+from ai_sci.agent.report.make import write_report
 from tests.end_to_end.reported import HOSTILE_METRIC, make_batch, tell_session
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

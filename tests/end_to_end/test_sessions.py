@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import AttemptStarted, Event, Told
-from agent.journal import Record, encode, read_journal
+from ai_sci.agent.journal.events import AttemptStarted, Event, Told
+from ai_sci.agent.journal.journal import Record, encode, read_journal
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment, git_log, shown
 from tests.end_to_end.templates import EXPERIMENT, IDEA, NOTES, PLOTS, block, good_session, make_template, write_script
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from agent.batch_events import SessionLeft
-from agent.events import AttemptStarted
-from agent.journal import JournalError, read_journal
-from agent.session import is_driven, locked
-from experiment.errors import ConfigError
+from ai_sci.agent.batch.events import SessionLeft
+from ai_sci.agent.journal.events import AttemptStarted
+from ai_sci.agent.journal.journal import JournalError, read_journal
+from ai_sci.agent.session.session import is_driven, locked
+from ai_sci.experiment.base.errors import ConfigError
 from tests.end_to_end.batches import HandMadeBatch
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment, shown
 from tests.end_to_end.templates import block, good_session, make_template, write_script

@@ -17,8 +17,8 @@ from unittest import mock
 
 import psutil
 
-from experiment.environment import ensure_environment
-from experiment.template import load_template
+from ai_sci.experiment.environment.environment import ensure_environment
+from ai_sci.experiment.template.template import load_template
 from tests.end_to_end.command import ROOT
 from tests.gauntlet.case import Hook
 from tests.gauntlet.stage import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from experiment.template import bundled_templates
+from ai_sci.experiment.template.template import bundled_templates
 from tests.end_to_end.templates import block
 from tests.gauntlet.case import Case
 from tests.gauntlet.checks import code_has, crlf_everywhere, no_escapes

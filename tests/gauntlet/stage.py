@@ -14,8 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import AttemptFinished, CallFailed, Event, PlotsFinished, ReplyRejected, RunClosed, SessionEnded
-from agent.journal import Entry, JournalError, read_journal
+from ai_sci.agent.journal.events import (
+    AttemptFinished,
+    CallFailed,
+    Event,
+    PlotsFinished,
+    ReplyRejected,
+    RunClosed,
+    SessionEnded,
+)
+from ai_sci.agent.journal.journal import Entry, JournalError, read_journal
 from tests.crash.launcher import Launcher
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment
 from tests.end_to_end.templates import write_script

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiment.cache import locked
+from ai_sci.experiment.base.cache import locked
 from tests.gauntlet.case import Case
 from tests.gauntlet.cases import all_cases
 from tests.gauntlet.judge import problems

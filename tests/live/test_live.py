@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from agent.conversation import Message, wire_messages
-from agent.events import CallFailed, ConversationRebuilt, Event, Replied
-from agent.journal import read_journal
-from agent.model import ModelUnavailable, RetryPolicy, open_model
+from ai_sci.agent.journal.conversation import Message, wire_messages
+from ai_sci.agent.journal.events import CallFailed, ConversationRebuilt, Event, Replied
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.models.adapter import ModelUnavailable, RetryPolicy, open_model
 from tests.end_to_end.command import ROOT, Done, ai_sci, argv, environment, shown
 from tests.end_to_end.templates import make_template, write_script
 from tests.live.llama import Llama, assistant, llama, user

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.events import AttemptFinished, AttemptStarted, Event
-from agent.journal import read_journal
+from ai_sci.agent.journal.events import AttemptFinished, AttemptStarted, Event
+from ai_sci.agent.journal.journal import read_journal
 from tests.end_to_end.command import ROOT, Done, argv, environment
 from tests.end_to_end.templates import NOTES, PLOTS, block, make_template, write_script
 from tests.slurm.cluster import Cluster, wait_for

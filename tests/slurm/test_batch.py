@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from agent.batch_state import read_batch
-from agent.state import Status
+from ai_sci.agent.batch.state import read_batch
+from ai_sci.agent.journal.state import Status
 from tests.end_to_end.templates import IDEA, write_script
 from tests.slurm.lab import GOOD
 

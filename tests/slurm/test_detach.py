@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.detach import without_detach
+from ai_sci.agent.cli.detach import without_detach
 from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.templates import good_session, make_template, write_script
 from tests.slurm.cluster import wait_for

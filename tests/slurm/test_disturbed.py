@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import SessionEnded
+from ai_sci.agent.journal.events import SessionEnded
 from tests.crash.deaths import Death
 from tests.crash.launcher import open_launcher
 from tests.slurm.cluster import wait_for

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from agent.events import BaselineMeasured
+from ai_sci.agent.journal.events import BaselineMeasured
 from tests.end_to_end.templates import block
 from tests.slurm.cluster import wait_for
 from tests.slurm.lab import LIMITS

@@ -11,9 +11,9 @@ import pytest
 from pyflakes.checker import Checker
 from pyflakes.messages import UndefinedName
 
-from experiment.checks import failed_checks
-from experiment.ideas import load_ideas
-from experiment.template import bundled_templates, load_template
+from ai_sci.experiment.template.checks import failed_checks
+from ai_sci.experiment.template.ideas import load_ideas
+from ai_sci.experiment.template.template import bundled_templates, load_template
 
 SAE = bundled_templates() / "sae"
 RECORDED = json.loads(Path(__file__).with_name("recorded_search_blocks.json").read_text(encoding="utf-8"))

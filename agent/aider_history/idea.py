@@ -1,0 +1,71 @@
+"""Which idea a session of an aider history was about, from its first user message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ai_sci.agent.aider_history.history import HistorySession
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, load_ideas
+from ai_sci.experiment.template.template import Template
+
+# AI-Scientist's first message, the only part of it that never varies.
+_TITLE = "Your goal is to implement the following idea:"
+_EXPERIMENT = "The proposed experiment is as follows:"
+_RUNS = re.compile(r"You are given a total of up to (\d{1,4}) runs")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """`how` says in words where the idea comes from; `max_runs` is None where the message sets no number."""
+
+    idea: Idea
+    how: str
+    max_runs: int | None
+
+
+def recognise_idea(session: HistorySession, template: Template) -> Recognised:
+    """The template's idea that the message names or quotes, else one made from the message. Raises ConfigError."""
+    text = session.first_message
+    title, experiment = _of_ai_scientist(text)
+    runs = _RUNS.search(text)
+    max_runs = max(1, int(runs[1])) if runs else None
+    for idea in sorted(_known(template), key=lambda idea: -len(idea.title)):
+        if _same(title, idea.title) or _same(title, idea.name):
+            return Recognised(idea, f"the template's idea {idea.name}, which the history names", max_runs)
+        if _plain(idea.title) in _plain(text) or _plain(idea.experiment) in _plain(text):
+            return Recognised(idea, f"the template's idea {idea.name}, which the history quotes", max_runs)
+    if not text.strip():
+        raise ConfigError("no user message of the history says what the idea is: pass --idea NAME.")
+    title = title or next(line.strip() for line in text.split("\n") if line.strip())
+    title = title if len(title) <= 120 else title[:119] + "…"
+    name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_") or "history"
+    experiment = experiment or text.strip()
+    raw = {"Name": name, "Title": title, "Experiment": experiment}
+    return Recognised(Idea(name, title, experiment, raw), "made from the history's first message", max_runs)
+
+
+def _of_ai_scientist(text: str) -> tuple[str, str]:
+    """Title and experiment of AI-Scientist's first message; empty for any other."""
+    _, found, rest = text.partition(_TITLE)
+    title, found_too, rest = rest.partition(_EXPERIMENT)
+    if not (found and found_too):
+        return "", ""
+    runs = _RUNS.search(rest)
+    experiment = rest[: runs.start()] if runs else rest
+    return " ".join(title.split()).rstrip("."), experiment.strip().removesuffix(".")
+
+
+def _known(template: Template) -> list[Idea]:
+    files = [template.folder / name for name in IDEA_FILES]
+    return [idea for path in files if path.is_file() for idea in load_ideas(path)]
+
+
+def _same(one: str, other: str) -> bool:
+    return bool(one) and _plain(one) == _plain(other)
+
+
+def _plain(text: str) -> str:
+    """Letters and digits only: line breaks, dashes and capitals are written in more than one way."""
+    return "".join(character for character in text.casefold() if character.isalnum())

@@ -1,0 +1,138 @@
+"""One session of a batch: a process of its own, forked from the batch's, which has imported everything already."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.agent.batch.messages import SharedDesk
+from ai_sci.agent.commands.choose_model import choose_model
+from ai_sci.agent.commands.start import (
+    ResumeOptions,
+    RunOptions,
+    create_session,
+    drive_session,
+    exit_code,
+    resume,
+)
+from ai_sci.agent.interrupts import signals_interrupt
+from ai_sci.agent.journal.events import BaselineMeasured, Event, RunClosed, SessionEnded
+from ai_sci.agent.journal.state import State
+from ai_sci.agent.session.logbook import story
+from ai_sci.agent.session.screen import PlainScreen
+from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.template.ideas import Idea
+
+_PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process of a batch works on. `folder` is the session's, `log` what it says about its work."""
+
+    folder: Path
+    log: Path
+    idea: Idea
+    options: RunOptions
+    resumed: ResumeOptions
+    setup: Setup | None  # for a session that is to be opened; None for one that goes on
+    time_left: float  # seconds of the batch's --max-time
+    on_gpus: bool
+
+
+def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int:
+    """Begins to work on the session, or goes on with it, in a new process; returns its pid.
+
+    `others` are descriptors that are not its business. It ends when the batch's process does, whatever ends that.
+    """
+    batch = os.getpid()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody may read them any more
+            stream.flush()
+    job.log.parent.mkdir(exist_ok=True)
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    # A signal that comes before the child listens to it must not be lost on a handler that it has inherited.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    pid = os.fork()
+    if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(log)
+        return pid
+    code = 3
+    try:
+        _be_alone(batch, job, log, others)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        code = _work(job, channel)
+    except BaseException:  # noqa: BLE001  nothing may go back into the batch's own code, which this process still holds
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _be_alone(batch: int, job: Job, log: int, others: Iterable[int]) -> None:
+    os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
+    for name in _SIGNALS:
+        signal.signal(name, signal.SIG_DFL)
+    # In order where that ends the experiment; jobs of a cluster go on, and are taken up again by a resume.
+    farewell = signal.SIGTERM if job.options.engine == "local" else signal.SIGKILL
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, farewell)
+    if os.getppid() != batch:
+        os._exit(3)
+    signal.set_wakeup_fd(-1)
+    for descriptor in others:
+        os.close(descriptor)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(nothing)
+
+
+def _work(job: Job, channel: socket.socket) -> int:
+    desk = SharedDesk(channel, job.time_left, job.on_gpus)
+    screen = _BatchScreen(desk)
+    try:
+        with signals_interrupt():
+            if job.setup is None:
+                _, status = resume(job.folder, job.resumed, screen, desk)
+            else:
+                asked, setup = job.options, job.setup
+                name, model = choose_model(asked.model, asked.api_base, setup.template, job.idea, screen.note)
+                create_session(job.folder, asked, job.idea, setup, name, model)
+                status = drive_session(job.folder, setup, model, screen, desk=desk)
+            return exit_code(job.folder, status)
+    except KeyboardInterrupt:
+        return 3
+    except AiSciError as error:
+        screen.note(f"ai-sci: {error}")
+        desk.headline(str(error))
+        return error.exit_code
+
+
+class _BatchScreen(PlainScreen):
+    """Everything goes to the session's own log; what a person wants to see of the night goes to the batch too."""
+
+    def __init__(self, desk: SharedDesk) -> None:
+        super().__init__()
+        self._desk = desk
+
+    def event(self, event: Event, state: State) -> None:
+        super().event(event, state)
+        if isinstance(event, (BaselineMeasured, RunClosed, SessionEnded)):
+            closed = sum(record.closed is not None for record in state.runs.values())
+            over = isinstance(event, SessionEnded) or state.completion_accepted
+            line = (story(event) or "").replace("**", "")
+            self._desk.headline(line, closed, 0 if over else max(0, state.max_runs - closed))

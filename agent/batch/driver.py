@@ -1,0 +1,307 @@
+"""The loop of a batch: begins sessions, gives out slots and budgets, notes how each session ends, until all have."""
+
+from __future__ import annotations
+
+import gc
+import selectors
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_sci.agent.batch.budget_manager import BudgetOffice, spent_by
+from ai_sci.agent.batch.child import Job
+from ai_sci.agent.batch.children import Child, begin
+from ai_sci.agent.batch.events import BatchEnded, BatchEvent, SessionLaunched, SessionLeft
+from ai_sci.agent.batch.messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
+from ai_sci.agent.batch.plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
+from ai_sci.agent.batch.restart_policy import Comebacks, done_so_far
+from ai_sci.agent.batch.scheduling import is_critical, may_begin
+from ai_sci.agent.batch.slot_allocator import SlotOffice
+from ai_sci.agent.batch.state import BatchState, IdeaRecord, advance_batch, outcome, state_of
+from ai_sci.agent.budgets.broker import Amount
+from ai_sci.agent.commands.start import ResumeOptions
+from ai_sci.agent.interrupts import Wakeup
+from ai_sci.agent.journal.journal import Records
+from ai_sci.agent.journal.state import State, Status
+from ai_sci.agent.session.screen import Screen
+from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.attempt.watchdog import measure_disk
+from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
+
+_TICK = 0.5  # seconds
+_SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds
+_PATIENCE = 60.0  # seconds for sessions to end in order
+
+
+class Driver:
+    """One drive of a batch, by the process that holds its lock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        records: Records[BatchEvent],
+        state: BatchState,
+        office: SlotOffice,
+        setup_for: Callable[[str], Setup],
+        resumed: ResumeOptions,
+        screen: Screen,
+    ) -> None:
+        """`state` is that of the records. `setup_for` gives the setup for a template's folder; it is quick for those of
+        the beginning."""
+        assert state.started is not None  # the first record of every batch
+        self.folder, self.records, self.state, self.office = folder, records, state, office
+        self.setup_for, self.resumed, self.screen = setup_for, resumed, screen
+        self.at_once = state.started.at_once
+        self.children: dict[str, Child] = {}
+        self.comebacks = Comebacks()
+        self.runs_left: dict[str, int] = {}
+        spent: dict[str, Amount] = {}
+        for name in self.state.ideas:
+            session = state_of(self.folder / name)
+            self.runs_left[name] = self._runs_left(name, session)
+            spent[name] = spent_by(self.folder / name, session)
+            self.comebacks.answered |= session is not None and session.spent.calls > 0
+        self.budgets = BudgetOffice(self.state.budgets, spent)
+        # A clock that is put right in the night ends nothing.
+        self.active_before, self.began = self.state.active_seconds, time.monotonic()
+        self.stopping: tuple[Status, str] | None = None
+        self.stop_by = 0.0
+
+    def drive(self) -> Status:
+        """Works until every idea has ended, as far as it can end now; returns the batch's status."""
+        gc.collect()
+        gc.freeze()  # what the sessions' processes share stays shared: a collection would touch all of it
+        with Wakeup() as self.wakeup, selectors.DefaultSelector() as self.selector:
+            self.selector.register(self.wakeup, selectors.EVENT_READ)
+            try:
+                while True:
+                    self._see_whether_to_stop()
+                    self._take_in_requests()
+                    self._begin_sessions()
+                    if not self.children and not self._somebody_comes_back():
+                        break
+                    slots_are_ours = self.office.give(list(self.children.values()), sum(self.runs_left.values()))
+                    self._hear(_TICK if slots_are_ours else _SHORT_TICK)
+            finally:
+                self._leave_nobody_behind()
+            status, reason = self.stopping or outcome(self.state)
+            self.record(BatchEnded(status.value, reason))
+        return status
+
+    def record(self, event: BatchEvent) -> None:
+        previous = self.records.entries[-1].at if self.records.entries else None
+        advance_batch(self.state, self.records.append(event), previous)
+
+    # -- sessions begin -----------------------------------------------------------------------------------------------
+
+    def _begin_sessions(self) -> None:
+        while self.stopping is None and (name := self._next_idea()) is not None:
+            children = list(self.children.values())
+            left, in_all = self.runs_left[name], sum(self.runs_left.values())
+            if not may_begin(
+                at_work=len(children),
+                waiting=sum(child.wants is not None for child in children),
+                planning=sum(not child.has_asked for child in children),
+                free=self.office.free(children),
+                slots=self.office.number,
+                most=self.at_once,
+                critical=is_critical(left, in_all, self.office.number, self.office.means),
+            ):
+                return
+            self._begin(name)
+
+    def _next_idea(self) -> str | None:
+        """Those that are further along first, then in the order of adding."""
+        due = [
+            name
+            for name, idea in self.state.ideas.items()
+            if not idea.done and name not in self.children and self.comebacks.may_begin(name)
+        ]
+        return max(due, key=lambda name: self.state.ideas[name].launches > 0, default=None)
+
+    def _begin(self, name: str) -> None:
+        idea, folder = self.state.ideas[name], self.folder / name
+        goes_on, done_before = folder.exists(), done_so_far(state_of(folder))
+        try:
+            job = self._job(idea, folder, None if goes_on else self.setup_for(idea.added.template))
+        except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime
+            self.comebacks.hold_back(name)
+            self.runs_left[name] = 0
+            self.record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
+            self.screen.note(f"{name}: {error}")
+            return
+        others = [self.selector.fileno(), *self.wakeup.descriptors]
+        others += [child.channel.fileno() for child in self.children.values()]
+        left = self.runs_left[name]
+        child = begin(job, idea.added.template, others, done_before, self._max_runs(idea) - left, left)
+        self.children[name] = child
+        self.selector.register(child.channel, selectors.EVENT_READ, child)
+        process = child.process
+        self.record(SessionLaunched(name, process.pid, process.started, process.boot_id))
+        self.screen.note(f"{name}: {'goes on' if goes_on else 'begins'}")
+
+    def _job(self, idea: IdeaRecord, folder: Path, setup: Setup | None) -> Job:
+        log = self.folder / LOGS / f"{folder.name}.log"
+        options = options_of(self.state.options)
+        return Job(
+            folder, log, idea_of(idea.added.idea), options, self.resumed, setup, self._time_left(), self.office.on_gpus
+        )
+
+    def _max_runs(self, idea: IdeaRecord) -> int:
+        """As far as it can be known: a template that is gone is told of when its session begins."""
+        if asked := self.resumed.max_runs or self.state.options.get("max_runs"):
+            return asked
+        try:
+            return self.setup_for(idea.added.template).template.max_runs
+        except (ConfigError, EnvironmentFailed):
+            return 1
+
+    def _runs_left(self, name: str, session: State | None) -> int:
+        idea = self.state.ideas[name]
+        if idea.done:
+            return 0
+        closed = sum(record.closed is not None for record in session.runs.values()) if session else 0
+        return max(0, self._max_runs(idea) - closed)
+
+    # -- sessions ask, and end ----------------------------------------------------------------------------------------
+
+    def _hear(self, tick: float) -> None:
+        for key, _ in self.selector.select(tick):
+            if key.data is None:
+                self.wakeup.drain()
+                continue
+            child: Child = key.data
+            message = child.hear()
+            if message is None:
+                self._left(child)
+                continue
+            match message:
+                case WantSlot():
+                    self.office.wanted(child)
+                    child.wants = message
+                    if self.stopping is not None:
+                        self._refuse_slot(child, self.stopping[1])
+                case SlotIsFree():
+                    self.office.given_back(child)
+                case Reserve():
+                    self.budgets.reserve(child, message)
+                case Settle():
+                    self.budgets.settle(child, message, self.children)
+                    if message.spent.tokens:
+                        self.comebacks.answered = True
+                        self.comebacks.outage.is_over()
+                case WhatIsLeft():
+                    self.budgets.tell_what_is_left(child)
+                case Headline():
+                    self._headline(child, message)
+
+    def _headline(self, child: Child, headline: Headline) -> None:
+        if headline.runs_closed is not None and headline.runs_left is not None:
+            if headline.runs_closed > child.runs_closed:
+                self.office.means.run_was_closed()
+            child.runs_closed, child.runs_left = headline.runs_closed, headline.runs_left
+            self.runs_left[child.session] = headline.runs_left
+        child.last_words = headline.text
+        self.screen.note(f"{child.session}: {headline.text}")
+
+    def _left(self, child: Child) -> None:
+        """The session's process has ended, in order or not."""
+        name = child.session
+        self.selector.unregister(child.channel)
+        code = child.bury()
+        del self.children[name]
+        held = time.monotonic() - child.held_since if child.held_since is not None else 0.0
+        self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
+        state = state_of(self.folder / name)
+        if state is None:
+            self._sweep(name)
+            status = Status.interrupted.value
+            reason = child.last_words or f"its process ended with code {code} before there was a session"
+            if self.stopping is not None:
+                reason = f"{self.stopping[1]} before there was a session"
+        else:
+            status, reason = state.status.value, state.ended.reason if state.ended else ""
+        self.record(SessionLeft(name, status, reason, code))
+        idea = self.state.ideas[name]
+        self.runs_left[name] = 0 if idea.done else child.runs_left
+        if idea.done or self.stopping is not None:
+            return
+        note = self.comebacks.after(self.folder, child, code, state, reason)
+        if note:
+            self.screen.note(f"{name}: {note}")
+        if self.comebacks.is_held_back(name):
+            self.runs_left[name] = 0
+
+    def _sweep(self, name: str) -> None:
+        """What a process that was killed while it opened its session has left."""
+        for partial in self.folder.glob(f".{name}.*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)
+
+    # -- more ideas, and the end --------------------------------------------------------------------------------------
+
+    def _take_in_requests(self) -> None:
+        if self.stopping is not None:
+            return  # a resume takes them in
+        for path in requests(self.folder):
+            try:
+                planned = read_request(path, options_of(self.state.options).overrides)
+                added = named_sessions(planned, [idea.added for idea in self.state.ideas.values()], path.stem)
+                for one in added:
+                    self.setup_for(one.template)
+            except (ConfigError, EnvironmentFailed) as error:
+                self.screen.note(f"ai-sci: {error}")
+                path.rename(path.with_suffix(".refused"))
+                continue
+            for one in added:
+                self.record(one)
+                self.runs_left[one.session] = self._runs_left(one.session, None)
+                self.screen.note(f"{one.session}: added")
+            path.unlink()
+
+    def _somebody_comes_back(self) -> bool:
+        """When the model's server is there again, or after a wait."""
+        if self.stopping is not None:
+            return False
+        return any(not idea.done and not self.comebacks.is_held_back(name) for name, idea in self.state.ideas.items())
+
+    def _time_left(self) -> float:
+        limit = self.state.budgets.time
+        if limit is None:
+            return float("inf")
+        return max(0.0, limit - self.active_before - (time.monotonic() - self.began))
+
+    def _see_whether_to_stop(self) -> None:
+        now = time.monotonic()
+        if self.stopping is not None:
+            if now > self.stop_by:
+                for child in self.children.values():
+                    child.kill()
+            return
+        if self.wakeup.signalled:
+            self._stop(Status.interrupted, "stopped by a signal", at_once=True)
+        elif self._time_left() <= 0:
+            self._stop(
+                Status.budget_exhausted, "--max-time is used up. Resume with a higher --max-time.", at_once=False
+            )
+
+    def _stop(self, status: Status, reason: str, at_once: bool) -> None:
+        """The sessions end in order; those whose time is up do so by themselves, unless they take too long."""
+        self.stopping, self.stop_by = (status, reason), time.monotonic() + _PATIENCE
+        self.screen.note(f"{reason.rstrip('.')}: {len(self.children)} sessions are ending")
+        for child in self.children.values():
+            if at_once:
+                child.ask_to_stop()
+            elif child.wants is not None:
+                self._refuse_slot(child, reason)
+
+    def _refuse_slot(self, child: Child, reason: str) -> None:
+        child.wants = None
+        child.answer(Refused(reason))
+
+    def _leave_nobody_behind(self) -> None:
+        """After an error of ours (the disk is full, say): the sessions end, and are resumed with the batch."""
+        for child in self.children.values():
+            child.ask_to_stop()
+        for child in self.children.values():
+            child.bury(_PATIENCE)

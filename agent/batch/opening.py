@@ -1,0 +1,253 @@
+"""`ai-sci batch`: many ideas, each its own session, one journal above them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+from ai_sci import __version__
+from ai_sci.agent.batch.driver import Driver
+from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent, BatchResumed, BatchStarted
+from ai_sci.agent.batch.plan import (
+    LOGS,
+    BatchOptions,
+    Planned,
+    find_ideas,
+    kept_options,
+    leave_request,
+    named_sessions,
+    options_of,
+    requests,
+)
+from ai_sci.agent.batch.preload import preload
+from ai_sci.agent.batch.slot_allocator import SlotOffice
+from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
+from ai_sci.agent.budgets.broker import Budgets
+from ai_sci.agent.commands.choose_model import asked_model, choose_model
+from ai_sci.agent.commands.engines import check_engine, conditions_of
+from ai_sci.agent.commands.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
+from ai_sci.agent.interrupts import signals_interrupt
+from ai_sci.agent.journal.journal import Record, Records
+from ai_sci.agent.journal.state import Status
+from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.session.screen import Screen
+from ai_sci.agent.session.session import folder_in_making, is_driven, locked, wait_for_leftovers, write_records
+from ai_sci.experiment.attempt.execution_context import Setup, make_setup
+from ai_sci.experiment.base.errors import AiSciError, ConfigError, EnvironmentFailed
+from ai_sci.experiment.base.limits import machine_memory
+from ai_sci.experiment.sandbox.sandbox import Sandbox, find_sandbox
+from ai_sci.experiment.slots.slots import Slot, cpu_slots, gpu_slots, machine_gpus
+from ai_sci.experiment.template.template import load_template
+
+_TAKING_IN = 10.0  # seconds for a running batch to see that it has more ideas
+
+
+def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a batch and works on it to its end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    model = asked_model(options.session.model)
+    options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
+    planned = find_ideas(options)
+    folder = folder_of(options)
+    slots = _slots(options.slots, options.gpus, options.session.engine)
+    setups = Setups(options.session, len(slots or ()), screen)
+    check_machine()
+    _check_models(planned, options.session, options.budgets, screen)
+    for one in planned:
+        require_slots(setups(str(one.template.folder)), slots)
+    started = BatchStarted(
+        batch=folder.name,
+        options=kept_options(options.session),
+        engine=options.session.engine,
+        slots=len(slots or ()),
+        gpus=[slot.gpu for slot in slots or () if slot.gpu is not None],
+        budgets=dataclasses.asdict(options.budgets),
+        version=__version__,
+        at_once=options.at_once,
+    )
+    events: list[BatchEvent] = [started, *named_sessions(planned, ())]
+    with folder_in_making(folder) as partial:
+        (partial / LOGS).mkdir()
+        write_records(partial / BATCH_JOURNAL, [Record(time.time(), event) for event in events])
+    screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
+    return folder, _drive(folder, setups, ResumeOptions(), screen)
+
+
+def folder_of(options: BatchOptions) -> Path:
+    """Where the batch will be. Raises ConfigError when it is taken or cannot be written."""
+    name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
+    return session_folder(options.session.runs_dir, name)
+
+
+def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen: Screen) -> tuple[Path, Status]:
+    """Goes on with all that is unfinished. `budgets` replace those of before where they are given."""
+    folder = folder.resolve()
+    state = read_batch(folder)
+    unfinished = [name for name, idea in state.ideas.items() if not idea.done]
+    if not unfinished and not state.status.resumable and not requests(folder):
+        screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
+        return folder, state.status
+    assert state.started is not None  # read_batch refuses a journal without it
+    session = options_of(state.options)
+    changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
+    session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
+    session = dataclasses.replace(session, budgets=options.budgets.else_from(session.budgets))
+    resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.else_from(state.budgets)))
+    slots = _slots_of(state)
+    setups = Setups(session, len(slots or ()), screen)
+    for template in {state.ideas[name].added.template for name in unfinished}:
+        try:
+            setups(template)
+        except (ConfigError, EnvironmentFailed) as error:  # the ideas of other templates can go on
+            screen.note(f"ai-sci: {error}")
+    return folder, _drive(folder, setups, options, screen, resumed)
+
+
+def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
+    """More ideas for a batch, running or not. What their templates need is made ready here, before it hears of them."""
+    folder = folder.resolve()
+    state = read_batch(folder)
+    session = options_of(state.options)
+    planned = find_ideas(dataclasses.replace(options, session=session))
+    new = named_sessions(planned, [idea.added for idea in state.ideas.values()])
+    if not new:
+        screen.note(f"{folder.name} has all of these ideas already.")
+        return
+    setups = Setups(session, 1, screen)
+    _check_models(planned, session, state.budgets, screen)
+    slots = _slots_of(state)
+    for one in new:
+        require_slots(setups(one.template), slots)
+    wanted = {(one.template, one.idea["Name"]) for one in new}
+    leave_request(folder, [one for one in planned if (str(one.template.folder), one.idea.name) in wanted])
+    deadline = time.monotonic() + _TAKING_IN
+    while requests(folder) and is_driven(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    taken = "it has taken them in" if not requests(folder) else "it takes them in when it can"
+    how = taken if is_driven(folder) else f"they wait for: ai-sci resume {folder}"
+    screen.note(f"{len(new)} idea{'s' * (len(new) != 1)} for {folder.name}: {how}")
+
+
+def batch_exit_code(folder: Path, status: Status) -> int:
+    """0 some session accepted a run; 1 none did; 3 it stopped early and can be resumed."""
+    if status.resumable:
+        return 3
+    sessions = [state_of(folder / name) for name in read_batch(folder).ideas]
+    return 0 if any(session is not None and session.accepted for session in sessions) else 1
+
+
+class Setups:
+    """What the sessions of each template need, made ready once and before the first session begins."""
+
+    def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
+        self._options, self._slots, self._screen = options, slots, screen
+        self._ready: dict[str, Setup] = {}
+        self._sandbox: Sandbox | None = None
+
+    def __call__(self, folder: str) -> Setup:
+        """The setup for the template in `folder`. Raises ConfigError and EnvironmentFailed."""
+        if folder not in self._ready:
+            self._ready[folder] = self._make(folder)
+        return self._ready[folder]
+
+    def _make(self, folder: str) -> Setup:
+        options = self._options
+        self._sandbox = self._sandbox or find_sandbox(options.sandbox, options.allow_unsandboxed)
+        template = load_template(folder, options.overrides)
+        limits = limits_of(template, options)
+        if limits.memory is None and self._slots > 1:
+            limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
+        check_engine(options.engine, options.slurm, limits, self._screen.note)
+        setup = make_setup(template, limits, options.python, self._sandbox, self._screen.note)
+        return dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
+
+
+def _drive(
+    folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
+) -> Status:
+    try:
+        wait_for_leftovers(folder)  # the sessions of a killed batch hold its lock until they have ended
+        with signals_interrupt(), locked(folder):
+            preload()
+            records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
+            try:
+                if resumed is not None:
+                    records.append(resumed)
+                state = fold_batch(records.entries)
+                office = SlotOffice(_slots_of(state))
+                return Driver(folder, records, state, office, setups, options, screen).drive()
+            except AiSciError as error:
+                raise BatchStopped(folder, str(error)) from error
+            finally:
+                records.close()
+    except KeyboardInterrupt:
+        raise BatchStopped(folder, "stopped by a signal") from None
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise BatchStopped(folder, what) from error
+
+
+class BatchStopped(AiSciError):
+    """The batch could not go on; what its sessions have journalled is kept."""
+
+    exit_code = 3
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"the batch stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+        )
+        self.folder = folder
+
+
+def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, screen: Screen) -> None:
+    """Whatever is wrong with a model is known before the first session begins."""
+    seen: set[str] = set()
+    for one in planned:
+        key = options.model or f"{one.template.folder}/{one.idea.name}"
+        if key not in seen:
+            seen.add(key)
+            note = screen.note if len(seen) == 1 else _nothing  # once is enough
+            _, model = choose_model(options.model, options.api_base, one.template, one.idea, note)
+            window = options.context_window or one.template.context_window or model.context_window
+            require_known(model, options.budgets, window)
+            require_known(model, shared, window)
+
+
+def require_slots(setup: Setup, slots: list[Slot] | None) -> None:
+    """Raises ConfigError when an attempt of the template could never have its place."""
+    gpus = [slot.gpu for slot in slots or () if slot.gpu is not None]
+    if gpus and setup.limits.gpus > len(gpus):
+        raise ConfigError(
+            f"an attempt of {setup.template.name} needs {setup.limits.gpus} GPUs ([limits] gpus in template.toml), and "
+            f"the batch has {len(gpus)}: name more with --gpus."
+        )
+
+
+def _nothing(text: str) -> None:
+    return
+
+
+def _slots_of(state: BatchState) -> list[Slot] | None:
+    assert state.started is not None  # the first record of every batch
+    return _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
+
+
+def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:
+    """The places of the batch: the GPUs named, or so many shares of the CPUs, or what this machine suggests."""
+    if engine == "slurm":
+        return None
+    if gpus:
+        return gpu_slots(gpus)
+    if number:
+        return cpu_slots(number)
+    if here := machine_gpus():
+        return gpu_slots(here)
+    cpus = len(os.sched_getaffinity(0))
+    return cpu_slots(max(min(2, cpus), cpus // 4))
+
+
+def _places(slots: list[Slot] | None) -> str:
+    if slots is None:
+        return "as many attempts at once as the cluster gives"
+    return f"{len(slots)} at once on {', '.join(slot.name for slot in slots)}"

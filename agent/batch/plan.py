@@ -1,0 +1,179 @@
+"""From the options of `ai-sci batch` to the ideas that it works on, and to what its journal keeps of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ai_sci.agent.batch.events import IdeaAdded
+from ai_sci.agent.budgets.broker import Budgets
+from ai_sci.agent.commands.choose_model import scripted_session
+from ai_sci.agent.commands.start import RunOptions
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, find_idea, load_ideas, read_idea, slug
+from ai_sci.experiment.template.template import Template, load_template
+
+ALL = "all"
+ADDED = "added"  # folder of requests that the batch's process has not seen yet
+LOGS = "logs"  # folder of what each session said
+_TAKEN = {ADDED, LOGS, "lock", "batch.jsonl", "report.html", "report.md"}
+AT_ONCE = 32  # ideas at work, unless --at-once says otherwise
+_OF_ONE_SESSION = ("idea", "template", "ideas_file", "runs_dir", "session")
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What `ai-sci batch` was asked. `session` is what each idea's session gets, `budgets` are of all together."""
+
+    ideas: str  # "all", names with commas between them, or a file
+    session: RunOptions
+    templates: tuple[str, ...] = ("sae",)
+    name: str | None = None
+    budgets: Budgets = field(default_factory=Budgets)
+    slots: int | None = None
+    gpus: tuple[str, ...] = ()
+    at_once: int = AT_ONCE
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An idea, and the template that it is tried on."""
+
+    idea: Idea
+    template: Template
+
+
+def find_ideas(options: BatchOptions) -> list[Planned]:
+    """The ideas that the options name, templates taking turns. Raises ConfigError."""
+    templates = [load_template(name, options.session.overrides) for name in options.templates]
+    if options.ideas.endswith(".json") or os.path.isfile(options.ideas):
+        ideas = load_ideas(Path(options.ideas).expanduser())
+        lists = [[Planned(idea, template) for idea in ideas] for template in templates]
+    elif options.ideas == ALL:
+        lists = [_all_of(template, options.session) for template in templates]
+    else:
+        names = [name.strip() for name in options.ideas.split(",") if name.strip()]
+        if not names:
+            raise ConfigError("--ideas names no idea: say all, NAME,NAME or FILE.json")
+        lists = [_named(names, templates, options.session.ideas_file)]
+    longest = max(map(len, lists))
+    return [ideas[index] for index in range(longest) for ideas in lists if index < len(ideas)]
+
+
+def _all_of(template: Template, session: RunOptions) -> list[Planned]:
+    """Without a model only what has a scripted session can be played; one that names nothing wants no error for it."""
+    files = [session.ideas_file] if session.ideas_file else [template.folder / name for name in IDEA_FILES]
+    ideas = [idea for path in files if path.is_file() or session.ideas_file for idea in load_ideas(path)]
+    if not ideas:
+        raise ConfigError(f"the template {template.folder} has no ideas.json: pass --ideas FILE.json")
+    if session.model:
+        return [Planned(idea, template) for idea in ideas]
+    scripted = [idea for idea in ideas if scripted_session(template, idea) is not None]
+    if not scripted:
+        raise ConfigError(f"no model given, and {template.name} has no scripted session: use --model NAME")
+    return [Planned(idea, template) for idea in scripted]
+
+
+def _named(names: Iterable[str], templates: list[Template], ideas_file: Path | None) -> list[Planned]:
+    """Each name in each template that has it; `TEMPLATE/NAME` means that one only."""
+    planned: list[Planned] = []
+    for name in names:
+        chosen = [one for one in templates if name.startswith(one.name + "/")]
+        bare = name.removeprefix(chosen[0].name + "/") if chosen else name
+        found, missing = [], None
+        for template in chosen or templates:
+            try:
+                found.append(Planned(find_idea(template, bare, ideas_file), template))
+            except ConfigError as error:
+                missing = missing or error
+        if not found and missing is not None:
+            raise missing
+        planned += found
+    return planned
+
+
+def named_sessions(planned: Iterable[Planned], known: Iterable[IdeaAdded], request: str = "") -> list[IdeaAdded]:
+    """A session for each idea that the batch does not have yet, under a name of its own."""
+    known = list(known)
+    have = {(one.template, json.dumps(one.idea, sort_keys=True)) for one in known}
+    taken = _TAKEN | {one.session for one in known}
+    added: list[IdeaAdded] = []
+    for one in planned:
+        idea = whole(one.idea)
+        key = (str(one.template.folder), json.dumps(idea, sort_keys=True))
+        if key in have:
+            continue
+        have.add(key)
+        name = _free(one, taken)
+        taken.add(name)
+        added.append(IdeaAdded(name, idea, str(one.template.folder), request))
+    return added
+
+
+def _free(planned: Planned, taken: set[str]) -> str:
+    names = [planned.idea.slug, f"{slug(planned.template.name)}_{planned.idea.slug}"]
+    names += [f"{planned.idea.slug}_{number}" for number in range(2, len(taken) + 3)]
+    return next(name for name in names if name not in taken)
+
+
+def whole(idea: Idea) -> dict[str, Any]:
+    """Its own keys, and those that every idea has."""
+    return {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment}
+
+
+def idea_of(raw: dict[str, Any]) -> Idea:
+    """The inverse of `whole`."""
+    return Idea(raw["Name"], raw["Title"], raw["Experiment"], raw)
+
+
+# What the journal keeps of the options.
+
+
+def kept_options(options: RunOptions) -> dict[str, Any]:
+    kept = {name: value for name, value in dataclasses.asdict(options).items() if name not in _OF_ONE_SESSION}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
+
+
+def options_of(kept: dict[str, Any]) -> RunOptions:
+    """The inverse; what a newer version has added is left out."""
+    known = {one.name for one in dataclasses.fields(RunOptions)} - set(_OF_ONE_SESSION)
+    values = {name: value for name, value in kept.items() if name in known}
+    if values.get("python") is not None:
+        values["python"] = Path(values["python"])
+    values["budgets"] = Budgets(**values.get("budgets", {}))
+    return RunOptions(idea="", **values)
+
+
+# Ideas for a batch that is running: a file in its folder, which its process takes in.
+
+
+def leave_request(folder: Path, planned: Iterable[Planned]) -> None:
+    """Asks the batch in `folder` to work on these ideas too."""
+    ideas = [{"idea": whole(one.idea), "template": str(one.template.folder)} for one in planned]
+    place = folder / ADDED
+    place.mkdir(exist_ok=True)
+    request = uuid.uuid4().hex
+    partial = place / f".{request}"
+    partial.write_text(json.dumps(ideas, indent=1) + "\n")
+    partial.rename(place / f"{request}.json")
+
+
+def requests(folder: Path) -> list[Path]:
+    """In the order of asking."""
+    return sorted((folder / ADDED).glob("*.json"), key=lambda path: path.lstat().st_mtime_ns)
+
+
+def read_request(path: Path, overrides: dict[str, str]) -> list[Planned]:
+    """Raises ConfigError when it is no longer what was left."""
+    try:
+        asked = [(str(one["template"]), read_idea(one["idea"], str(path))) for one in json.loads(path.read_text())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a request for ideas ({error}): it is set aside.") from error
+    templates = {name: load_template(name, overrides) for name, _ in asked}
+    return [Planned(idea, templates[name]) for name, idea in asked]

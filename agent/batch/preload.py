@@ -1,0 +1,58 @@
+"""Imports all that a session needs, before sessions are forked: once in time, and once in memory."""
+
+from __future__ import annotations
+
+import importlib
+
+# What litellm and the linters import only when they are first used.
+_LATER = (
+    "ai_sci.agent.edits.planning",
+    "ai_sci.agent.edits.lint_aider",
+    "ai_sci.agent.edits.lint_flake8",
+    "ai_sci.agent.models.probing",
+    "ai_sci.experiment.sandbox.bubblewrap",
+    "flake8.checker",
+    "flake8.main.application",
+    "flake8.plugins.pyflakes",
+    "flake8.style_guide",
+    "h11",
+    "httpcore",
+    "jiter",
+    "litellm._service_logger",
+    "litellm.integrations.prometheus_services",
+    "litellm.litellm_core_utils.default_encoding",  # a table of 100,000 tokens: 40 MB
+    "litellm.litellm_core_utils.get_supported_openai_params",
+    "litellm.litellm_core_utils.llm_request_utils",
+    "litellm.litellm_core_utils.streaming_chunk_builder_utils",
+    "litellm.litellm_core_utils.token_counter",
+    "litellm.llms.openai.chat.gpt_audio_transformation",
+    "litellm.llms.vertex_ai.vertex_ai_partner_models.anthropic.transformation",
+    "openai.lib.streaming.chat",
+    "openai.resources",
+    "openai.resources.chat.completions",
+    "openai.types.chat",
+    "socksio",
+    "tenacity",
+    "tiktoken",
+    "unittest",
+)
+
+
+def preload() -> None:
+    """Takes two or three seconds, starts no thread and makes no connection."""
+    from ai_sci.agent.models.litellm_setup import load, watch_http
+    from ai_sci.agent.models.names import resolve
+
+    litellm = load()
+    resolve(litellm, "openai/any", "http://127.0.0.1:9/v1")
+    watch_http(litellm)
+    for name in _LATER:
+        _import(name)
+
+
+def _import(name: str) -> None:
+    """Another version of litellm may have it elsewhere: then each session imports it for itself."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return

@@ -1,0 +1,58 @@
+"""Which model a session has: the one that was asked for, or the template's scripted session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.template.ideas import Idea
+from ai_sci.experiment.template.template import Template
+
+
+def asked_model(option: str | None) -> str | None:
+    """What `--model` names, else AI_SCI_MODEL; None when nobody asks for one, and nobody's money may be spent.
+
+    To be called once, when a session or a batch is opened: whoever resumes it may have another default.
+    """
+    name = option or os.environ.get("AI_SCI_MODEL")
+    return absolute_model(name) if name else None
+
+
+def choose_model(
+    asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
+) -> tuple[str, Model]:
+    """The model that was asked for (`asked_model`); else the template's scripted session."""
+    if asked:
+        return asked, open_model(asked, api_base=api_base)
+    scripted = scripted_session(template, idea)
+    if scripted is None:
+        raise ConfigError(
+            f"no model given, and {template.name} has no scripted session for {idea.name}: use --model NAME "
+            "(such as deepseek/deepseek-reasoner or anthropic/claude-sonnet-4-5) or set AI_SCI_MODEL."
+        )
+    note(
+        f"No model given: playing the scripted session {template.name}/{idea.name}, whose replies are fixed text. "
+        "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
+    )
+    name = f"scripted:{scripted.resolve()}"
+    return name, open_model(name)
+
+
+def scripted_session(template: Template, idea: Idea) -> Path | None:
+    """The folder of the template's scripted session for this idea; None when it has none."""
+    folder = template.folder / "scripted"
+    try:
+        names = {path.name for path in folder.iterdir() if path.is_dir()}
+    except OSError:
+        return None
+    return folder / idea.name if idea.name in names else None
+
+
+def absolute_model(name: str) -> str:
+    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
+    kind, colon, path = name.partition(":")
+    fixed = colon and kind in ("scripted", "replay", "history")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name

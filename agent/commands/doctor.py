@@ -1,0 +1,122 @@
+"""`ai-sci doctor`: what this machine can do, and what to fix."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.experiment.base.cache import cache_root
+from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base.quantities import format_size
+from ai_sci.experiment.environment.environment import is_ready
+from ai_sci.experiment.sandbox.sandbox import find_sandbox
+from ai_sci.experiment.template.template import Template, load_template, template_names
+
+# The usual providers; litellm knows many more, and `ai-sci run` names the variable that a model needs.
+KEYS = (
+    "ANTHROPIC_API_KEY",
+    "OPENAI_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "GEMINI_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENROUTER_API_KEY",
+)
+ROOM_FOR_ENVIRONMENT = 6 << 30  # bytes: the sae environment and its data, with room to build
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `state` is "ok", "note" or "fix"."""
+
+    state: str
+    what: str
+
+    @property
+    def blocking(self) -> bool:
+        return self.state == "fix"
+
+    def __str__(self) -> str:
+        return f"[{self.state:^4}] {self.what}"
+
+
+def examine(template_name: str) -> list[Finding]:
+    """Everything worth knowing before a night's work; raises nothing."""
+    return [*_machine(), _sandbox(), _slurm(), *_template(template_name), _model()]
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding(
+        "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    )
+    if shutil.which("git"):
+        yield Finding("ok", "git")
+    else:
+        yield Finding("fix", "git is not installed: every session is a git repository. Install git.")
+    gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    yield Finding("ok" if gpus else "note", f"GPUs: {', '.join(gpus) or 'none, so templates take their CPU settings'}")
+    cache = cache_root()
+    existing = next(path for path in (cache, *cache.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    room = f"cache {cache}, {format_size(free)} free"
+    if not os.access(existing, os.W_OK):
+        yield Finding("fix", f"{room}: it cannot be written. Set AI_SCI_CACHE to a folder that can.")
+    elif free < ROOM_FOR_ENVIRONMENT:
+        yield Finding("note", f"{room}: the sae template needs about {format_size(ROOM_FOR_ENVIRONMENT)}")
+    else:
+        yield Finding("ok", room)
+
+
+def _sandbox() -> Finding:
+    try:
+        sandbox = find_sandbox("auto", allow_unsandboxed=False)
+    except AiSciError as error:
+        return Finding("fix", f"sandbox: {error}")
+    return Finding("ok", f"sandbox: {sandbox.tier} ({sandbox.backend})")
+
+
+def _slurm() -> Finding:
+    program = shutil.which("sbatch")
+    if program is None:
+        return Finding("note", "Slurm: not here, so attempts run on this machine (--engine local)")
+    command = ["sinfo", "--noheader", "--format=%P %D nodes %G"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return Finding("note", f"Slurm: {program}, but the cluster does not answer: --engine slurm will not work")
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("note", f"Slurm: {program}, but the cluster is not there ({said}): --engine slurm will not work")
+    return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
+
+
+def _template(name: str) -> Iterator[Finding]:
+    try:
+        template = load_template(name)
+    except AiSciError as error:
+        yield Finding("fix", f"template: {error}")
+        return
+    yield Finding("ok", f"template {template.name} (bundled: {', '.join(template_names())})")
+    yield _environment(template)
+
+
+def _environment(template: Template) -> Finding:
+    if not template.requirements and not template.requirements_no_deps:
+        return Finding("ok", "experiment environment: the first python3 on the PATH")
+    if is_ready(template):
+        return Finding("ok", f"experiment environment of {template.name} is built")
+    return Finding("note", f"experiment environment of {template.name} is not built yet: the first run builds it")
+
+
+def _model() -> Finding:
+    name = os.environ.get("AI_SCI_MODEL")
+    keys = [key for key in KEYS if os.environ.get(key)]
+    if name:
+        return Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
+    if keys:
+        return Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
+    return Finding("note", "no key is set: without --model, a template's scripted session is played")

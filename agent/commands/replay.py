@@ -1,0 +1,183 @@
+"""`ai-sci replay SESSION`: a recorded session again, or another way on from one of its turns."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from ai_sci import __version__
+from ai_sci.agent.budgets.broker import Budgets
+from ai_sci.agent.commands.start import (
+    ResumeOptions,
+    check_machine,
+    drive_session,
+    goes_on,
+    of_open_session,
+    session_folder,
+    setup_of,
+    template_of,
+)
+from ai_sci.agent.journal.events import Branched, Resumed, SessionStarted
+from ai_sci.agent.journal.journal import Entry
+from ai_sci.agent.journal.state import State, Status, fold
+from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.agent.models.recorded import USED_UP
+from ai_sci.agent.session.git_log import GitFailed, GitLog
+from ai_sci.agent.session.recording import Recording, load_recording
+from ai_sci.agent.session.screen import Screen
+from ai_sci.agent.session.session import JOURNAL, folder_in_making, write_records
+from ai_sci.agent.views.show import read_state
+from ai_sci.experiment.attempt.baseline import copy_run
+from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.base.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What `ai-sci replay` was asked; None means what the recorded session had."""
+
+    model: str | None = None
+    api_base: str | None = None
+    from_turn: int | None = None  # counted from 1
+    reuse: bool = False
+    session: str | None = None
+    runs_dir: Path = Path("runs")
+    max_runs: int | None = None
+    budgets: Budgets = Budgets()
+    context_window: int | None = None  # tokens, of the live model
+
+
+def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a new session made from the one in `origin`, which is only read, and drives it to an end.
+
+    Raises ConfigError or EnvironmentFailed before it is opened.
+    """
+    recording = load_recording(origin)
+    check_machine()
+    if options.from_turn is not None:
+        return _branch(recording, options.from_turn, options, screen)
+    return _again(recording, options, screen)
+
+
+def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
+    name = f"replay:{recording.folder}"
+    recorded = open_model(name)
+    live = _live(options.model, options, recording, fold(recording.entries).max_runs, screen) if options.model else None
+    started = dataclasses.replace(
+        recording.started,
+        model=name,
+        api_base=None,
+        max_runs=options.max_runs or recording.started.max_runs,
+        **(Budgets.of(live[1]) if live else options.budgets).by_option,
+        version=__version__,
+        from_turn=0,
+    )
+    folder = _new_folder(recording, "replay", options)
+    folder, setup = _create(folder, recording, started, [], options, screen)
+    status = drive_session(folder, setup, recorded, screen)
+    live_half = functools.partial(drive_session, folder, setup, live[0], screen, live[1]) if live else None
+    return folder, after_the_recording(folder, status, live_half, screen)
+
+
+def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
+    """The recorded history up to the request of `turn`; the live model is the first to answer it."""
+    name = options.model or os.environ.get("AI_SCI_MODEL")
+    if not name:
+        raise ConfigError("--from-turn needs --model NAME, the model that goes on from there.")
+    turns = len(recording.requests)
+    if not 1 <= turn <= turns:
+        there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
+        raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
+    prefix = recording.prefix(turn)
+    max_runs = fold(recording.entries[: recording.requests[turn - 1]]).max_runs
+    model, resumed = _live(name, options, recording, max_runs, screen)
+    branched = Branched(
+        str(recording.folder),
+        turn,
+        resumed.model,
+        resumed.api_base,
+        resumed.max_runs,
+        context_window=resumed.context_window,
+        **Budgets.of(resumed).by_option,
+    )
+    started = dataclasses.replace(recording.started, from_turn=turn)
+    folder = _new_folder(recording, f"turn{turn}", options)
+    history = [*prefix[1:], Entry(time.time(), branched)]
+    folder, setup = _create(folder, recording, started, history, options, screen)
+    return folder, drive_session(folder, setup, model, screen)
+
+
+def _live(
+    name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
+) -> tuple[Model, Resumed]:
+    """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
+    asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
+    state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
+    return goes_on(asked, state, template_of(recording.folder, recording.started), screen)
+
+
+def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:
+    if options.session:
+        return session_folder(options.runs_dir, options.session)
+    base = f"{recording.folder.name[:80]}_{what}"
+    names = (f"{base}{number if number > 1 else ''}" for number in count(1))
+    runs_dir = options.runs_dir.expanduser()
+    return session_folder(options.runs_dir, next(name for name in names if not (runs_dir / name).exists()))
+
+
+def _create(
+    folder: Path,
+    recording: Recording,
+    started: SessionStarted,
+    history: Sequence[Entry],
+    options: ReplayOptions,
+    screen: Screen,
+) -> tuple[Path, Setup]:
+    """A new session in `folder` with that history, its code as it then was, and the files of its finished runs."""
+    started = dataclasses.replace(started, session=folder.name, origin=str(recording.folder), reuse=options.reuse)
+    entries = [Entry(recording.entries[0].at if history else time.time(), started), *history]
+    state = fold(entries)
+    with folder_in_making(folder) as partial:
+        for name in _finished(state):
+            if (recording.folder / name).is_dir():
+                (partial / name).parent.mkdir(exist_ok=True)
+                copy_run(recording.folder / name, partial / name)
+        try:
+            GitLog(partial).adopt(recording.folder, state.head)
+        except GitFailed as error:
+            raise ConfigError(f"the history of {recording.folder} cannot be read: {error}") from error
+        setup = setup_of(partial, started, screen)
+        write_records(partial / JOURNAL, entries)
+    return folder, dataclasses.replace(setup, template=template_of(folder, started))
+
+
+def _finished(state: State) -> list[str]:
+    """The folders of a session that hold what came of its runs, as far as `state` knows of them."""
+    assert state.started is not None
+    names = [f"run_{record.run}" for record in state.accepted]
+    names += [f"attempts/run_{one.run}.{one.attempt}" for record in state.runs.values() for one in record.attempts]
+    if state.started.brings_baseline:
+        names.append("run_0")
+    elif state.baseline is not None:
+        names += ["run_0", "attempts/run_0.1"]
+    return names
+
+
+def after_the_recording(folder: Path, status: Status, live: Callable[[], Status] | None, screen: Screen) -> Status:
+    """Where a session stopped because all recorded replies were played, `live` drives it on."""
+    ended = read_state(folder).ended
+    used_up = status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)
+    if not used_up:
+        return status
+    if live is None:
+        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
+        return status
+    with of_open_session(folder):
+        return live()

@@ -1,0 +1,133 @@
+"""What a replay did, beside what is recorded: prompts byte for byte, then edits and verdicts turn by turn."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from ai_sci.agent.journal.conversation import Message, prompt_hash
+from ai_sci.agent.journal.events import (
+    AttemptFinished,
+    BaselineMeasured,
+    EditApplied,
+    PhaseGivenUp,
+    PlotsFinished,
+    ReplayCompared,
+    ReplyRejected,
+    RunClosed,
+)
+from ai_sci.agent.session.recording import Edit, Outcome, Recording
+
+_MOST = 20  # differences that are put into words
+
+
+def prompt_difference(recording: Recording, turn: int, messages: Sequence[Message]) -> str:
+    """A unified diff from the recorded request of `turn` (counted from 1) to `messages`; empty when they are alike."""
+    recorded = recording.messages(turn)
+    sent = recording.replies[turn - 1].prompt_hash
+    if recorded != messages:
+        return _diff(recorded, messages, turn)
+    if sent and sent != prompt_hash(messages):
+        return (
+            f"The journal of {recording.folder.name} gives this very request, but what was sent then had another hash: "
+            "the journal was changed since, or its version of ai-sci made requests in another way.\n"
+        )
+    return ""
+
+
+def _diff(recorded: Sequence[Message], messages: Sequence[Message], turn: int) -> str:
+    return "".join(
+        difflib.unified_diff(_lines(recorded), _lines(messages), f"recorded/turn_{turn}", f"now/turn_{turn}")
+    )
+
+
+def _lines(messages: Sequence[Message]) -> list[str]:
+    """Split at newlines only: a text may hold other line separators."""
+    lines: list[str] = []
+    for number, message in enumerate(messages, start=1):
+        lines += [f"message {number}, {message.role}\n"]
+        lines += [f"  {line}\n" for line in message.content.split("\n")]
+    return lines
+
+
+def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
+    """How many prompts, edits and verdicts of `recording` came out the same, and what did not, in words."""
+    differences: list[str] = []
+    prompts = 0
+    for turn in range(1, len(recording.replies) + 1):
+        if turn > len(replayed.replies):
+            differences.append(f"turn {turn} and what follows it were not reached")
+            break
+        if prompt_difference(recording, turn, replayed.messages(turn)):
+            differences.append(f"turn {turn}: another prompt")
+        else:
+            prompts += 1
+    edits = edits_recorded = verdicts = verdicts_recorded = 0
+    then, now = recording.turns(), replayed.turns()
+    for turn, (before, after) in enumerate(zip(then, now)):
+        is_last = turn == len(then) - 1  # there the recording may have been cut short, and the replay goes on
+        edits += _alike(before.edits, after.edits, is_last, turn, differences)
+        verdicts += _alike(before.outcomes, after.outcomes, is_last, turn, differences)
+    for before in then:
+        edits_recorded += len(before.edits)
+        verdicts_recorded += len(before.outcomes)
+    if len(differences) > _MOST:
+        differences[_MOST:] = [f"and {len(differences) - _MOST} more"]
+    return ReplayCompared(
+        prompts, len(recording.replies), edits, edits_recorded, verdicts, verdicts_recorded, differences
+    )
+
+
+def _alike(
+    then: Sequence[Edit | Outcome],
+    now: Sequence[Edit | Outcome],
+    only_recorded: bool,
+    turn: int,
+    differences: list[str],
+) -> int:
+    """How many came out the same; what did not is added to `differences`."""
+    alike = 0
+    for one, other in zip_longest(then, now[: len(then)] if only_recorded else now):
+        if one is None or other is None or _key(one) != _key(other):
+            differences.append(f"turn {turn}: {_words(one)} is recorded, now {_words(other)}")
+            continue
+        alike += 1
+        if changed := _changed_metrics(one, other):
+            differences.append(f"turn {turn}: {_words(one)} with other metrics: {changed}")
+    return alike
+
+
+def _key(event: Edit | Outcome) -> tuple:
+    if isinstance(event, EditApplied):
+        return (event.files, event.blocks, event.code_hash)
+    return (_words(event),)
+
+
+def _words(event: Edit | Outcome | None) -> str:
+    match event:
+        case None:
+            return "nothing"
+        case EditApplied(files=files):
+            return f"an edit of {', '.join(files)}"
+        case BaselineMeasured(verdict=verdict):
+            return f"baseline {verdict}"
+        case AttemptFinished(run=run, attempt_kind=kind, verdict=verdict):
+            return f"run {run} ({kind}) {verdict}"
+        case RunClosed(run=run, status=status):
+            return f"run {run} closed with {status}"
+        case PlotsFinished(verdict=verdict, files=files):
+            return f"plots {verdict} ({', '.join(files) or 'none'})"
+        case PhaseGivenUp(verdict=verdict):
+            return f"given up after {verdict}"
+        case ReplyRejected(verdict=verdict):
+            return verdict
+
+
+def _changed_metrics(one: Edit | Outcome, other: Edit | Outcome) -> str:
+    if not isinstance(one, (AttemptFinished, BaselineMeasured)):
+        return ""
+    then, now = one.metrics, getattr(other, "metrics", {})
+    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    shown = [f"{name} {then.get(name)} → {now.get(name)}" for name in changed[:3]]
+    return ", ".join(shown) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")

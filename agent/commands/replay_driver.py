@@ -1,0 +1,107 @@
+"""Drives a session that plays a recorded one again: the loop as it is, and beside it what was recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ai_sci.agent import interrupts
+from ai_sci.agent.commands.replay_comparison import compare, prompt_difference
+from ai_sci.agent.journal.conversation import Message
+from ai_sci.agent.journal.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, SessionStarted
+from ai_sci.agent.journal.state import Status
+from ai_sci.agent.loop.loop import step
+from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.models.adapter import CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
+from ai_sci.agent.session.recording import Recording, load_recording, place_of
+from ai_sci.agent.session.session import Session
+from ai_sci.experiment.base.errors import ConfigError
+
+
+def recorded_origin(started: SessionStarted) -> Recording | None:
+    """The session that `started` was made from, as far as it is there."""
+    if not started.origin:
+        return None
+    try:
+        return load_recording(Path(started.origin))
+    except ConfigError:
+        return None  # a replay that has gone on live can be resumed without it
+
+
+def replays(model: Model, started: SessionStarted) -> bool:
+    """Whether `model` plays the replies of the session's origin."""
+    return bool(started.origin) and model.name == f"replay:{started.origin}"
+
+
+def follow(work: Work, recording: Recording) -> Status:
+    """Drives the session with the recorded replies until it ends, and says how much of it is as recorded."""
+    session, state = work.session, work.state
+    work = dataclasses.replace(work, model=_Compared(work.model, session, recording))
+    while state.status is Status.running:
+        interrupts.check()
+        _repeat_resumes(session, recording)
+        step(work)
+    compared = compare(recording, Recording(session.folder, session.journal.entries))
+    session.record(compared)
+    return state.status
+
+
+def _repeat_resumes(session: Session, recording: Recording) -> None:
+    """A resume of the recorded session may have allowed more runs or another window, which the prompts depend on."""
+    events = session.journal.events
+    repeated = sum(isinstance(event, ResumeReplayed) for event in events)
+    for place, resume in recording.resumes[repeated:]:
+        if any(now < then for now, then in zip(place_of(events), place)):
+            return
+        asked_for = session.started.max_runs != recording.started.max_runs  # by the user, for this replay
+        session.record(dataclasses.replace(resume, max_runs=session.state.max_runs) if asked_for else resume)
+
+
+class _Compared:
+    """A model that is asked what `recording` was asked; what differs is reported, and the session goes on."""
+
+    def __init__(self, model: Model, session: Session, recording: Recording) -> None:
+        self.name = model.name
+        self.context_window = model.context_window
+        self._model, self._session, self._recording = model, session, recording
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        if turn < len(self._recording.replies):
+            self._refuse_as_recorded(turn + 1)
+            diff = prompt_difference(self._recording, turn + 1, messages)
+            if diff and not self._reported(turn + 1):
+                self._report(turn + 1, diff)
+        return self._model.complete(
+            messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
+        )
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return self._model.worst_case_cost(messages)
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return self._model.worst_case_tokens(messages, window)
+
+    def _refuse_as_recorded(self, turn: int) -> None:
+        """A server found this request too long: the conversation is to be rebuilt, as it was then, and only once."""
+        reason, last = self._recording.refusal(turn), self._session.state.last
+        if reason and not isinstance(last, ConversationRebuilt):
+            raise ModelUnavailable(reason, CallFailure(None, "context_window", reason))
+
+    def _reported(self, turn: int) -> bool:
+        return any(isinstance(event, PromptDiffered) and event.turn == turn for event in self._session.journal.events)
+
+    def _report(self, turn: int, diff: str) -> None:
+        folder = self._session.folder / "replay"
+        folder.mkdir(exist_ok=True)
+        (folder / f"turn_{turn}.diff").write_text(diff, encoding="utf-8", errors="replace")
+        self._session.record(PromptDiffered(turn, diff))

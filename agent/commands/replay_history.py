@@ -1,0 +1,57 @@
+"""`ai-sci replay FILE`: what was wrong in an aider chat history, and its replies on a template of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ai_sci.agent.aider_history.diagnosis import diagnose
+from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
+from ai_sci.agent.aider_history.idea import recognise_idea
+from ai_sci.agent.commands.choose_model import absolute_model
+from ai_sci.agent.commands.replay import after_the_recording
+from ai_sci.agent.commands.start import ResumeOptions, RunOptions, resume, run
+from ai_sci.agent.journal.state import Status
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.session.screen import Screen
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.template.template import load_template
+
+
+def examine(file: Path, number: int | None) -> int:
+    """Prints the diagnosis of one session of the history, and returns which one that is.
+
+    Raises ConfigError when there are several and none was chosen, after a list of them, and when there is nothing to
+    replay.
+    """
+    sessions = read_history(file)
+    if number is None and len(sessions) > 1:
+        print(session_list(sessions), flush=True)
+    session = choose_session(file, sessions, number)
+    print(diagnose(session, len(sessions)), flush=True)
+    if not session.replies:
+        raise ConfigError(f"{file} holds no reply in session {session.number}: there is nothing to replay.")
+    return session.number
+
+
+def replay_history(file: Path, number: int, options: RunOptions, screen: Screen) -> tuple[Path, Status]:
+    """A new session with the recorded replies as the model, then with `options.model`; without one it stops there.
+
+    `options.idea` is "" to take the idea from the history. Raises ConfigError or EnvironmentFailed before the session
+    is opened.
+    """
+    recorded = f"history:{file.expanduser().resolve()}#{number}"
+    live = absolute_model(options.model) if options.model else None
+    if live:
+        model = open_model(live, api_base=options.api_base)
+        require_known(model, options.budgets, options.context_window or model.context_window)
+    session = choose_session(file, read_history(file), number)
+    if not options.idea:
+        recognised = recognise_idea(session, load_template(options.template, options.overrides))
+        screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
+        options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
+    folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
+    goes_on = ResumeOptions(live, options.api_base, context_window=options.context_window)
+    resumed = (lambda: resume(folder, goes_on, screen)[1]) if live else None
+    return folder, after_the_recording(folder, status, resumed, screen)

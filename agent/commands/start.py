@@ -1,0 +1,282 @@
+"""From a command's options to a session that is being driven, and from its end to an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ai_sci import __version__
+from ai_sci.agent.budgets.broker import Budgets, Desk, OwnDesk
+from ai_sci.agent.commands.choose_model import absolute_model, asked_model, choose_model
+from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
+from ai_sci.agent.commands.new_session import check_machine, session_folder
+from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
+from ai_sci.agent.interrupts import signals_interrupt
+from ai_sci.agent.journal.events import Resumed, SandboxFound, SessionStarted
+from ai_sci.agent.journal.state import State, Status
+from ai_sci.agent.loop.loop import drive
+from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.session.git_log import GitFailed, GitLog
+from ai_sci.agent.session.screen import Screen
+from ai_sci.agent.session.session import Session, create_folder, journal_length, locked, wait_for_leftovers
+from ai_sci.agent.views.show import read_state
+from ai_sci.experiment.attempt.execution_context import Setup, make_setup
+from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.sandbox.sandbox import find_sandbox
+from ai_sci.experiment.template.ideas import Idea, find_idea
+from ai_sci.experiment.template.template import Template, load_template
+
+
+class SessionStopped(AiSciError):
+    """An open session could not go on (disk full, interpreter gone, git refused); what is journalled is kept."""
+
+    exit_code = 3
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"the session stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+        )
+        self.folder = folder
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `ai-sci run` was asked; None means the template's value or the usual one."""
+
+    idea: str | Idea
+    template: str = "sae"
+    ideas_file: Path | None = None
+    model: str | None = None
+    api_base: str | None = None
+    max_runs: int | None = None
+    runs_dir: Path = Path("runs")
+    session: str | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
+    timeout: float | None = None  # seconds
+    memory: int | None = None  # bytes
+    disk: int | None = None  # bytes
+    budgets: Budgets = Budgets()
+    context_window: int | None = None  # tokens
+    python: Path | None = None
+    sandbox: str = "auto"
+    allow_unsandboxed: bool = False
+    engine: str = "local"
+    slurm: dict[str, str] = field(default_factory=dict)
+
+
+def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
+    """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    template = load_template(options.template, options.overrides)
+    idea = _idea_of(template, options)
+    folder = session_folder(options.runs_dir, _name_of(idea, options))
+    model_name, model = choose_model(asked_model(options.model), options.api_base, template, idea, screen.note)
+    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
+    sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
+    check_machine()
+    limits = limits_of(template, options)
+    check_engine(options.engine, options.slurm, limits, screen.note)
+    setup = make_setup(template, limits, options.python, sandbox, screen.note)
+    setup = dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
+    create_session(folder, options, idea, setup, model_name, model)
+    return folder, drive_session(folder, setup, model, screen)
+
+
+def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, model_name: str, model: Model) -> None:
+    """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
+    template = setup.template
+    create_folder(
+        folder,
+        template,
+        {
+            "session": folder.name,
+            "idea": {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment},
+            "template": str(template.folder),
+            "files": [str(path) for path in template.files()],
+            "brings_baseline": template.brings_baseline,
+            "overrides": options.overrides,
+            "model": model_name,
+            "api_base": options.api_base,
+            "max_runs": options.max_runs or template.max_runs,
+            "max_failures": template.max_failures,
+            "limits": dataclasses.asdict(setup.limits),
+            "python": str(options.python) if options.python else None,
+            "sandbox_choice": options.sandbox,
+            "allow_unsandboxed": options.allow_unsandboxed,
+            **options.budgets.by_option,
+            "context_window": options.context_window or template.context_window or model.context_window,
+            "version": __version__,
+            "engine": options.engine,
+            "slurm": options.slurm,
+        },
+    )
+
+
+def folder_of(options: RunOptions) -> Path:
+    """Where `run` would open its session. Raises ConfigError."""
+    idea = _idea_of(load_template(options.template, options.overrides), options)
+    return session_folder(options.runs_dir, _name_of(idea, options))
+
+
+def _idea_of(template: Template, options: RunOptions) -> Idea:
+    return options.idea if isinstance(options.idea, Idea) else find_idea(template, options.idea, options.ideas_file)
+
+
+def _name_of(idea: Idea, options: RunOptions) -> str:
+    return options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    model: str | None = None
+    api_base: str | None = None
+    max_runs: int | None = None
+    budgets: Budgets = Budgets()  # what was spent before counts
+    context_window: int | None = None  # tokens
+    begun: float = field(default_factory=time.time, compare=False)  # as in Setup: a batch's sessions share it
+
+
+def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | None = None) -> tuple[Path, Status]:
+    """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
+    folder = folder.resolve()
+    wait_for_leftovers(folder)
+    length = journal_length(folder)
+    state = read_state(folder)
+    started = state.started
+    assert started is not None  # read_state refuses a journal without it
+    if not state.status.resumable:
+        screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
+        return folder, state.status
+    # Before the template is read: an attempt without a sandbox may have changed it.
+    put_back(folder, state.head, length)
+    model, resumed = goes_on(options, state, template_of(folder, started), screen)
+    setup = dataclasses.replace(setup_of(folder, started, screen), begun=options.begun)
+    return folder, drive_session(folder, setup, model, screen, resumed, desk)
+
+
+def goes_on(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+    """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
+    name = absolute_model(options.model or state.model)
+    same = name == state.model
+    api_base = options.api_base or (state.api_base if same else None)
+    budgets = options.budgets.else_from(state.budgets)
+    model = open_model(name, api_base=api_base)
+    known = state.context_window if same else template.context_window or model.context_window
+    window = options.context_window or known
+    if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
+        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
+        budgets = dataclasses.replace(budgets, cost=None)
+    if options.budgets.tokens is None and budgets.tokens is not None and model.worst_case_tokens([], window) is None:
+        screen.note(f"No limit on tokens from here on: nobody knows how long a reply of {name} may be.")
+        budgets = dataclasses.replace(budgets, tokens=None)
+    require_known(model, budgets, window)
+    return model, Resumed(
+        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+    )
+
+
+@contextmanager
+def of_open_session(folder: Path) -> Iterator[None]:
+    """Whatever stops ai-sci in this block, between two drives of a session: the session is there, and can go on."""
+    try:
+        with signals_interrupt():
+            yield
+    except KeyboardInterrupt:
+        raise SessionStopped(folder, "interrupted by a signal") from None
+    except SessionStopped:
+        raise
+    except AiSciError as error:
+        raise SessionStopped(folder, str(error)) from error
+
+
+def put_back(folder: Path, head: str, length: int) -> None:
+    """The tracked files as at `head`, unless the journal has grown beyond `length` bytes: then `head` is old.
+
+    Raises ConfigError when another process drives the session.
+    """
+    try:
+        with locked(folder) as lock:
+            if journal_length(folder) == length:
+                GitLog(folder, lock).rewind(head, ())
+    except GitFailed as error:
+        raise SessionStopped(folder, str(error)) from error
+
+
+def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
+    """What the session in `folder` needs for its attempts, as it was when it began."""
+    require_engine(started.engine)
+    template = template_of(folder, started)
+    sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
+    limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
+    python = Path(started.python) if started.python else None
+    trusted = None
+    if template.prepare is not None:
+        trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
+    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
+    return dataclasses.replace(setup, machine=conditions_of(started.engine, started.slurm))
+
+
+def template_of(folder: Path, started: SessionStarted) -> Template:
+    """The template as it was when the session began: its copy in the session, with the settings of that day."""
+    copy = load_template(str(folder), started.overrides)
+    return dataclasses.replace(
+        copy,
+        name=Path(started.template).name,
+        settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
+        copied=tuple(map(Path, started.files)),
+        brings_baseline=started.brings_baseline,
+    )
+
+
+def drive_session(
+    folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None, desk: Desk | None = None
+) -> Status:
+    session = Session(folder, setup.template.editable, screen)
+    sandbox = setup.sandbox
+    try:
+        with signals_interrupt():
+            try:
+                if resumed is not None:
+                    if not session.state.status.resumable:
+                        return session.state.status  # another process ended it a moment ago
+                    session.rewind()
+                    session.record(resumed)
+                session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
+                origin = recorded_origin(session.started)
+                desk = desk or OwnDesk(elsewhere=session.started.engine != "local")
+                engine = open_engine(session.started.engine, session.started.slurm, desk, session.time_left)
+                work = Work(session, setup, model, desk, engine, origin if session.started.reuse else None)
+                return follow(work, origin) if origin and replays(model, session.started) else drive(work)
+            except KeyboardInterrupt:
+                # The interrupt may have come in the middle of an append: read again what reached the disk.
+                session.reopen_journal()
+                if session.state.status is Status.running:
+                    session.end(Status.interrupted, "stopped by a signal")
+                return session.state.status
+            except OSError as error:
+                what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                raise SessionStopped(folder, what) from error
+            except AiSciError as error:
+                raise SessionStopped(folder, str(error)) from error
+    finally:
+        session.close()
+
+
+def limits_of(template: Template, options: RunOptions) -> Limits:
+    asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
+    limits = dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
+    return as_asked(limits, options.engine, options.slurm)
+
+
+def exit_code(folder: Path, status: Status) -> int:
+    """0 at least one run was accepted; 1 none; 3 it stopped early and can be resumed."""
+    if status.resumable:
+        return 3
+    return 0 if read_state(folder).accepted else 1

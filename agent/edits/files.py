@@ -1,0 +1,91 @@
+"""Writes the planned texts into a session folder: all of them or none, and nothing outside the folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ai_sci.agent.edits.base import EditRefused
+
+
+def write_files(folder: Path, new_files: Mapping[str, str]) -> None:
+    """Writes each text next to its file and then renames all of them into place.
+
+    A full disk is met while nothing is in place yet. Raises EditRefused for a name that leads out of the folder,
+    through a symbolic link or to something that is no file; OSError, with all files as they were, when the system
+    refuses.
+    """
+    targets = {name: checked(folder, name) for name in new_files}
+    written: dict[Path, Path] = {}
+    try:
+        for name, target in targets.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written[target] = write_beside(target, new_files[name])
+        put_in_place(written)
+    finally:
+        for beside in written.values():
+            beside.unlink(missing_ok=True)
+
+
+def checked(folder: Path, name: str) -> Path:
+    """The path of a file that may be written."""
+    parts = PurePosixPath(name).parts
+    if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
+        raise EditRefused([f"`{name}` is not a file inside the session's folder."])
+    path = folder
+    for part in parts:
+        path = path / part
+        if path.is_symlink():
+            raise EditRefused([f"{name} is not written: {path.relative_to(folder)} is a symbolic link."])
+    if path.exists() and not path.is_file():
+        raise EditRefused([f"{name} is not written: it is not a regular file."])
+    return path
+
+
+def write_beside(target: Path, text: str) -> Path:
+    """The text in a new file in the same folder, on disk, with the target's permissions."""
+    beside = target.with_name(f".{target.name}.new")
+    beside.unlink(missing_ok=True)  # a harness that was killed here may have left one
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    try:
+        with beside.open("xb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            beside.chmod(mode)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return beside
+
+
+def put_in_place(written: Mapping[Path, Path]) -> None:
+    """Renames all; when one fails, those before it get their old content back."""
+    old = {target: target.read_bytes() if target.exists() else None for target in written}
+    done: list[Path] = []
+    try:
+        for target, beside in written.items():
+            beside.replace(target)
+            done.append(target)
+    except BaseException:
+        for target in done:
+            content = old[target]
+            if content is None:
+                target.unlink()
+            else:
+                target.write_bytes(content)
+        raise
+    for folder in {target.parent for target in written}:
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the renames last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,130 @@
+"""Works out what a reply makes of the editable files: all of its edits or, with reasons, none. Touches no file.
+
+The rules, for blocks, diffs and whole files alike:
+- Only editable files, called by their exact names. A block without a name goes on with the file of the block before it;
+  a first one is for the one editable file that has its SEARCH part, once.
+- Edits are applied in the order of the reply, each to what the ones before it left.
+- A SEARCH part has to mean one place (edit_match.py); an empty one starts a file that is missing or empty.
+- A file cannot be emptied, and cannot come whole and in pieces in the same reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ai_sci.agent.edits.base import Edit, EditRefused, lines_of, name_list
+from ai_sci.agent.edits.files import write_files
+from ai_sci.agent.edits.match import NoPlace, replace_once, runs, split_ends
+from ai_sci.agent.edits.parse import parse_reply
+from ai_sci.agent.edits.scan import all_completed
+from ai_sci.agent.edits.whole_file import is_quotation, left_out, why_not_whole
+
+__all__ = ["Edit", "EditPlan", "EditRefused", "all_completed", "parse_reply", "plan_edits", "write_files"]
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class EditPlan:
+    """`new_files`: the texts that differ from what they were, if any. `blocks`: how many edits the reply holds."""
+
+    new_files: dict[str, str]
+    blocks: int
+
+
+def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cut_off: bool = False) -> EditPlan:
+    """Applies the edits of a reply to the texts of the editable files (those that exist), in memory.
+
+    `cut_off`: the model reached its output limit. Raises EditRefused with a reason for every edit that does not work.
+    """
+    edits = parse_reply(reply, editable, cut_off)
+    edits = [edit for edit in edits if not is_quoted(edit, files)]
+    texts, reasons = dict(files), mixed(edits)
+    for edit in edits:
+        try:
+            path = edit.path or only_file(edit, texts, editable)
+            texts[path] = applied(edit, path, texts.get(path))
+        except NoPlace as reason:
+            below = hint(edit, files, texts) or reason.lines
+            reasons.append(f"{edit.label}: {reason}" + (f"\n{below}" if below else ""))
+    emptied = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
+    reasons += [f"The edits leave nothing of {name}." for name in emptied]
+    if reasons:
+        raise EditRefused(reasons)
+    return EditPlan({name: text for name, text in texts.items() if text != files.get(name, "")}, len(edits))
+
+
+def is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
+    return edit.kind == "whole" and is_quotation(edit.replace, files.get(edit.path or "", ""))
+
+
+def mixed(edits: Sequence[Edit]) -> list[str]:
+    """A file that comes whole and again, whole or in pieces: which of the two is meant cannot be told."""
+    reasons = []
+    for path in dict.fromkeys(edit.path for edit in edits if edit.kind == "whole"):
+        count = sum(edit.path == path for edit in edits)
+        if count > 1:
+            reasons.append(f"The reply gives {path} whole and edits it {count - 1} more times: send one or the other.")
+    return reasons
+
+
+def only_file(edit: Edit, texts: Mapping[str, str], editable: Sequence[str]) -> str:
+    """The file of a block that names none: the only one in which its SEARCH part stands, once."""
+    search = lines_of(edit.search)
+    counts = {name: len(runs(split_ends(texts.get(name, ""))[0], search)) if search else 0 for name in editable}
+    found = [name for name, count in counts.items() if count]
+    if len(found) == 1 and counts[found[0]] == 1:
+        return found[0]
+    names = name_list(tuple(editable))
+    raise NoPlace(f"no file is named. Put one of these names alone on the line before its fence: {names}.")
+
+
+def applied(edit: Edit, path: str, text: str | None) -> str:
+    """The file's text after the edit; `text` is None when there is no such file. Raises NoPlace."""
+    if text and text.startswith(BYTE_ORDER_MARK):
+        return BYTE_ORDER_MARK + applied(edit, path, text.removeprefix(BYTE_ORDER_MARK))
+    part = "its SEARCH part" if edit.kind == "block" else "its old part"
+    if edit.kind == "whole":
+        why = why_not_whole(path, edit.replace, text)
+        if why:
+            raise NoPlace(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
+        return with_ends_of(edit.replace, text)
+    if not edit.search.strip():
+        if text is None or not text.strip():
+            return with_ends_of(edit.replace, text)
+        if edit.kind == "hunk":
+            raise NoPlace(f"it only adds lines, with none around them that tell where in {path} they belong.")
+        raise NoPlace(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
+    if text is None:
+        raise NoPlace(f"{path} does not exist yet, so that its SEARCH part has to be empty.")
+    elided = left_out(edit.replace)
+    if elided and elided not in text and elided not in edit.search:
+        raise NoPlace(f"what replaces it leaves lines out (`{elided[:80]}`), and they would be lost. Write them all.")
+    try:
+        return replace_once(text, edit.search, edit.replace, path)
+    except NoPlace as reason:
+        raise NoPlace(f"{part} {reason}", reason.lines) from None
+
+
+def with_ends_of(new: str, text: str | None) -> str:
+    """The new text with CR LF at its line ends when the old text has them."""
+    return new.replace("\n", "\r\n") if text and "\r\n" in text else new
+
+
+def hint(edit: Edit, files: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    """What else is known about a SEARCH part that was not found where it should be."""
+    search, new = lines_of(edit.search), lines_of(edit.replace)
+    if edit.kind == "whole" or not edit.search.strip() or edit.path is None:
+        return ""
+    now, before = split_ends(texts.get(edit.path, ""))[0], split_ends(files.get(edit.path, ""))[0]
+    if runs(now, search):
+        return ""
+    if runs(before, search):
+        return (
+            "  It was there before the edits above it in this reply: each edit is applied to what those before it left."
+        )
+    if edit.replace.strip() and len(there := runs(now, new)) == 1:
+        return f"  What should replace it is already there, at line {there[0] + 1}."
+    others = [name for name, text in texts.items() if name != edit.path and runs(split_ends(text)[0], search)]
+    return f"  It is in {name_list(others)}." if others else ""

@@ -1,0 +1,169 @@
+"""`ai-sci export`: what there is to say of each run, from the journal, for trackers of experiments."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.agent.batch.state import is_batch, read_batch
+from ai_sci.agent.journal.events import (
+    AttemptFinished,
+    AttemptStarted,
+    BaselineMeasured,
+    EditApplied,
+    Replied,
+    RunClosed,
+    SandboxFound,
+    SessionStarted,
+)
+from ai_sci.agent.journal.journal import JournalError, read_journal
+from ai_sci.agent.session.session import JOURNAL
+from ai_sci.experiment.base.cache import hash_of
+from ai_sci.experiment.base.errors import ConfigError
+
+LARGEST_FILE = 1024**2  # bytes
+MOST_FILES = 100  # of a run
+
+
+@dataclass(frozen=True)
+class ExportedRun:
+    """The baseline or a closed run, as nothing that happens later can change it.
+
+    `key` is the same however often and from whatever folder the run is exported. Times are seconds since the epoch.
+    """
+
+    key: str
+    name: str
+    session: str
+    accepted: bool
+    began: float
+    ended: float
+    metrics: dict[str, float]
+    params: dict[str, str]
+    tags: dict[str, str]
+    description: str
+    files: dict[str, Path]  # by the name that they get
+
+
+def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> None:
+    """Sends all runs to MLflow or Weights & Biases; what is there already is brought up to date. Says where it went."""
+    if to not in ("mlflow", "wandb"):
+        raise ConfigError(f"--to {to}: there are mlflow and wandb.")
+    runs = exported_runs(folder)
+    if to == "mlflow":
+        from ai_sci.agent.export.to_mlflow import to_mlflow
+
+        print(to_mlflow(runs, project, tracking_uri))
+    else:
+        from ai_sci.agent.export.to_wandb import to_wandb
+
+        print(to_wandb(runs, project, tracking_uri))
+
+
+def missing(package: str, name: str) -> ConfigError:
+    """What to say when an extra is not installed."""
+    return ConfigError(f"{name} is not installed: pip install 'ai-sci[{package}]' in the environment of ai-sci.")
+
+
+def exported_runs(folder: Path) -> list[ExportedRun]:
+    """Of a session, or of all sessions of a batch that have begun. Raises ConfigError where there is none."""
+    if not is_batch(folder):
+        if not (folder / JOURNAL).is_file():
+            raise ConfigError(f"{folder} is neither a session nor a batch: it holds no journal.")
+        return list(_session_runs(folder, ""))
+    runs: list[ExportedRun] = []
+    for name in read_batch(folder).ideas:
+        if not (folder / name / JOURNAL).is_file():
+            continue  # it waits
+        try:
+            runs += _session_runs(folder / name, folder.name)
+        except JournalError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return runs
+
+
+def _session_runs(folder: Path, batch: str) -> Iterator[ExportedRun]:
+    entries = read_journal(folder / JOURNAL)
+    if not entries or not isinstance(entries[0].event, SessionStarted):
+        raise JournalError(f"{folder / JOURNAL} does not begin with a session.")
+    started, began = entries[0].event, entries[0].at
+    identity = (started.session, started.commit, began)
+    params = {"idea": started.idea["Name"], "template": Path(started.template).name, **_settings(folder, started)}
+    common = {"session": started.session, **({"batch": batch} if batch else {}), "ai_sci.version": started.version}
+    model, cost, attempts = started.model, 0.0, []
+    for entry in entries:
+        match entry.event:
+            case SandboxFound(tier=tier):
+                common["sandbox"] = tier
+            case Replied() as reply:
+                model, cost = reply.model, cost + (reply.cost or 0.0)
+            case AttemptStarted() | EditApplied() if began is None:
+                began = entry.at
+            case AttemptFinished() as finished:
+                attempts.append(finished)
+            case BaselineMeasured() | RunClosed() as outcome:
+                run = outcome.run if isinstance(outcome, RunClosed) else 0
+                verdict = outcome.status if isinstance(outcome, RunClosed) else outcome.verdict
+                effort = {
+                    "ai_sci/attempts": float(len(attempts)),
+                    "ai_sci/attempt_seconds": sum(one.seconds for one in attempts),
+                    "ai_sci/cost_usd": cost,
+                }
+                source = {"source": outcome.source} if isinstance(outcome, BaselineMeasured) else {}
+                reasons = [one.reason for one in attempts if one.verdict != "ok"]
+                yield ExportedRun(
+                    key=hash_of(*identity, run)[:20],
+                    name=f"{started.session} run {run}" if run else f"{started.session} baseline",
+                    session=started.session,
+                    accepted=verdict == "ok",
+                    began=began if began is not None else entry.at,
+                    ended=entry.at,
+                    metrics={**outcome.metrics, **(effort if run else {})},
+                    params={**params, "run": str(run), **({"model": model} if run else {})},
+                    tags={**common, **source, "verdict": verdict, "commit": outcome.commit or ""},
+                    description="\n\n".join([str(started.idea.get("Experiment", "")), *reasons[-1:]]),
+                    files=_files(folder, run, attempts),
+                )
+                cost, attempts, began = 0.0, [], None
+
+
+def _settings(folder: Path, started: SessionStarted) -> dict[str, str]:
+    try:
+        settings = json.loads((folder / "settings.json").read_text())
+    except (OSError, ValueError):  # the template has none
+        settings = started.overrides
+    return {f"setting.{name}": str(value) for name, value in settings.items()}
+
+
+def _files(folder: Path, run: int, attempts: list[AttemptFinished]) -> dict[str, Path]:
+    """The small files of a run: what it wrote, the logs of its attempts, the code of the last one."""
+    files = dict(_small_files(folder / f"run_{run}", f"run_{run}"))
+    for attempt in attempts:
+        name = f"attempts/run_{run}.{attempt.attempt}"
+        files |= {
+            name: path for name, path in [(f"{name}/output.log", folder / name / "output.log")] if _is_small(path)
+        }
+    if attempts:
+        code = f"attempts/run_{run}.{attempts[-1].attempt}/code"
+        files |= {name: path for name, path in _small_files(folder / code, code) if name.endswith(".py")}
+    return dict(list(files.items())[:MOST_FILES])
+
+
+def _small_files(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
+    if folder.is_symlink():
+        return
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            path = Path(parent, file)
+            if _is_small(path):
+                yield f"{name}/{path.relative_to(folder)}", path
+
+
+def _is_small(path: Path) -> bool:
+    """Never a link: what it points to is not the run's, and may be anything of the user's."""
+    return not path.is_symlink() and path.is_file() and path.stat().st_size <= LARGEST_FILE

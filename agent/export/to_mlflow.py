@@ -1,0 +1,73 @@
+"""Runs as runs of an MLflow experiment: found again by a tag, so that a second export doubles nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import Any
+
+from ai_sci.agent.export.runs import ExportedRun, missing
+from ai_sci.experiment.base.errors import AiSciError
+
+_KEY = "ai_sci.key"
+_LONGEST = 5_000  # characters of a tag or a parameter
+
+
+class ExportFailed(AiSciError):
+    """The tracker refused, or does not answer."""
+
+    exit_code = 2
+
+
+def to_mlflow(runs: list[ExportedRun], project: str, tracking_uri: str | None) -> str:
+    """Says what went where. Raises ConfigError without the extra, ExportFailed when MLflow refuses."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a wrong address is told at once
+    try:
+        import mlflow  # pyright: ignore[reportMissingImports]
+        from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+        from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise missing("mlflow", "MLflow") from None
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # every step of making a new store
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        client = MlflowClient()
+        found = client.get_experiment_by_name(project)
+        experiment = found.experiment_id if found else client.create_experiment(project)
+        new = sum(_put(client, experiment, run) for run in runs)
+    except (MlflowException, OSError) as error:
+        raise ExportFailed(f"MLflow at {uri}: {str(error).splitlines()[0][:300]}") from error
+    return f"{len(runs)} runs in the MLflow experiment {project} at {uri}: {new} new, {len(runs) - new} there already"
+
+
+def _put(client: Any, experiment: str, run: ExportedRun) -> bool:
+    """Whether it was not there yet. One that an interrupted export left half-made is completed."""
+    from mlflow.entities import Metric, Param, RunTag  # pyright: ignore[reportMissingImports]
+
+    found = client.search_runs([experiment], f"tags.`{_KEY}` = '{run.key}'", max_results=1)
+    ended = round(run.ended * 1000)
+    if found:
+        run_id, measured = found[0].info.run_id, found[0].data.metrics
+    else:
+        made = client.create_run(experiment, round(run.began * 1000), {_KEY: run.key}, run.name)
+        run_id, measured = made.info.run_id, {}
+    metrics = {_name(name): value for name, value in run.metrics.items()}
+    tags = {**run.tags, "mlflow.note.content": run.description}
+    client.log_batch(
+        run_id,
+        [Metric(name, value, ended, 0) for name, value in metrics.items() if measured.get(name) != value],
+        [Param(_name(name), value[:_LONGEST]) for name, value in run.params.items()],
+        [RunTag(name, value[:_LONGEST]) for name, value in tags.items()],
+    )
+    for name, path in run.files.items():
+        client.log_artifact(run_id, str(path), name.rpartition("/")[0] or None)
+    client.set_terminated(run_id, "FINISHED" if run.accepted else "FAILED", ended)
+    return not found
+
+
+def _name(name: str) -> str:
+    """MLflow takes no other characters."""
+    return re.sub(r"[^\w\-. :/]", "_", name)

@@ -1,0 +1,161 @@
+"""The journal: append-only JSON lines, fsynced; the only source of truth of a session, and of a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ai_sci.agent.journal.events import EVENT_TYPES, Event
+from ai_sci.experiment.base.errors import AiSciError
+
+
+class JournalError(AiSciError):
+    """The journal cannot be read or written; what is already in it is kept. The session can be resumed."""
+
+    exit_code = 3
+
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True)
+class Record(Generic[E]):
+    """One line: `at` is seconds since the epoch."""
+
+    at: float
+    event: E
+
+
+Entry = Record[Event]
+
+
+@functools.cache  # looked up for every record of a long journal
+def _fields(cls: type) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def encode(entry: Record[Any]) -> bytes:
+    """One line with its newline. ASCII only, so a torn line can never be a torn character."""
+    record: dict[str, Any] = {"at": round(entry.at, 3), "event": entry.event.kind}
+    for field in dataclasses.fields(entry.event):
+        record[field.name] = getattr(entry.event, field.name)
+    return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
+
+
+def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
+    """The inverse of `encode` for these kinds of events. Raises ValueError on anything else."""
+    try:
+        record = json.loads(line)
+        at = float(record.pop("at"))
+        kind = record.pop("event")
+        # A newer version may have added fields; what we know is still true.
+        cls = types[kind]
+        event = cls(**{key: value for key, value in record.items() if key in _fields(cls)})
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a journal record: {error}") from error
+    return Record(at, event)
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """All whole records of a session. A torn last line (a crash in the middle of a write) is left out.
+
+    Raises JournalError when a line before the last one cannot be read.
+    """
+    return parse(path, EVENT_TYPES)[0]
+
+
+def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], int]:
+    """The entries, and how many bytes of the file they take."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error.strerror}") from error
+    entries: list[Record[E]] = []
+    whole = 0
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was never finished
+        try:
+            entries.append(decode(line, types))
+        except ValueError as error:
+            if number == len(lines) - 1 and not lines[-1] and not is_record(line):
+                break  # the last line, newline included, but its pages did not all reach the disk
+            raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
+        whole += len(line) + 1
+    return entries, whole
+
+
+def is_record(line: bytes) -> bool:
+    """Whether it is a whole record, if only of a kind that a newer version of ai-sci knows: never to be cut off."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and "at" in record and isinstance(record.get("event"), str)
+
+
+class Records(Generic[E]):
+    """An open journal of events of these kinds. `append` returns once the record is on the disk."""
+
+    def __init__(self, path: Path, types: Mapping[str, type[E]], clock: Callable[[], float] = time.time) -> None:
+        """Opens or creates `path`, and cuts a torn tail off so that the next record starts on a line of its own."""
+        self.path = path
+        self._clock = clock
+        try:
+            self._file = open(path, "ab", buffering=0)  # noqa: SIM115  closed by close()
+        except OSError as error:
+            raise JournalError(f"cannot write {path}: {error.strerror}") from error
+        self.entries, self._whole = parse(path, types)
+        self._torn = False
+        if self._file.tell() > self._whole:
+            self._cut_tail()
+
+    @property
+    def events(self) -> list[E]:
+        return [entry.event for entry in self.entries]
+
+    def append(self, event: E) -> Record[E]:
+        """Writes and fsyncs one record, whole or not at all. Raises JournalError when the disk refuses it."""
+        entry = Record(self._clock(), event)
+        line = unwritten = encode(entry)
+        try:
+            if self._torn:
+                raise OSError(errno.EIO, "it ends in half a record, which could not be removed")
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # A record behind half a line could not be told from damage.
+            with contextlib.suppress(OSError):
+                self._cut_tail()
+            raise JournalError(
+                f"cannot write {self.path}: {error.strerror}. Free some space, then `ai-sci resume` goes on."
+            ) from error
+        self._whole += len(line)
+        self.entries.append(entry)
+        return entry
+
+    def _cut_tail(self) -> None:
+        """What follows the last whole record. Raises OSError; then nothing may be appended."""
+        self._torn = True
+        self._file.truncate(self._whole)
+        os.fsync(self._file.fileno())
+        self._torn = False
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Journal(Records[Event]):
+    """A session's."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path, EVENT_TYPES, clock)

@@ -1,0 +1,154 @@
+"""A conversation that nears the model's window is rebuilt from the journal by rule, not by a model.
+
+What stays: the task word for word, the plan, a table of the runs, the files as they are, what was said last. Everything
+else is in the journal still, and no longer on the wire. Between two rebuilds a request only grows at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ai_sci.agent.edits.scan import scan_reply
+from ai_sci.agent.journal.conversation import Message
+from ai_sci.agent.journal.events import ConversationRebuilt, Event, Replied, RunClosed, Told
+from ai_sci.agent.journal.prompts import render
+from ai_sci.agent.loop import prompting
+from ai_sci.agent.session.session import Session
+
+_CHARACTERS_PER_TOKEN = 3.0  # of code, until the provider has counted: too many tokens rather than too few
+_MOST_RESERVED = 16_384  # tokens for the reply
+_PLAN = 3000  # characters
+_SAID = 300
+_MOST_REPEATED = 20_000
+
+# The number in the words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini and xAI.
+_WINDOW = re.compile(
+    r"(?:context (?:length|size|window)(?: limit)?(?: is| of|:)?(?: only)?|n_ctx\D{0,3}|prompt length is"
+    r"|tokens > |input tokens allowed|number of tokens allowed|must be <=|limit of|less than)\s*"
+    r"\(?(\d{3,8})(?!\d|\s*(?:bytes|images|characters|[KM]i?B))",
+    re.IGNORECASE,
+)
+_FILE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")  # alone on its line it belongs to the block under it
+
+
+@dataclass(frozen=True)
+class _Run:
+    number: int
+    status: str
+    said: str
+    metrics: str
+
+
+def nearly_full(session: Session, messages: list[Message]) -> str | None:
+    """Why the next request should be a shorter one; None when it fits, or when nothing is known of a window."""
+    state = session.state
+    window = min((known for known in (state.context_window, state.learned_window) if known), default=None)
+    if window is None or not can_shrink(session):
+        return None
+    tokens, reserved = estimated_tokens(session.journal.events, messages), min(_MOST_RESERVED, window // 4)
+    if tokens + reserved <= window:
+        return None
+    return f"about {tokens} tokens, and {reserved} for the reply, are more than the model's window of {window}"
+
+
+def can_shrink(session: Session) -> bool:
+    """Whether anything was said that a rebuild leaves out. If not, only the provider's word counts, not an estimate."""
+    return isinstance(_last_of(session.journal.events, (Replied, ConversationRebuilt)), Replied)
+
+
+def estimated_tokens(events: list[Event], messages: list[Message]) -> int:
+    """Tokens of a request: what the provider counted for the last one, and what was said since at a guess."""
+    characters = 0
+    for event in reversed(events):
+        if isinstance(event, Told):
+            characters += len(event.text)
+        elif isinstance(event, Replied):
+            return event.prompt_tokens + round((characters + len(event.text)) / _CHARACTERS_PER_TOKEN)
+        elif isinstance(event, ConversationRebuilt):
+            break
+    return round(sum(len(message.content) for message in messages) / _CHARACTERS_PER_TOKEN)
+
+
+def learned_window(words: str, tokens: int) -> int:
+    """The window that a provider's refusal names; one that it does not name is taken as a little less than `tokens`."""
+    found = [int(number) for number in _WINDOW.findall(words.replace(",", ""))]
+    found = [number for number in found if number < 2 * tokens]  # ours is an estimate
+    return min(found) if found else max(1, round(tokens * 0.8))
+
+
+def rebuilt(session: Session, reason: str, learned: int | None) -> ConversationRebuilt:
+    """The event that stands in for the conversation so far. Its text names no time, cost or window: it replays."""
+    events, state = session.journal.events, session.state
+    assert state.baseline is not None
+    told, prompts, reply = _since_the_last_reply(events)
+    edits = _edits(reply) if "refused" in prompts else ""
+    window = learned or state.learned_window or state.context_window
+    most = _MOST_REPEATED if window is None else min(_MOST_REPEATED, window // 2)  # characters: a sixth of the window
+    files = {name: text for name, text in session.editable_texts().items() if text.strip() not in told}
+    text = render(
+        "rebuilt",
+        plan=_plan(events, min(_PLAN, most)) or "(none)",
+        baseline=prompting.beside_baseline(state.baseline.metrics, {}),
+        runs=_runs(session),
+        files=files,
+        # What was refused is to be sent again, so it has to be seen; what is very long is better written anew.
+        edits=edits if len(edits) <= most else "",
+        told=told,
+    )
+    return ConversationRebuilt(text, reason, learned)
+
+
+def _since_the_last_reply(events: list[Event]) -> tuple[str, list[str], str]:
+    """What the model has been told since it spoke last, from which prompts, and what it said."""
+    told: list[str] = []
+    prompts: list[str] = []
+    for event in reversed(events):
+        if isinstance(event, (Replied, ConversationRebuilt)):
+            reply = event.text.strip() if isinstance(event, Replied) else ""
+            return "\n\n".join(reversed(told)), prompts, reply
+        if isinstance(event, Told):
+            told.append(event.text)
+            prompts.append(event.prompt)
+    return "\n\n".join(reversed(told)), prompts, ""
+
+
+def _plan(events: list[Event], most: int) -> str:
+    """The prose of the first reply that has any."""
+    replies = (event for event in events if isinstance(event, Replied))
+    return next((prose for reply in replies if (prose := prose_of(reply.text, most))), "")
+
+
+def _runs(session: Session) -> list[_Run]:
+    """The closed runs, each with the beginning of what the model said when it first edited for it."""
+    state, runs, said = session.state, [], ""
+    assert state.baseline is not None
+    for event in session.journal.events:
+        if isinstance(event, Replied) and not said:
+            said = prose_of(event.text, _SAID).replace("\n", " ")
+        elif isinstance(event, RunClosed):
+            status = "accepted" if event.status == "ok" else f"closed: {event.status}"
+            metrics = prompting.beside_baseline(event.metrics, state.baseline.metrics) if event.metrics else ""
+            # The first reply is the plan, which stands above.
+            runs.append(_Run(event.run, status, said if event.run > 1 else "", metrics))
+            said = ""
+    return runs
+
+
+def prose_of(text: str, most: int) -> str:
+    """A reply without fences and blocks, cut between words."""
+    scan = scan_reply(text)
+    lines = [scan.lines[index] for index in scan.free if not _FILE_NAME.fullmatch(scan.lines[index].strip())]
+    prose = re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip())
+    return prose if len(prose) <= most else f"{prose[:most].rsplit(None, 1)[0]} …"
+
+
+def _edits(text: str) -> str:
+    """The reply's fences and blocks, each under the name of its file."""
+    scan = scan_reply(text)
+    prose = {index for index in scan.free if not _FILE_NAME.fullmatch(scan.lines[index].strip())}
+    return "\n".join(line for index, line in enumerate(scan.lines) if index not in prose).strip()
+
+
+def _last_of(events: list[Event], kinds: tuple[type, ...]) -> Event | None:
+    return next((event for event in reversed(events) if isinstance(event, kinds)), None)

@@ -1,0 +1,161 @@
+"""The steps with the model: ask, take the reply's edits, say what was wrong with them."""
+
+from __future__ import annotations
+
+import time
+
+from ai_sci.agent.edits.lint import lint_report
+from ai_sci.agent.edits.planning import EditRefused, all_completed, plan_edits, write_files
+from ai_sci.agent.journal.conversation import Message, prompt_hash, wire_messages
+from ai_sci.agent.journal.events import (
+    CompletionAccepted,
+    CompletionDoubted,
+    EditApplied,
+    PhaseGivenUp,
+    Replied,
+    ReplyRejected,
+)
+from ai_sci.agent.journal.state import Phase, Status
+from ai_sci.agent.loop import compaction, prompting
+from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
+from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.spending import Call
+from ai_sci.agent.models.adapter import ModelUnavailable
+from ai_sci.agent.session.logbook import first_problem
+from ai_sci.agent.session.workspace import NOTES, PLOT
+
+
+def ask(work: Work) -> None:
+    """One reply from the model, within the budgets. A failed call leaves the conversation as it is."""
+    session, state = work.session, work.state
+    messages = wire_messages(session.journal.events)
+    if reason := compaction.nearly_full(session, messages):
+        session.record(compaction.rebuilt(session, reason, None))
+        return
+    session.show("waiting for the model")
+    asked = time.monotonic()
+    call = Call(work, messages)
+    try:
+        reply = work.model.complete(
+            messages,
+            turn=state.replies,
+            on_delta=session.screen.delta,
+            on_failure=call.failed,
+            before_try=call.before_try,
+        )
+    except ModelUnavailable as error:
+        if error.failure.kind == "out_of_time":
+            raise call.out_of_time() from error
+        without_reply(work, messages, error)
+        return
+    session.record(
+        Replied(
+            text=reply.text,
+            reasoning=reply.reasoning,
+            finish_reason=reply.finish_reason,
+            model=work.model.name,
+            prompt_tokens=reply.usage.prompt_tokens,
+            completion_tokens=reply.usage.completion_tokens,
+            cached_tokens=reply.usage.cached_tokens,
+            cost=reply.cost,
+            seconds=round(time.monotonic() - asked, 3),
+            prompt_hash=prompt_hash(messages),
+        )
+    )
+    call.answered(reply)
+
+
+def without_reply(work: Work, messages: list[Message], error: ModelUnavailable) -> None:
+    """A conversation that the server finds too long is shortened, once; anything else ends the session for now."""
+    session, failure = work.session, error.failure
+    if failure.kind not in ("context_window", "too_large"):
+        session.end(Status.model_unavailable, str(error))
+    elif compaction.can_shrink(session):
+        tokens = compaction.estimated_tokens(session.journal.events, messages)
+        learned = compaction.learned_window(failure.message, tokens)
+        session.record(compaction.rebuilt(session, failure.message, learned))
+    else:
+        advice = "the task and the code alone are too long for it: resume with a --model that has a larger window"
+        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {advice}")
+
+
+def take(work: Work, reply: Replied) -> None:
+    """Applies the reply's edits, all or none, or says why not."""
+    session, state = work.session, work.state
+    files = session.editable_texts()
+    try:
+        plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
+    except EditRefused as refused:
+        session.record(ReplyRejected("edit_refused", list(refused.reasons)))
+        return
+    if not plan.new_files:
+        take_without_edit(work, reply, plan.blocks)
+        return
+    code_hash = session.code_hash(plan.new_files)
+    if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
+        same = f"The edit would make the code the same as that of {state.executed[code_hash]}, which is known already."
+        session.record(ReplyRejected("no_edit", [same]))
+        return
+    try:
+        write_files(session.folder, plan.new_files)
+    except EditRefused as refused:  # a link where a file should be: only seen when it is written
+        session.record(ReplyRejected("edit_refused", list(refused.reasons)))
+        return
+    names = sorted(plan.new_files)
+    blocks = f"{plan.blocks} block{'s' if plan.blocks != 1 else ''}"
+    subject = f"run {state.run}" if state.phase is Phase.runs else str(state.phase)
+    commit = session.commit(names, f"edit for {subject}: {', '.join(names)} ({blocks})")
+    # All of the code: what an earlier edit broke is still broken when this one touched another file.
+    code = session.code_files if state.phase is Phase.runs else []
+    lint = lint_report(session.folder, [name for name in sorted({*names, *code}) if name.endswith(".py")])
+    session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
+
+
+def take_without_edit(work: Work, reply: Replied, blocks: int) -> None:
+    session, state = work.session, work.state
+    if state.phase is Phase.plots and reply.text.strip():
+        draw_plots(work)  # the model finds plot.py good as it is
+    elif state.phase is not Phase.runs or not all_completed(reply.text):
+        session.record(ReplyRejected("no_edit", [prompting.why_no_edit(reply, blocks)]))
+    elif state.runs:
+        session.record(CompletionAccepted())
+    elif not state.completion_doubted:
+        session.record(CompletionDoubted())
+    elif prompting.says_more_than_completed(reply.text):
+        session.record(CompletionAccepted())
+    else:
+        session.record(ReplyRejected("no_edit", ["You did not say why no experiment should be run."]))
+
+
+def after_edit(work: Work, edit: EditApplied) -> None:
+    if edit.lint:
+        work.session.record(ReplyRejected("lint_failed", [first_problem(edit.lint)]))
+    elif work.state.phase is Phase.plots:
+        draw_plots(work)
+    elif work.state.phase is Phase.notes:
+        work.session.end(Status.completed, prompting.accepted(work.state))
+    elif edit.code_hash in work.state.executed:
+        names = ", ".join(edit.files)
+        work.session.record(
+            ReplyRejected(
+                "no_edit", [f"Your edit to {names} is applied, but it leaves the experiment's code as it was."]
+            )
+        )
+    else:
+        attempt(work, "smoke" if work.setup.template.smoke else "full")
+
+
+def after_failure(work: Work, verdict: str) -> None:
+    """Tells the model what was wrong, or gives up on this run (or the plots, or the notes)."""
+    session, state = work.session, work.state
+    if state.failures < session.started.max_failures:
+        session.record(prompting.failure(session, verdict))
+    elif state.phase is Phase.runs:
+        close_run(work, verdict)
+    else:
+        given_up = PLOT if state.phase is Phase.plots else NOTES
+        session.restore([given_up])
+        commit = session.commit(
+            [given_up], f"{state.phase}: given up after {state.failures} failures in a row ({verdict})"
+        )
+        session.record(PhaseGivenUp(verdict, commit))

@@ -1,0 +1,50 @@
+"""Finds what a recorded session has executed already (`replay --reuse`)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ai_sci.agent.journal.events import AttemptFinished, BaselineMeasured, RunClosed
+from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.session.git_log import sha256_of
+from ai_sci.agent.session.recording import Recording
+from ai_sci.experiment.attempt.baseline import BaselineOutcome
+from ai_sci.experiment.attempt.reuse import take_over, take_over_baseline
+from ai_sci.experiment.attempt.runner import AttemptPlan
+
+
+def earlier_attempt(work: Work, plan: AttemptPlan, key: str) -> AttemptFinished | None:
+    """The outcome of a finished attempt with this key, its files copied; None when it has to be executed."""
+    recording = work.earlier
+    if recording is None:
+        return None
+    for event in recording.events:
+        if not isinstance(event, AttemptFinished) or event.key != key or event.seconds >= plan.time_limit:
+            continue
+        accepted = event.verdict == "ok" and event.attempt_kind == "full"
+        if accepted and not _artefacts_are_there(recording, event.run):
+            continue
+        if take_over(plan, recording.folder, event.attempt, event.metrics, accepted):
+            source = f"run {event.run}, attempt {event.attempt} of {recording.folder}"
+            return dataclasses.replace(event, attempt=plan.attempt, reused=source)
+    return None
+
+
+def earlier_baseline(work: Work, key: str) -> BaselineOutcome | None:
+    """The recorded baseline, its files copied; None when it has to be measured."""
+    recording, template = work.earlier, work.setup.template
+    if recording is None or template.brings_baseline:
+        return None
+    for event in recording.events:
+        if isinstance(event, BaselineMeasured) and event.key == key:
+            return take_over_baseline(work.session.folder, template, recording.folder / "run_0", event.metrics)
+    return None
+
+
+def _artefacts_are_there(recording: Recording, run: int) -> bool:
+    """Whether the large files of an accepted run are what was hashed when it was accepted."""
+    closed = next((event for event in recording.events if isinstance(event, RunClosed) and event.run == run), None)
+    if closed is None:  # the session ended between the two
+        return False
+    places = {recording.folder / name: digest for name, digest in closed.artefacts.items()}
+    return all(path.is_file() and sha256_of(path) == digest for path, digest in places.items())

@@ -1,0 +1,292 @@
+"""The model adapter: what `--model` means, and one call to it, with exactly one HTTP request a try."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ai_sci.agent.models.errors import CallFailed
+from ai_sci.agent.models.one_try import Heard, Timeouts, try_once
+from ai_sci.agent.models.price_file import register_prices
+from ai_sci.agent.models.pricing import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
+from ai_sci.agent.models.recorded import open_history, open_recorded
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
+from ai_sci.agent.models.request import as_stream, common, to_wire, with_cache_marks
+from ai_sci.agent.models.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
+from ai_sci.agent.models.scripted import Script, load_script, play
+from ai_sci.experiment.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.models.names import Target
+
+__all__ = ["CallFailure", "Model", "ModelUnavailable", "Reply", "RetryPolicy", "Usage", "open_model"]
+
+OnDelta = Callable[[str], None]
+OnFailure = Callable[[CallFailure], None]
+
+# Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.
+_ANTHROPIC_MAX_TOKENS = 32_000
+_ANTHROPIC_UNKNOWN_MODEL = 8_192
+_NO_STREAM_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_NO_STREAM = re.compile(r"\bstream(ing)?\b.{0,40}\b(not|un)\s?(supported|allowed|available)", re.IGNORECASE)
+
+
+class Model(Protocol):
+    """Anything that answers a conversation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens, None when unknown."""
+        ...
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
+
+        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
+        what was streamed before it is void. `before_try` is called before each try and says how many seconds there
+        are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
+        """
+        ...
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
+        ...
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
+        anybody knows it; None when it is not known how long a reply may be."""
+        ...
+
+
+def open_model(
+    name: str | None,
+    *,
+    api_base: str | None = None,
+    template_scripted: Path | None = None,
+    retry: RetryPolicy | None = None,
+    timeouts: Timeouts | None = None,
+    max_tokens: int | None = None,
+) -> Model:
+    """The model that `--model` names, else `$AI_SCI_MODEL`, else the template's scripted session.
+
+    Raises ConfigError, before anything is paid, for a name that litellm does not know, a missing key (it says which
+    variable), a malformed URL or a folder without replies. litellm is imported here only for a live model.
+    """
+    retry = retry or RetryPolicy.from_environment()
+    timeouts = timeouts or Timeouts.from_environment()
+    name = name or os.environ.get("AI_SCI_MODEL") or None
+    if name is None:
+        if template_scripted is None:
+            raise ConfigError("no model: say --model NAME or set AI_SCI_MODEL; this idea has no scripted session")
+        return ScriptedModel(f"scripted:{template_scripted}", load_script(template_scripted), retry, timeouts)
+    if name.startswith("scripted:"):
+        folder = Path(name.removeprefix("scripted:")).expanduser()
+        return ScriptedModel(name, load_script(folder), retry, timeouts)
+    if name.startswith("replay:"):
+        return open_recorded(name)
+    if name.startswith("history:"):
+        return open_history(name)
+    from ai_sci.agent.models.litellm_setup import load, watch_http
+    from ai_sci.agent.models.names import resolve
+
+    litellm = load()
+    register_prices(litellm)
+    target = resolve(litellm, name, api_base)
+    watch_http(litellm)
+    return LiveModel(target, retry, timeouts, max_tokens)
+
+
+class ScriptedModel:
+    """Plays fixed replies on the path of a live model: litellm, streaming, retries, usage. It costs nothing."""
+
+    context_window = None
+
+    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts) -> None:
+        self.name = name
+        self._script = script
+        self._retry = retry
+        self._timeouts = timeouts
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        if turn >= len(self._script.replies):
+            failure = CallFailure(None, "script_ended", self._script.used_up())
+            on_failure(failure)
+            raise ModelUnavailable(failure.message, failure)
+        from ai_sci.agent.models.litellm_setup import load
+
+        litellm = load()
+        arguments = {
+            **common(to_wire(messages)),
+            **as_stream(usage=True),
+            "model": play(litellm, self._script),
+            "turn": turn,
+        }
+        try:
+            heard = until_answered(
+                lambda seconds: try_once(litellm, arguments, self._timeouts, on_delta, seconds),
+                self._retry,
+                before_try,
+                on_failure,
+                lambda: True,
+            )
+        except CallFailed as error:
+            raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
+        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage_from(heard.usage) or Usage(), 0.0)
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return 0.0
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return prompt_tokens(messages) + max(len(reply) for reply in self._script.replies) // 4 + 1
+
+
+class LiveModel:
+    """A model behind litellm. It remembers nothing of the conversation, only what its server cannot do."""
+
+    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts, max_tokens: int | None) -> None:
+        self.name = target.name
+        self.context_window = target.facts.context_window
+        self._target = target
+        self._retry = retry
+        self._timeouts = timeouts
+        if max_tokens is None and target.provider == "anthropic":
+            max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
+        self._max_tokens = max_tokens
+        self._reached = False  # has the server ever answered?
+        self._streams = True  # until a server turns out to stream nothing
+        self._stream_usage = True  # until it refuses to give usage in a stream
+        self._whole_next = False  # a stream could not be read: the whole reply has another way in
+        self._whole_helped = 0  # in how many calls it did
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        wire = to_wire(messages)
+        self._whole_next = False
+        try:
+            return until_answered(
+                lambda seconds: self._ask(wire, on_delta, seconds),
+                self._retry,
+                before_try,
+                on_failure,
+                lambda: self._reached,
+            )
+        except CallFailed as error:
+            failure = error.failure
+            raise ModelUnavailable(f"{self.name}: {failure.message}{self._advice(failure)}", failure) from error
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return worst_cost(self._target.facts, prompt_tokens(messages), self._max_tokens)
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return worst_tokens(self._target.facts, prompt_tokens(messages), self._max_tokens, window)
+
+    def _ask(self, wire: list[dict[str, Any]], on_delta: OnDelta, seconds: float) -> Reply:
+        from ai_sci.agent.models.litellm_setup import load
+
+        litellm = load()
+        streaming = self._streams and not self._whole_next
+        try:
+            heard = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta, seconds)
+        except CallFailed as error:
+            self._learn(error, streaming)
+            self._price(litellm, wire, error)
+            raise
+        self._reached = True
+        self._whole_helped += self._whole_next and not streaming
+        if self._whole_helped >= 2:
+            self._streams = False  # this server ignores `stream`; asking so again would pay for every reply twice
+        return self._reply(litellm, wire, heard)
+
+    def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
+        target = self._target
+        arguments = {**common(wire), "model": target.name}
+        if target.api_base is not None:
+            arguments["api_base"] = target.api_base
+        if target.api_key is not None:
+            arguments["api_key"] = target.api_key
+        if self._max_tokens is not None:
+            arguments["max_tokens"] = self._max_tokens
+        if target.provider == "anthropic":
+            arguments["messages"] = with_cache_marks(wire)
+        return {**arguments, **as_stream(usage=self._stream_usage)} if streaming else arguments
+
+    def _learn(self, error: CallFailed, streaming: bool) -> None:
+        """Note what the server cannot do, and let such a failure be tried again at once in another way."""
+        failure = error.failure
+        self._reached = self._reached or failure.kind != "connection"
+        if not streaming:
+            return
+        if failure.kind == "bad_request" and self._stream_usage and _NO_STREAM_USAGE.search(failure.message):
+            self._stream_usage, error.retry, error.wait = False, True, 0.0
+        elif failure.kind == "bad_request" and _NO_STREAM.search(failure.message):
+            self._streams, error.retry, error.wait = False, True, 0.0
+        elif error.unreadable:
+            self._whole_next = True
+
+    def _price(self, litellm: Any, wire: list[dict[str, Any]], error: CallFailed) -> None:
+        """What a failed try may have cost: the provider has read all of it, and written what was received."""
+        if error.received is not None:
+            usage, cost = self._counted(litellm, wire, error.received)
+            error.failure = replace(error.failure, usage=usage, cost=cost)
+
+    def _counted(self, litellm: Any, wire: list[dict[str, Any]], text: str) -> tuple[Usage, float | None]:
+        """Tokens and cost where the server gave no usage."""
+        target = self._target
+        usage = count_tokens(litellm, target.name, wire, text)
+        raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+        return usage, cost_of(litellm, target.facts, target.provider, raw)
+
+    def _reply(self, litellm: Any, wire: list[dict[str, Any]], heard: Heard) -> Reply:
+        usage, target = usage_from(heard.usage), self._target
+        if usage is None:
+            usage, cost = self._counted(litellm, wire, heard.reasoning + heard.text)
+        else:
+            cost = cost_of(litellm, target.facts, target.provider, heard.usage)
+        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage, cost)
+
+    def _advice(self, failure: CallFailure) -> str:
+        from ai_sci.agent.models.litellm_setup import load
+        from ai_sci.agent.models.names import key_names, nearest
+
+        if failure.kind == "auth":
+            names = key_names(load(), self.name) or [f"{self._target.provider.upper()}_API_KEY"]
+            return f"; check {' or '.join(names)}"
+        if failure.kind == "connection" and self._target.api_base:
+            return f"; is a server running at {self._target.api_base}?"
+        if failure.kind == "connection":
+            return "; is the network up?"
+        if failure.kind == "not_found" and self._target.api_base is None:
+            close = [name for name in nearest(load(), self.name) if name != self.name]
+            return f"; nearest names: {', '.join(close)}" if close else ""
+        return ""

@@ -1,0 +1,259 @@
+"""From whatever a failed call raised to a named failure: its kind, one line of words, and whether to try again.
+
+The HTTP status decides, never litellm's class: 402, 403 and 413 arrive as plain APIError, a refused connection as
+InternalServerError 500, and llama.cpp's words for a full context window are not recognised as such.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ai_sci.agent.models.error_words import one_line
+from ai_sci.agent.models.reply import CallFailure
+
+_UNANSWERED = {504, 524}  # a gateway did not wait for the reply: the model behind it may have written one
+_RETRIED = {408, 409, 425, 429}  # and everything from 500 on
+_KINDS = {
+    401: "auth",
+    402: "payment",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    425: "conflict",
+    429: "rate_limited",
+}
+_PHRASES = {
+    "auth": "the key was refused",
+    "payment": "the account cannot pay",
+    "not_found": "not found",
+    "timeout": "timed out",
+    "conflict": "conflict",
+    "too_large": "the request is too large",
+    "rate_limited": "too many requests",
+    "server_error": "the server failed",
+    "bad_request": "the request was refused",
+    "context_window": "the conversation is longer than the model's context window",
+}
+
+# The words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
+_CONTEXT_WINDOW = re.compile(
+    r"context[_ ]length[_ ]exceeded"
+    r"|maximum context length|maximum prompt length|maximum allowed input length"
+    r"|model'?s context length|the context length of"
+    r"|exceed(s|ed|ing)?[_ ](the )?(available |model'?s |maximum )?context([_ ](size|window|length|limit))?"
+    r"|(longer|larger|greater) than the (model'?s |maximum )?context"
+    r"|prompt is too long|input is too long|input tokens exceed|input length exceeds"
+    r"|input token count .{0,40}exceeds"
+    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be"
+    r"|reduce the length of the (messages|input|prompt)"
+    r"|context (window|size) (is )?(exceeded|overflow)|context overflow",
+    re.IGNORECASE,
+)
+# Out of credit, said with another status than 402. Gemini says "exceeded your current quota" of a limit per minute
+# too, so those words alone do not count.
+_NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insufficient balance", re.IGNORECASE)
+
+
+@dataclass
+class Seen:
+    """What was seen of HTTP during one try, however litellm reports it."""
+
+    requests: int = 0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""  # of an error
+    answer: bytes = b""  # a whole body that came with a good status
+    connection: Any = None  # httpcore's stream, once the answer has begun
+
+    def hang_up(self) -> None:
+        """Wake a thread that is reading from the connection, and have the server stop generating."""
+        connected = self.connection.get_extra_info("socket") if self.connection is not None else None
+        if connected is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                connected.shutdown(socket.SHUT_RDWR)
+
+
+class CallFailed(Exception):
+    """One try failed. `wait` is what the server asked for in seconds, None when it asked for nothing; `unreadable`
+    says that HTTP was fine and the answer made no sense, which may be the fault of the reader. `received` is what had
+    come of the reply, reasoning included, or None when nothing of the try can have been charged."""
+
+    def __init__(
+        self, failure: CallFailure, *, retry: bool, wait: float | None = None, unreadable: bool = False
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.retry = retry
+        self.wait = wait
+        self.unreadable = unreadable
+        self.received: str | None = None
+
+    def came_after(self, received: str) -> None:
+        """Notes what had been received; a refusal with a status, or no connection at all, is not charged."""
+        failure = self.failure
+        refused = failure.kind == "connection" or (failure.status is not None and failure.status not in _UNANSWERED)
+        self.received = None if refused and not received else received
+
+
+def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = False) -> CallFailed:
+    """A failure without an HTTP status."""
+    return CallFailed(CallFailure(None, kind, message), retry=retry, unreadable=unreadable)
+
+
+def explain(error: BaseException, seen: Seen) -> CallFailed:
+    """Name what a try raised."""
+    chain = list(_chain(error))
+    words = one_line(seen.body or _body(chain))
+    status = seen.status if seen.status and seen.status >= 400 else _http_status(chain)
+    on_the_wire = status is not None
+    if status is None:
+        broken = _broken_connection(chain)
+        if broken is not None:
+            return broken
+        status = _claimed_status(chain)
+    fatal = _fatal_words(status, words, chain)
+    if fatal is not None:
+        return CallFailed(CallFailure(status, fatal, _line(status, fatal, words)), retry=False)
+    if status is None:
+        return failed("internal", f"{type(error).__name__}: {words}", retry=False)
+    if status >= 500 and not on_the_wire:
+        if _error_event(chain) is not None:
+            return failed("stream_error", f"the reply broke off with an error: {words}")
+        # HTTP was fine; 500 is litellm's word for what it could not read.
+        return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
+    kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
+    retry = status in _RETRIED or status >= 500
+    return CallFailed(
+        CallFailure(status, kind, _line(status, kind, words)), retry=retry, wait=_retry_after(_headers(chain, seen))
+    )
+
+
+def _line(status: int | None, kind: str, words: str) -> str:
+    phrase = _PHRASES[kind]
+    head = phrase if status is None else f"HTTP {status} ({phrase})"
+    return f"{head}: {words}" if words else head
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from, outermost first."""
+    current: BaseException | None = error
+    known: set[int] = set()
+    while current is not None and id(current) not in known:
+        known.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _http_status(chain: list[BaseException]) -> int | None:
+    """The status on the wire: of the innermost error that holds a real response."""
+    for error in reversed(chain):
+        if type(error).__module__.startswith("litellm.exceptions"):
+            continue  # litellm makes up responses
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int) and status >= 400 and type(error).__module__.startswith(("httpx", "openai")):
+            return status
+    return None
+
+
+def _claimed_status(chain: list[BaseException]) -> int | None:
+    """What the error event of a stream says, else what litellm says."""
+    event = _error_event(chain)
+    code = str(event.get("code")) if event is not None else ""
+    if code.isdigit() and 400 <= int(code) <= 599:
+        return int(code)
+    for error in chain:
+        status = str(getattr(error, "status_code", None))
+        if status.isdigit() and int(status) >= 400:
+            return int(status)
+    theirs = event is not None or any(type(error).__module__.startswith(("openai", "litellm")) for error in chain)
+    return 500 if theirs else None
+
+
+def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:
+    """The body of an error that came in the middle of a stream; it has no response with a status."""
+    bodies = (getattr(error, "body", None) for error in reversed(chain))
+    return next((body for body in bodies if isinstance(body, Mapping) and body), None)
+
+
+def _broken_connection(chain: list[BaseException]) -> CallFailed | None:
+    import httpx
+
+    for error in reversed(chain):
+        words = one_line(str(error)) or type(error).__name__
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
+            return failed("connection", f"no connection to the server: {words}")
+        if isinstance(error, httpx.TooManyRedirects):
+            return failed("not_found", "the server sends every request on to another address, without end", retry=False)
+        if isinstance(error, httpx.TimeoutException):
+            return failed("timeout", f"the server stopped answering ({type(error).__name__})")
+        if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in words:
+            return failed("cut", f"the server hung up: {words}")
+        if isinstance(error, (httpx.TransportError, httpx.StreamError, ConnectionError)):
+            return failed("cut", f"the connection broke: {words}")
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, httpx.DecodingError)):
+            return failed("not_a_reply", f"what the server sent cannot be read: {words}", unreadable=True)
+    # litellm's own handler drops the cause of a timeout.
+    if any(type(error).__name__ in ("Timeout", "APITimeoutError") for error in chain):
+        return failed("timeout", "the server stopped answering")
+    return None
+
+
+def _fatal_words(status: int | None, words: str, chain: list[BaseException]) -> str | None:
+    if status in (401, 403, 404):
+        return None
+    if _NO_CREDIT.search(words):
+        return "payment"
+    if status == 429:
+        return None
+    named = any(type(error).__name__ == "ContextWindowExceededError" for error in chain)
+    return "context_window" if named or _CONTEXT_WINDOW.search(words) else None
+
+
+def _body(chain: list[BaseException]) -> str:
+    """The fullest words in the chain: an error event's body, a response's text, else the outermost message."""
+    event = _error_event(chain)
+    if event is not None:
+        return json.dumps(dict(event), default=str)
+    texts = (getattr(error, "text", None) for error in reversed(chain))
+    found = next((text for text in texts if isinstance(text, str) and text), None)
+    return found or str(chain[0]) or type(chain[0]).__name__
+
+
+def _headers(chain: list[BaseException], seen: Seen) -> Mapping[str, str]:
+    if seen.headers:
+        return seen.headers
+    for error in reversed(chain):
+        for headers in (getattr(getattr(error, "response", None), "headers", None), getattr(error, "headers", None)):
+            if headers:
+                return headers
+    return getattr(chain[0], "litellm_response_headers", None) or {}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `Retry-After` (seconds or an HTTP date) or OpenAI's `retry-after-ms`."""
+    lower = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(lower.get(name, "")) * scale
+        except ValueError:
+            continue
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        when = parsedate_to_datetime(lower.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=timezone.utc)
+    return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())

@@ -1,0 +1,110 @@
+"""From `--model NAME` to what litellm is to be asked for; what cannot work is refused here, before anything is paid."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ai_sci.agent.models.pricing import ModelFacts, look_up
+from ai_sci.experiment.base.errors import ConfigError
+
+_NOT_CHAT = {
+    "image_generation",
+    "image_edit",
+    "embedding",
+    "audio_transcription",
+    "audio_speech",
+    "video_generation",
+    "rerank",
+    "search",
+    "ocr",
+    "moderation",
+    "vector_store",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A live model, resolved. `api_key` is set only where a placeholder is needed; litellm reads real keys itself."""
+
+    name: str
+    provider: str
+    bare_name: str
+    api_base: str | None
+    api_key: str | None
+    facts: ModelFacts
+
+
+def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
+    """Raises ConfigError for a name that litellm does not know, a malformed URL, or a missing key."""
+    if api_base is not None:
+        _check_url(api_base)
+    try:
+        bare_name, provider, _, _ = litellm.get_llm_provider(model=name, api_base=api_base)
+    except litellm.BadRequestError:
+        raise ConfigError(_unknown(litellm, name, api_base)) from None
+    facts = look_up(litellm, name, provider, bare_name)
+    mode = litellm.model_cost.get(facts.key or name, {}).get("mode")
+    if mode in _NOT_CHAT:
+        raise ConfigError(f"{name} is not a chat model: litellm lists it under {mode}")
+    return Target(name, provider, bare_name, api_base, _placeholder_key(litellm, name, provider, api_base), facts)
+
+
+def nearest(litellm: Any, name: str, count: int = 3) -> list[str]:
+    """The names in litellm's list of chat models that look most like `name`."""
+    known = [key for key, entry in litellm.model_cost.items() if entry.get("mode") not in _NOT_CHAT]
+    known += [f"{entry['litellm_provider']}/{key}" for key, entry in litellm.model_cost.items() if _bare(key, entry)]
+    return difflib.get_close_matches(name, sorted(set(known)), n=count, cutoff=0.6)
+
+
+def key_names(litellm: Any, name: str) -> list[str]:
+    """The environment variables that hold this model's key and are not set."""
+    missing = litellm.validate_environment(name)["missing_keys"]
+    return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN"))]
+
+
+def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
+    if api_base is not None:
+        return f"litellm does not know the provider in {name!r}; for a server of your own say openai/{name}"
+    close = nearest(litellm, name)
+    if close:
+        return f"litellm does not know the model {name!r}; nearest names: {', '.join(close)}"
+    provider = name.split("/")[0]
+    known = [str(getattr(one, "value", one)) for one in litellm.provider_list]  # ours, for scripts, is a plain text
+    providers = difflib.get_close_matches(provider, known, n=3, cutoff=0.6)
+    hint = (
+        f"nearest providers: {', '.join(providers)}"
+        if providers
+        else "write provider/model, as in deepseek/deepseek-chat"
+    )
+    return f"litellm does not know the model {name!r}; {hint}"
+
+
+def _placeholder_key(litellm: Any, name: str, provider: str, api_base: str | None) -> str | None:
+    needed = key_names(litellm, name)
+    if provider == "gemini" and len(needed) < 2:
+        return None  # either of its two variables will do
+    if not needed:
+        return None
+    if api_base is not None or _environment_base(provider) is not None:
+        return "no-key"  # a server of one's own asks for none, but OpenAI's client insists on having one
+    raise ConfigError(f"no key for {name}: set {' or '.join(needed)} in the environment")
+
+
+def _environment_base(provider: str) -> str | None:
+    """An API base that litellm takes from the environment."""
+    prefix = provider.upper()
+    return os.environ.get(f"{prefix}_API_BASE") or os.environ.get(f"{prefix}_BASE_URL")
+
+
+def _check_url(api_base: str) -> None:
+    parts = urlsplit(api_base)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"--api-base {api_base!r} is not a URL; it looks like http://localhost:8000/v1")
+
+
+def _bare(key: str, entry: dict[str, Any]) -> bool:
+    return "/" not in key and "litellm_provider" in entry and entry.get("mode") == "chat"

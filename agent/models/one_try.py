@@ -1,0 +1,252 @@
+"""One try at a reply: one request, sent from a thread of its own, heard as it streams, given up when it stalls.
+
+The thread is what makes a stall and Ctrl-C end at once, whatever the socket, the name lookup or the provider's
+library is waiting for; a thread given up ends by itself when its own read times out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ai_sci.agent.models.errors import CallFailed, Seen, explain, failed
+from ai_sci.agent.models.litellm_setup import one_try
+from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
+from ai_sci.agent.models.retrying import seconds_in
+from ai_sci.agent.models.stream_events import Along, ErrorEvent
+
+# Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
+# Mistral's and Anthropic's.
+_BROKEN_OFF = {"insufficient_system_resource", "abort"}
+_OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: to connect, until the first token (reasoning models think before it), between two, and for a reply."""
+
+    connect: float = 30.0
+    first_token: float = 600.0
+    between_tokens: float = 120.0
+    reply: float = 3600.0
+
+    @classmethod
+    def from_environment(cls) -> Timeouts:
+        """The defaults; `AI_SCI_STALL_TIMEOUT` is how many seconds a server may say nothing."""
+        stall = seconds_in("AI_SCI_STALL_TIMEOUT")
+        return cls() if stall is None else cls(first_token=stall, between_tokens=stall)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came over the wire. `usage` is litellm's, None when the server gave none."""
+
+    text: str
+    reasoning: str
+    finish_reason: str | None
+    usage: Any | None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    text: str
+    reasoning: str
+
+
+@dataclass(frozen=True)
+class _End:
+    finish_reason: str | None
+    usage: Any | None
+
+
+@dataclass(frozen=True)
+class _Broken:
+    error: BaseException
+    seen: Seen
+
+
+def try_once(
+    litellm: Any,
+    arguments: Mapping[str, Any],
+    timeouts: Timeouts,
+    on_delta: Callable[[str], None],
+    seconds: float = math.inf,
+) -> Heard:
+    """The reply to one request, which has `seconds` to come; raises CallFailed."""
+    inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
+    given_up = threading.Event()
+    seen = Seen()
+    send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, seen)
+    thread = threading.Thread(target=send, name="model call", daemon=True)
+    thread.start()
+    heard: list[str] = []
+    try:
+        return _listen(inbox, timeouts, seconds, on_delta, heard)
+    except BaseException as error:
+        given_up.set()
+        seen.hang_up()
+        if isinstance(error, CallFailed):
+            error.came_after("".join(heard))
+        if not isinstance(error, CallFailed) or error.failure.kind == "out_of_time":
+            # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
+            thread.join(0.5)
+        raise
+
+
+def _listen(
+    inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], heard: list[str]
+) -> Heard:
+    """`heard` gets every piece of the reply as it comes, reasoning too."""
+    splitter = ThinkSplitter()
+    reasoning: list[str] = []
+    half = ""  # of a surrogate pair that comes in two events
+    end: _End | None = None
+    for item in _items(inbox, timeouts, seconds):
+        if isinstance(item, _End):
+            end = item
+            continue
+        heard += (item.reasoning, item.text)
+        reasoning.append(item.reasoning)
+        content = half + item.text
+        half = content[-1:] if "\ud800" <= content[-1:] <= "\udbff" else ""
+        text = splitter.feed(_encodable(content[: len(content) - len(half)]))
+        if text:
+            on_delta(text)
+    rest = splitter.feed(_encodable(half)) + splitter.finish()
+    if rest:
+        on_delta(rest)
+    text, thoughts = splitter.text, _encodable("".join(reasoning)) + splitter.reasoning
+    if not thoughts:
+        thoughts, text = split_unopened(text)
+    if end is None or end.finish_reason is None:
+        if not text and not thoughts:
+            raise failed("not_a_reply", "the server answered, but with no reply in it", unreadable=True)
+        message = f"the stream ended in the middle of the reply, after {len(text)} characters"
+        raise failed("cut", message, unreadable=True)
+    if end.finish_reason in _BROKEN_OFF:
+        raise failed("cut", f"the server broke the reply off ({end.finish_reason}), after {len(text)} characters")
+    finish_reason = "length" if end.finish_reason in _OUT_OF_ROOM else end.finish_reason
+    return Heard(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
+
+
+def _items(inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
+    """What the thread puts into the inbox, up to the end; raises CallFailed when it breaks or takes too long."""
+    started, longest = time.monotonic(), min(timeouts.reply, seconds)
+    limit, what = timeouts.first_token, "no reply has begun"
+    while True:
+        left = started + longest - time.monotonic()
+        try:
+            item = inbox.get(timeout=max(0.0, min(limit, left)))
+        except queue.Empty:
+            item = None
+        if (left <= 0 or (item is None and left <= limit)) and longest == seconds:
+            raise failed("out_of_time", "the reply was not complete when the time was used up", retry=False)
+        if left <= 0 or (item is None and left <= limit):
+            raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s")
+        if item is None:
+            raise failed("timeout", f"{what} for {limit:g} s")
+        if isinstance(item, _Broken):
+            raise item.error if isinstance(item.error, CallFailed) else explain(item.error, item.seen) from item.error
+        yield item
+        if isinstance(item, _End):
+            return
+        limit, what = timeouts.between_tokens, "the stream stalled: nothing came"
+
+
+def _sending(
+    litellm: Any,
+    arguments: dict[str, Any],
+    timeouts: Timeouts,
+    inbox: queue.SimpleQueue,
+    given_up: threading.Event,
+    seen: Seen,
+) -> Callable[[], None]:
+    """What the thread does."""
+    import httpx
+
+    # The socket's own limits only end a thread that was given up, so they come second.
+    reading = max(timeouts.first_token, timeouts.between_tokens) + 5.0
+    arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
+
+    def run() -> None:
+        with one_try(seen):
+            try:
+                response = litellm.completion(**arguments)
+                if response is None:
+                    # litellm's answer when its own repair of the messages failed.
+                    raise failed("not_a_reply", "litellm returned nothing for this request")
+                _refuse_error(seen)
+                if arguments.get("stream"):
+                    inbox.put(_stream(litellm, response, inbox, given_up))
+                else:
+                    inbox.put(_whole(response, inbox))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, where it is named
+                inbox.put(_Broken(error, seen))
+
+    return run
+
+
+def _refuse_error(seen: Seen) -> None:
+    """Some routers answer HTTP 200 and put the error into the body, where neither a stream nor a reply is."""
+    try:
+        body = json.loads(seen.answer)
+    except ValueError:
+        return
+    error = body.get("error") if isinstance(body, dict) else None
+    if error:
+        raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
+
+
+def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
+    with contextlib.closing(Along(given_up, response)) as along:
+        return _read(litellm, response, along, inbox, given_up)
+
+
+def _read(litellm: Any, response: Any, along: Along, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
+    finish_reason = usage = None
+    for chunk in _chunks(litellm, response):
+        if given_up.is_set():
+            break
+        usage = getattr(chunk, "usage", None) or usage
+        for choice in chunk.choices[:1]:
+            finish_reason = choice.finish_reason or finish_reason
+            text, reasoning = choice.delta.content or "", getattr(choice.delta, "reasoning_content", None) or ""
+            if text or reasoning:
+                inbox.put(_Piece(text, reasoning))
+    # litellm makes up "stop" for a stream that just ends; only this attribute says what the server sent.
+    finish_reason = getattr(response, "received_finish_reason", finish_reason)
+    if along.usage is not None:
+        return _End(finish_reason, litellm.Usage(**along.usage))
+    # Where no event had usage, litellm's is an estimate of its own.
+    counted = any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", []))
+    return _End(finish_reason, usage if counted else None)
+
+
+def _chunks(litellm: Any, response: Any) -> Iterator[Any]:
+    try:
+        yield from response
+    except litellm.APIError:
+        # All of the reply has come: litellm only fails to put the chunks together once more, for a log of its own,
+        # when it does not know the reason that the server gave for the end.
+        if getattr(response, "received_finish_reason", None) is None:
+            raise
+
+
+def _whole(response: Any, inbox: queue.SimpleQueue) -> _End:
+    if not response.choices or response.choices[0].message is None:
+        raise failed("not_a_reply", "the server's answer has no choices", unreadable=True)
+    choice = response.choices[0]
+    inbox.put(_Piece(choice.message.content or "", getattr(choice.message, "reasoning_content", None) or ""))
+    return _End(choice.finish_reason, getattr(response, "usage", None))
+
+
+def _encodable(text: str) -> str:
+    """Surrogate pairs made whole; a lone one has no UTF-8 form and becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

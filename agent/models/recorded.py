@@ -1,0 +1,95 @@
+"""The models `replay:SESSION` and `history:FILE#N`: play the replies of a journal, or of the N-th session in an aider
+chat history, as they were received, with their usage, for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ai_sci.agent.aider_history.file import choose_session, read_history
+from ai_sci.agent.aider_history.history import Turn
+from ai_sci.agent.journal.events import Replied
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
+from ai_sci.experiment.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal.conversation import Message
+
+USED_UP = "recorded replies ended"
+
+
+class RecordedModel:
+    """Takes no path through litellm: a reply that was received once must not be split or trimmed a second time."""
+
+    context_window = None
+
+    def __init__(self, name: str, replies: Sequence[Replied]) -> None:
+        self.name = name
+        self._replies = replies
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: Callable[[str], None],
+        on_failure: Callable[[CallFailure], None],
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        if turn >= len(self._replies):
+            count = len(self._replies)
+            played = f"{count} {'reply was' if count == 1 else 'replies were'} played"
+            message = f"{USED_UP} ({played}): resume with --model NAME to go on with a live model"
+            raise ModelUnavailable(message, CallFailure(None, "script_ended", message))
+        before_try()
+        replied = self._replies[turn]
+        on_delta(replied.text)
+        usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens)
+        return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0)
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return 0.0
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return 0  # the session that is replayed has spent them
+
+
+def open_recorded(name: str) -> RecordedModel:
+    """The model of that name, `replay:SESSION`. Raises ConfigError when there is no session or no reply in it."""
+    session = Path(name.removeprefix("replay:")).expanduser()
+    journal = session / "journal.jsonl"
+    if not journal.is_file():
+        raise ConfigError(f"{session} is not a session: it holds no journal.jsonl")
+    replies = [entry.event for entry in read_journal(journal) if isinstance(entry.event, Replied)]
+    if not replies:
+        raise ConfigError(f"{journal} holds no reply")
+    return RecordedModel(name, replies)
+
+
+def open_history(name: str) -> RecordedModel:
+    """The model of that name, `history:FILE#N`. Raises ConfigError when there is no such session or no reply in it."""
+    file, _, number = name.removeprefix("history:").rpartition("#")
+    if not file or not number.isdecimal():
+        raise ConfigError(f"{name} does not say which session of the history is meant: write history:FILE#1")
+    session = choose_session(Path(file), read_history(Path(file)), int(number))
+    if not session.replies:
+        raise ConfigError(f"session {number} of {file} holds no reply")
+    return RecordedModel(name, [_replied(turn, name) for turn in session.replies])
+
+
+def _replied(turn: Turn, model: str) -> Replied:
+    """A turn of a history as the reply it was. aider's numbers of tokens are rounded, its costs are not ours."""
+    return Replied(
+        text=turn.reply,
+        reasoning=turn.reasoning,
+        finish_reason="length" if turn.is_cut else "stop",
+        model=model,
+        prompt_tokens=turn.usage.sent if turn.usage else 0,
+        completion_tokens=turn.usage.received if turn.usage else 0,
+        cached_tokens=0,
+        cost=None,
+        seconds=0.0,
+    )

@@ -1,0 +1,145 @@
+"""The one retry loop: a failed try is told, waited out and repeated while its status says that this can help."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from ai_sci.agent.models.errors import CallFailed
+from ai_sci.agent.models.reply import CallFailure
+from ai_sci.experiment.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+BeforeTry = Callable[[], float]
+
+
+def unlimited() -> float:
+    """A `before_try` that lets every try be made, with all the time it takes."""
+    return math.inf
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Waits in seconds, doubled from try to try, with jitter; what a server asks for with Retry-After goes before.
+
+    `first_contact` is the number of tries while no server has answered at all yet: a wrong port or no network should
+    not take minutes to say so.
+    """
+
+    tries: int = 8
+    first_wait: float = 2.0
+    max_wait: float = 60.0
+    max_retry_after: float = 300.0
+    total: float = 3600.0
+    first_contact: int = 3
+
+    def scaled(self, factor: float) -> RetryPolicy:
+        """The same policy with other waits; what a server asks for is left as it is."""
+        return replace(self, first_wait=self.first_wait * factor, max_wait=self.max_wait * factor)
+
+    @classmethod
+    def from_environment(cls) -> RetryPolicy:
+        """The defaults; `AI_SCI_RETRY_WAIT` is the first wait in seconds, and the longest changes with it."""
+        policy = cls()
+        first = seconds_in("AI_SCI_RETRY_WAIT")
+        return policy if first is None else policy.scaled(first / policy.first_wait)
+
+    def allowed(self, error: CallFailed, reached: bool) -> int:
+        """How many tries a call has when it fails like this."""
+        unreached = error.failure.kind == "connection" and not reached
+        return min(self.tries, self.first_contact) if unreached else self.tries
+
+    def wait(self, error: CallFailed, failures: int) -> float:
+        """Seconds after so many failures; jitter keeps a batch of sessions from knocking all at once."""
+        if error.wait is not None:
+            return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
+        return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
+
+
+def seconds_in(variable: str) -> float | None:
+    """The seconds that an environment variable holds; None when it is not set."""
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < math.inf:
+        raise ConfigError(f"{variable}={value} is not a number of seconds")
+    return seconds
+
+
+def until_answered(
+    attempt: Callable[[float], T],
+    policy: RetryPolicy,
+    before_try: BeforeTry,
+    on_failure: Callable[[CallFailure], None],
+    reached: Callable[[], bool],
+) -> T:
+    """What `attempt` returns; raises the last CallFailed. `on_failure` gets every failed try with the wait ahead.
+
+    `before_try` says how many seconds there are from then on, which `attempt` gets and the wait after it keeps to.
+    `reached` says whether a server has ever answered. Whatever else `attempt` raises passes at once.
+    """
+    import tenacity
+
+    deadline = math.inf
+
+    def one() -> T:
+        nonlocal deadline
+        seconds = before_try()
+        deadline = time.monotonic() + seconds
+        return attempt(seconds)
+
+    def wait(state: RetryCallState) -> float:
+        return min(policy.wait(_error(state), state.attempt_number), max(0.0, deadline - time.monotonic()))
+
+    def last(state: RetryCallState) -> bool:
+        error = _error(state)
+        too_long = (state.seconds_since_start or 0.0) + state.upcoming_sleep > policy.total
+        return too_long or state.attempt_number >= policy.allowed(error, reached())
+
+    def tell(state: RetryCallState) -> None:
+        error = _error(state)
+        seconds = state.upcoming_sleep
+        allowed = policy.allowed(error, reached())
+        on_failure(_told(error.failure, f"try {state.attempt_number + 1} of {allowed} {_short(seconds)}", seconds))
+
+    try:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallFailed) and error.retry),
+            stop=last,
+            wait=wait,
+            before_sleep=tell,
+            reraise=True,
+        )(one)
+    except CallFailed as error:
+        if error.retry:
+            error.failure = _told(error.failure, "no further try", None)
+        on_failure(error.failure)
+        raise
+
+
+def _error(state: RetryCallState) -> CallFailed:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, CallFailed)  # nothing else is tried again
+    return error
+
+
+def _told(failure: CallFailure, what_next: str, seconds: float | None) -> CallFailure:
+    return replace(failure, message=f"{failure.message}; {what_next}", retry_in=seconds)
+
+
+def _short(seconds: float) -> str:
+    if seconds < 0.05:
+        return "at once"
+    return f"in {seconds:.0f} s" if seconds >= 10 else f"in {seconds:.1f} s"

@@ -1,0 +1,92 @@
+"""Where the night went: every millisecond between a session's first and last record belongs to exactly one share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai_sci.agent.journal.events import (
+    AttemptFinished,
+    AttemptStarted,
+    BaselineMeasured,
+    BaselineStarted,
+    Branched,
+    CallFailed,
+    CallStarted,
+    Event,
+    PlotsFinished,
+    Replied,
+    Resumed,
+)
+from ai_sci.agent.journal.journal import Entry
+
+SHARES = {
+    "model": "waiting for the model, retries included",
+    "experiment": "the experiment's own processes: baseline, smoke and full attempts, plots",
+    "grading": "after a process ended: reading, checking and grading what it left",
+    "slot": "waiting for a slot",
+    "harness": "ai-sci itself: git, linter, sandbox, environments",
+    "idle": "nobody worked on the session: between a stop and a resume",
+}
+
+
+@dataclass(frozen=True)
+class Night:
+    """Milliseconds by share, in the order of SHARES; their sum is `total`."""
+
+    shares: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.shares.values())
+
+
+def where_it_went(entries: Sequence[Entry]) -> Night:
+    """Of the session's own records: those of a branch's origin, before `branched`, are not its night."""
+    shares = dict.fromkeys(SHARES, 0)
+    own = max((index for index, entry in enumerate(entries) if isinstance(entry.event, Branched)), default=0)
+    waited = next((one.event.waited for one in entries[own:] if isinstance(one.event, BaselineMeasured)), 0.0)
+    queued = 0.0  # of these seconds, those after the baseline began: a job has begun when it is submitted
+    for before, entry in zip(entries[own:], entries[own + 1 :]):
+        # A clock that was set back must not take from the other shares.
+        gap = max(0, round(entry.at * 1000) - round(before.at * 1000))
+        if isinstance(entry.event, BaselineStarted):
+            queued = max(0.0, waited - gap / 1000)
+        for share, claimed in _claims(before.event, entry.event, waited, queued):
+            taken = gap if claimed is None else round(min(gap, max(0.0, claimed * 1000)))
+            shares[share] += taken
+            gap -= taken
+    return Night(shares)
+
+
+def _claims(
+    before: Event, event: Event, baseline_waited: float, baseline_queued: float
+) -> list[tuple[str, float | None]]:
+    """Who takes how many seconds of the time between two records, in turn; None: all that is left."""
+    match event:
+        case CallStarted() if isinstance(before, CallFailed):
+            return [("model", None)]
+        case BaselineStarted():
+            return [("slot", baseline_waited), ("harness", None)]
+        case BaselineMeasured(seconds=seconds) if isinstance(before, BaselineStarted):
+            return [("slot", baseline_queued), ("experiment", seconds), ("grading", None)]
+        case Replied() | CallFailed():
+            return [("model", None)]
+        case AttemptStarted(waited=waited):
+            return [("slot", waited), ("harness", None)]
+        case AttemptFinished(reused="", seconds=seconds, waited=queued) if seconds > 0:
+            return [("slot", queued), ("experiment", seconds), ("grading", None)]
+        case BaselineMeasured(source="measured", seconds=0):  # a journal of an older version
+            return [("experiment", None)]
+        case BaselineMeasured(seconds=seconds, waited=waited):
+            return [("experiment", seconds), ("slot", waited), ("harness", None)]
+        case PlotsFinished():
+            return [("experiment", None)]
+        case Resumed():
+            return [("idle", None)]
+    return [("harness", None)]
+
+
+def together(nights: Sequence[Night]) -> Night:
+    """Of sessions that overlap: the sum of theirs, which is more than the clock showed."""
+    return Night({share: sum(night.shares[share] for night in nights) for share in SHARES})

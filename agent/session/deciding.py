@@ -1,0 +1,54 @@
+"""By which metric a session's runs are compared, and which of them is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.agent.journal.state import RunRecord, State
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.template.template import Template, load_template
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """A metric and its direction. `name` is None where there is no metric at all yet."""
+
+    name: str | None
+    higher_is_better: bool = True
+
+    def of(self, metrics: dict[str, float]) -> float | None:
+        return None if self.name is None else metrics.get(self.name)
+
+    def better(self, one: float, other: float) -> bool:
+        return one > other if self.higher_is_better else one < other
+
+    def best(self, runs: Iterable[RunRecord]) -> RunRecord | None:
+        """Of the accepted runs that have the metric; of equal ones the first."""
+        best: RunRecord | None = None
+        best_value: float | None = None
+        for run in runs:
+            value = self.of(run.closed.metrics) if run.accepted and run.closed else None
+            if value is not None and (best_value is None or self.better(value, best_value)):
+                best, best_value = run, value
+        return best
+
+
+def session_template(folder: Path, state: State) -> Template | None:
+    """The template's copy in the session; None when somebody has spoiled it."""
+    assert state.started is not None
+    try:
+        return load_template(str(folder), state.started.overrides)
+    except ConfigError:
+        return None
+
+
+def deciding(template: Template | None, state: State) -> Deciding:
+    """The template's metric; where it names none (AI-Scientist's templates do not), the baseline's first one."""
+    higher = template.higher_is_better if template else True
+    if template is not None and template.metric is not None:
+        return Deciding(template.metric, higher)
+    measured = [state.baseline.metrics] if state.baseline else []
+    measured += [run.closed.metrics for run in state.accepted if run.closed]
+    return Deciding(next((name for metrics in measured for name in metrics), None), higher)

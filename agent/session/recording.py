@@ -1,0 +1,168 @@
+"""A session that ran before, as its journal tells it: what was asked, what was replied, what came of each reply."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ai_sci.agent.journal.conversation import Message, wire_messages
+from ai_sci.agent.journal.events import (
+    AttemptFinished,
+    BaselineMeasured,
+    BaselineStarted,
+    Branched,
+    CallFailed,
+    CallStarted,
+    ConversationRebuilt,
+    EditApplied,
+    Event,
+    PhaseGivenUp,
+    PlotsFinished,
+    PromptDiffered,
+    ReplayCompared,
+    Replied,
+    ReplyRejected,
+    Resumed,
+    ResumeReplayed,
+    RunClosed,
+    SandboxFound,
+    SessionEnded,
+    SessionStarted,
+    Told,
+)
+from ai_sci.agent.journal.journal import Entry, JournalError, read_journal
+from ai_sci.agent.journal.state import forgets_window
+from ai_sci.agent.session.session import JOURNAL
+from ai_sci.experiment.base.errors import ConfigError
+
+# What says how a session fared and not what it did: it stands between a request and its reply.
+_ASIDE = (
+    BaselineStarted,
+    Branched,
+    CallFailed,
+    CallStarted,
+    PromptDiffered,
+    ReplayCompared,
+    Resumed,
+    ResumeReplayed,
+    SandboxFound,
+    SessionEnded,
+)
+
+Place = tuple[int, int, int]
+Edit = EditApplied | ReplyRejected
+Outcome = BaselineMeasured | AttemptFinished | PlotsFinished | RunClosed | PhaseGivenUp
+
+
+@dataclass
+class Turn:
+    """What came of one reply; turn 0 is what was before the first one. What was lost is left out: it was repeated."""
+
+    edits: list[Edit] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The journal in `folder`; `entries` begins with SessionStarted."""
+
+    folder: Path
+    entries: list[Entry]
+
+    @property
+    def started(self) -> SessionStarted:
+        event = self.entries[0].event
+        assert isinstance(event, SessionStarted)  # load_recording refuses anything else
+        return event
+
+    @cached_property
+    def events(self) -> list[Event]:
+        return [entry.event for entry in self.entries]
+
+    @cached_property
+    def replies(self) -> list[Replied]:
+        return [event for event in self.events if isinstance(event, Replied)]
+
+    @cached_property
+    def requests(self) -> list[int]:
+        """For each request, how many entries there were when it was made; the last may have no reply."""
+        counts = [index for index, event in enumerate(self.events) if isinstance(event, Replied)]
+        if self._waits_for_reply():
+            counts.append(len(self.events))
+        return counts
+
+    def prefix(self, turn: int) -> list[Entry]:
+        """The entries that led to the request of `turn`, counted from 1, without what went wrong while it was made."""
+        end = self.requests[turn - 1]
+        while isinstance(self.events[end - 1], _ASIDE):
+            end -= 1
+        return self.entries[:end]
+
+    def messages(self, turn: int) -> list[Message]:
+        """The request of `turn`, counted from 1."""
+        return wire_messages(self.events[: self.requests[turn - 1]])
+
+    def turns(self) -> list[Turn]:
+        """What came of each reply; the first is what was before all of them."""
+        turns = [Turn()]
+        for event in self.events:
+            if isinstance(event, Replied):
+                turns.append(Turn())
+            elif isinstance(event, Edit):
+                turns[-1].edits.append(event)
+            elif isinstance(event, Outcome) and not (isinstance(event, AttemptFinished) and event.verdict == "lost"):
+                turns[-1].outcomes.append(event)
+        return turns
+
+    @cached_property
+    def resumes(self) -> list[tuple[Place, ResumeReplayed]]:
+        """Where a resume changed something that the conversation depends on, and what is to be done there again."""
+        found: list[tuple[Place, ResumeReplayed]] = []
+        now = self.started
+        model, max_runs, window = (now.model, now.api_base), now.max_runs, now.context_window
+        for index, event in enumerate(self.events):
+            if isinstance(event, ResumeReplayed):
+                found.append((place_of(self.events[:index]), event))
+            if not isinstance(event, (Resumed, Branched)):
+                continue
+            before = (model, max_runs, window)
+            other_model = isinstance(event, Branched) or forgets_window(event, *model, window)
+            model, max_runs, window = (event.model, event.api_base), event.max_runs, event.context_window
+            if other_model or before != (model, max_runs, window):
+                found.append((place_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
+        return found
+
+    def refusal(self, turn: int) -> str:
+        """Why the request of `turn` (counted from 1) was too long for the server at first; empty when it was not."""
+        start = self.requests[turn - 2] if turn > 1 else 0
+        for event in self.events[start : self.requests[turn - 1]]:
+            if isinstance(event, ConversationRebuilt) and event.learned_window is not None:
+                return event.reason
+        return ""
+
+    def _waits_for_reply(self) -> bool:
+        last = next(event for event in reversed(self.events) if not isinstance(event, _ASIDE))
+        return isinstance(last, ConversationRebuilt) or (isinstance(last, Told) and last.prompt != "task")
+
+
+def place_of(events: Iterable[Event]) -> Place:
+    """How far a conversation is: how often each side spoke, and how often it was rebuilt."""
+    counts = Counter(type(event) for event in events)
+    return counts[Told], counts[Replied], counts[ConversationRebuilt]
+
+
+def load_recording(folder: Path) -> Recording:
+    """Reads the session in `folder`, which may be running at this moment. Raises ConfigError when it is none."""
+    journal = folder / JOURNAL
+    if not journal.is_file():
+        raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")
+    try:
+        entries = read_journal(journal)
+    except JournalError as error:
+        raise ConfigError(str(error)) from error
+    if not entries or not isinstance(entries[0].event, SessionStarted):
+        raise ConfigError(f"{journal} does not begin with a session.")
+    return Recording(folder.resolve(), entries)

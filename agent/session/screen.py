@@ -1,0 +1,197 @@
+"""What a person sees while a session runs: a live panel in a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from ai_sci.agent.journal.events import AttemptFinished, CallFailed, Event, Replied
+from ai_sci.agent.journal.state import Phase, State
+from ai_sci.agent.session.logbook import story
+from ai_sci.experiment.base.quantities import format_duration
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
+_REFRESH = 0.25  # seconds
+
+
+class Screen(Protocol):
+    def note(self, text: str) -> None: ...
+
+    def doing(self, what: str, limit: float | None) -> None: ...
+
+    def event(self, event: Event, state: State) -> None: ...
+
+    def delta(self, text: str) -> None: ...
+
+    def output(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_screen() -> Screen:
+    return TerminalScreen() if sys.stderr.isatty() else PlainScreen()
+
+
+def clean(line: str) -> str:
+    return _ANSI.sub("", line).rstrip()
+
+
+def last_update(line: str) -> str:
+    """What a terminal would show of a line whose progress bar went back with carriage returns."""
+    updates = [part for part in line.split("\r") if part.strip()]
+    return clean(updates[-1]) if updates else ""
+
+
+class Lines:
+    """Cuts chunks of output into whole lines."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, text: str) -> list[str]:
+        *lines, self._rest = (self._rest + text).split("\n")
+        # A program that never ends its line must not fill our memory.
+        self._rest = self._rest[-4096:]
+        return [line for line in map(last_update, lines) if line]
+
+    @property
+    def unfinished(self) -> str:
+        return last_update(self._rest)
+
+
+class PlainScreen:
+    """One line on stderr for each thing that happens; the experiment's own lines are indented."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def doing(self, what: str, limit: float | None) -> None:
+        self._print(f"… {what}{f', at most {format_duration(limit)}' if limit else ''}")
+
+    def event(self, event: Event, state: State) -> None:
+        line = story(event)
+        if line is not None:
+            self._print(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip())
+
+    def delta(self, text: str) -> None:
+        return
+
+    def output(self, text: str) -> None:
+        for line in self._lines.feed(text):
+            self._print(f"    {line[:500]}")
+
+    def close(self) -> None:
+        return
+
+    def _print(self, text: str) -> None:
+        # Whoever read our stderr may be gone (a dead tee, a closed pipe); the night's work goes on without it.
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
+class TerminalScreen:
+    """Scrolling history above, and below it a panel that says where the session stands now."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = console or Console(stderr=True, highlight=False)
+        self._lines = Lines()
+        self._reply = ""
+        self._what, self._since, self._limit = "starting", time.monotonic(), None
+        self._last_output = ""
+        self._verdicts: list[str] = []
+        self._title, self._standing = "ai-sci", ""
+        self._guard = threading.Lock()  # rich refreshes from a thread of its own
+        self._live = Live(
+            get_renderable=self._panel, console=self._console, refresh_per_second=1 / _REFRESH, transient=True
+        )
+        self._live.start()
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def doing(self, what: str, limit: float | None) -> None:
+        with self._guard:
+            self._what, self._since, self._limit = what, time.monotonic(), limit
+            self._last_output, self._reply = "", ""
+
+    def event(self, event: Event, state: State) -> None:
+        with self._guard:
+            self._title, self._standing = _title(state), _standing(state)
+            if isinstance(event, Replied):
+                self._reply = ""
+            if isinstance(event, AttemptFinished):
+                self._verdicts = [*self._verdicts[-4:], f"run {event.run} {event.attempt_kind}: {event.verdict}"]
+        line = story(event)
+        if line is not None:
+            style = "yellow" if isinstance(event, CallFailed) else None
+            self._say(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip(), style)
+
+    def delta(self, text: str) -> None:
+        with self._guard:
+            self._reply = (self._reply + text)[-400:]
+
+    def output(self, text: str) -> None:
+        lines = self._lines.feed(text)
+        with self._guard:
+            self._last_output = self._lines.unfinished or (lines[-1] if lines else self._last_output)
+        for line in lines:
+            self._say(f"    {line[:500]}", "dim")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            self._live.stop()
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        with contextlib.suppress(OSError):
+            self._console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def _panel(self) -> RenderableType:
+        from rich.panel import Panel
+        from rich.text import Text
+
+        with self._guard:
+            elapsed = format_duration(time.monotonic() - self._since)
+            limit = f" of {format_duration(self._limit)}" if self._limit else ""
+            lines = [f"{self._what}  {elapsed}{limit}"]
+            if self._reply:
+                lines.append("model: " + clean(self._reply.replace("\n", " "))[-120:])
+            elif self._last_output:
+                lines.append(self._last_output[:160])
+            if self._standing:
+                lines.append(self._standing)
+            if self._verdicts:
+                lines.append("   ".join(self._verdicts))
+            title = self._title
+        return Panel(Text("\n".join(lines), overflow="ellipsis"), title=title, title_align="left")
+
+
+# Made when an event comes, not when the panel is drawn: that happens in another thread, while the state changes.
+
+
+def _title(state: State) -> str:
+    if state.started is None:
+        return "ai-sci"
+    run = f"run {min(state.run, state.max_runs)} of {state.max_runs}" if state.phase is Phase.runs else str(state.phase)
+    return f"{state.started.session}: {run}"
+
+
+def _standing(state: State) -> str:
+    spent = state.spent
+    cost = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced_calls else "")
+    tokens = f"{spent.prompt_tokens} tokens sent, {spent.completion_tokens} received"
+    return (
+        f"{spent.calls} calls, {tokens}, {cost}   accepted {len(state.accepted)}   failures in a row {state.failures}"
+    )

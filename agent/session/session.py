@@ -1,0 +1,260 @@
+"""One session on disk: its folder, lock, journal, git log, and what is computed from them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ai_sci.agent.journal.events import AttemptStarted, BaselineMeasured, Event, SessionEnded, SessionStarted
+from ai_sci.agent.journal.journal import Entry, Journal, JournalError, Record, encode
+from ai_sci.agent.journal.state import Phase, State, Status, advance, fold
+from ai_sci.agent.session.git_log import GitLog
+from ai_sci.agent.session.logbook import rebuild_log, write_log
+from ai_sci.agent.session.screen import Screen
+from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, code_hash, read_texts
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base.process_tree import ProcessIdentity, identify, still_runs
+from ai_sci.experiment.template.template import Template
+
+JOURNAL = "journal.jsonl"
+LOCK = "lock"
+_LEFTOVER_PATIENCE = 60.0  # seconds
+
+
+class Session:
+    """An open session, driven by this process alone. Close it to free its lock."""
+
+    def __init__(self, folder: Path, editable: Iterable[str], screen: Screen) -> None:
+        """Opens the session in `folder`. Raises ConfigError when another process drives it."""
+        self.folder = folder
+        self.screen = screen
+        self.all_editable = list(editable)
+        self._lock = _take_lock(folder)
+        self.journal = Journal(folder / JOURNAL)
+        self.state: State = fold(self.journal.entries)
+        rebuild_log(folder, self.journal.entries)
+        self.git = GitLog(folder, self._lock)
+        # A clock that is set while we work costs no time: the journal's is only asked for what was before.
+        self._opened, self._active_before, self._waited = time.monotonic(), self.state.active_seconds, 0.0
+
+    def reopen_journal(self) -> None:
+        """Reads the journal again, a torn tail cut off."""
+        self.journal.close()
+        self.journal = Journal(self.folder / JOURNAL)
+        self.state = fold(self.journal.entries)
+
+    def close(self) -> None:
+        self.journal.close()
+        os.close(self._lock)
+
+    @property
+    def started(self) -> SessionStarted:
+        if self.state.started is None:
+            raise JournalError(f"{self.folder / JOURNAL} does not begin with a session: it cannot be continued.")
+        return self.state.started
+
+    def record(self, event: Event) -> None:
+        """Journals `event`; only when it is on the disk does the state move on and does anybody see it."""
+        previous = self.journal.entries[-1].at if self.journal.entries else None
+        entry = self.journal.append(event)
+        advance(self.state, entry, previous)
+        if isinstance(event, (AttemptStarted, BaselineMeasured)):
+            self._waited += event.waited
+        write_log(self.folder, entry)
+        self.screen.event(event, self.state)
+
+    def end(self, status: Status, reason: str) -> None:
+        self.record(SessionEnded(status.value, reason))
+
+    def show(self, doing: str, limit: float | None = None) -> None:
+        self.screen.doing(doing, limit)
+
+    def output(self, text: str) -> None:
+        self.screen.output(text)
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    @property
+    def code_files(self) -> list[str]:
+        return code_files(self.all_editable)
+
+    @property
+    def editable(self) -> list[str]:
+        """What a reply may edit now: the code is closed once the experiments are over."""
+        if self.state.phase is Phase.notes:
+            return [NOTES]
+        if self.state.phase is Phase.plots:
+            return [name for name in self.all_editable if name in (NOTES, PLOT)]
+        return self.all_editable
+
+    def editable_texts(self) -> dict[str, str]:
+        return read_texts(self.folder, self.editable)
+
+    def code_hash(self, changed: Mapping[str, str] | None = None) -> str:
+        return code_hash(self.folder, self.all_editable, changed)
+
+    def restore(self, files: list[str]) -> None:
+        """Puts `files` back as they are in the last accepted state."""
+        self.git.restore(self.state.base_commit, files)
+
+    def commit(
+        self, paths: Iterable[str], message: str, trailers: Mapping[str, Any] | None = None, body: str = ""
+    ) -> str:
+        return self.git.commit(paths, message, trailers, body)
+
+    def rewind(self) -> None:
+        """After an interruption: what was written but never journalled goes, so that the step is done again."""
+        self.git.rewind(self.state.head, self.all_editable)
+
+    def time_left(self) -> float:
+        """Seconds of --max-time that are left; infinite without one."""
+        if self.state.budgets.time is None:
+            return math.inf
+        here = time.monotonic() - self._opened - self._waited
+        return max(0.0, self.state.budgets.time - self._active_before - here)
+
+
+def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
+    """A new session folder: the template's code, settings.json, first commit and first journal line.
+
+    `started` are the fields of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot
+    be written.
+    """
+    with folder_in_making(folder) as partial:
+        _copy_template(template, partial)
+        files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
+        title = started["idea"].get("Title") or started["idea"]["Name"]
+        commit = GitLog(partial).create(files, f"template {template.name}: {title}")
+        event = SessionStarted(**started, commit=commit, code_hash=code_hash(partial, template.editable))
+        write_records(partial / JOURNAL, [Entry(time.time(), event)])
+
+
+@contextmanager
+def folder_in_making(folder: Path) -> Iterator[Path]:
+    """A folder under another name, renamed to `folder` when whole, so nothing half-made is ever found.
+
+    Raises ConfigError when `folder` exists or cannot be written.
+    """
+    if folder.exists():
+        raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
+    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        _move_into_place(partial, folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ConfigError(
+            f"cannot write {error.filename or folder}: {error.strerror or error}. Choose another --runs-dir."
+        ) from error
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def write_records(path: Path, records: Iterable[Record[Any]]) -> None:
+    """The first lines of a new journal, on the disk when this returns."""
+    with path.open("xb") as journal:
+        journal.writelines(map(encode, records))
+        journal.flush()
+        os.fsync(journal.fileno())
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise ConfigError(f"{folder} exists since a moment ago: take another --session.") from error
+
+
+def _copy_template(template: Template, folder: Path) -> None:
+    for file in template.files():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(template.folder / file, folder / file)
+    if template.brings_baseline:
+        shutil.copytree(template.folder / "run_0", folder / "run_0", symlinks=True)
+    if template.settings:
+        (folder / "settings.json").write_text(json.dumps(template.settings, indent=2) + "\n")
+
+
+def is_driven(folder: Path) -> bool:
+    """Whether some process works on the session at this moment."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def wait_for_leftovers(folder: Path) -> None:
+    """Raises ConfigError when another process drives the session; a command of git that a killed one began may end.
+
+    The same for a batch, whose lock its sessions hold until they have ended.
+    """
+    deadline = time.monotonic() + _LEFTOVER_PATIENCE
+    while is_driven(folder):
+        if time.monotonic() > deadline or _driver_is_alive(folder):
+            raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.")
+        time.sleep(0.01)
+
+
+def _driver_is_alive(folder: Path) -> bool:
+    try:
+        pid, started, boot_id = (folder / LOCK).read_text().split()
+    except (OSError, ValueError):  # it is being written at this moment
+        return False
+    return still_runs(ProcessIdentity(int(pid), int(started), boot_id))
+
+
+def journal_length(folder: Path) -> int:
+    """Bytes; 0 without a journal."""
+    journal = folder / JOURNAL
+    return journal.stat().st_size if journal.is_file() else 0
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Holds the session's lock and yields its descriptor. Raises ConfigError when another process drives it."""
+    lock = _take_lock(folder)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _take_lock(folder: Path) -> int:
+    """An flock on the session, freed by the kernel when this process and its git commands have ended, however."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write in {folder}: {error.strerror}.") from error
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if is_driven(folder):
+                os.close(lock)
+                raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
+            time.sleep(0.001)  # somebody only looked (`is_driven`), which is over already
+    us = identify(os.getpid())
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{us.pid} {us.started} {us.boot_id}\n".encode(), 0)
+    return lock

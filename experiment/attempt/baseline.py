@@ -1,0 +1,172 @@
+"""Run 0: the unmodified experiment, measured once per template, settings and machine, or brought by the template."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ai_sci.experiment.attempt.failed_baseline import keep_failure, kept_failure
+from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
+from ai_sci.experiment.base.cache import cache_folder, hash_of, locked
+from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.environment.environment import Environment
+from ai_sci.experiment.results.results import ResultError, Results, read_results
+from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.template.checks import failed_checks
+from ai_sci.experiment.template.template import Template
+
+_LAYOUT = 1  # bump it when baselines that an older version measured must not be used again
+_NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what the experiment does not run
+
+
+@dataclass(frozen=True)
+class BaselineOutcome:
+    """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
+
+    `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`. What another session
+    has measured is "cached", a failure too.
+    `waited` is how many seconds another session was measuring it.
+    """
+
+    metrics: dict[str, float]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    source: str
+    seconds: float = 0.0
+    waited: float = 0.0
+
+
+def measure_baseline(
+    session: Path,
+    template: Template,
+    environment: Environment,
+    data: Path | None,
+    sandbox: Sandbox,
+    execute: Callable[[AttemptPlan], AttemptOutcome],
+    tell: Callable[[str], None] = lambda text: None,
+    limits: Limits | None = None,
+    machine: str = "",
+    failed_since: float = math.inf,
+) -> BaselineOutcome:
+    """Sees to it that the session has a `run_0`, and applies the template's checks to it.
+
+    Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
+    `execute` is how an attempt is made, and is called only when it must be; `machine` stands for where that is, when it
+    is not here. A failure that another session has measured since it was asked for here, or since `failed_since`
+    (seconds since the epoch), is taken over; before that, a person may have mended what was wrong.
+
+    Raises EnvironmentFailed as `execute` does.
+    """
+    run_0 = session / "run_0"
+    if template.brings_baseline:
+        if not run_0.is_dir():
+            copy_run(template.folder / "run_0", run_0)
+        return checked(template, run_0, "template")
+
+    key = baseline_key(template, environment, machine)
+    folder = cache_folder("baselines")
+    kept = folder / key
+
+    failure = folder / f"{key}.failed.json"
+    limits = limits or template.limits
+    conditions = hash_of(asdict(limits), sandbox.tier, sandbox.backend, str(data))
+    failed_since = min(failed_since, time.time())
+    since: list[float] = []
+
+    def waiting() -> None:
+        since.append(time.monotonic())
+        tell("another session is measuring this baseline; waiting for it\n")
+
+    with locked(folder / f"{key}.lock", waiting):
+        waited = time.monotonic() - since[0] if since else 0.0
+        if _usable(kept):
+            copy_run(kept, run_0)
+            return replace(checked(template, run_0, "cached"), waited=waited)
+        if failed := kept_failure(failure, conditions, failed_since):
+            reason = f"another session measured it: {failed.reason}"
+            return BaselineOutcome({}, failed.verdict, (reason,), "cached", waited=waited)
+        plan = AttemptPlan(
+            session=session,
+            run=0,
+            attempt=1,
+            kind="full",
+            template=replace(template, checks=()),
+            environment=environment,
+            data=data,
+            sandbox=sandbox,
+            limits=limits,
+        )
+        outcome = execute(plan)
+        if outcome.verdict is not Verdict.ok:
+            reason = f"{outcome.reason} (log: {outcome.log})"
+            keep_failure(failure, conditions, outcome, reason)
+            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
+        copy_run(run_0, kept)
+    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
+
+
+def baseline_key(template: Template, environment: Environment, machine: str = "") -> str:
+    """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
+    return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER], machine)
+
+
+def conditions_key(template: Template, environment: Environment, machine: str = "") -> str:
+    """As `baseline_key`, but for the files that a model edits."""
+    edited = {*template.editable, *_NO_MATTER}
+    return _key(template, environment, [path for path in template.files() if str(path) not in edited], machine)
+
+
+def _key(template: Template, environment: Environment, files: list[Path], machine: str) -> str:
+    contents = [[str(path), hash_of((template.folder / path).read_bytes())] for path in files]
+    return hash_of(_LAYOUT, contents, template.settings, environment.key, [machine] if machine else list(_machine()))
+
+
+def _machine() -> Iterator[str]:
+    yield platform.machine()
+    yield str(len(os.sched_getaffinity(0)))
+    for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information")):
+        for line in Path(path).read_text().splitlines():
+            if line.startswith("Model:"):
+                yield line
+    yield os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        read_results(folder)
+    except ResultError:
+        return False
+    return True
+
+
+def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+    """The results in `run_0` under the template's checks."""
+    try:
+        results: Results = read_results(run_0)
+    except ResultError as error:
+        return BaselineOutcome({}, error.verdict, (f"{run_0.name}: {error.reason}",), source)
+    failed = failed_checks(template.checks, results.metrics)
+    return BaselineOutcome(results.metrics, Verdict.degenerate if failed else Verdict.ok, tuple(failed), source)
+
+
+def copy_run(source: Path, target: Path) -> None:
+    """The folder of a run, whole or not at all: a copy that was cut short never looks like one that was finished."""
+    partial = target.with_name(target.name + ".partial")
+    for leftover in (partial, target):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(source, partial, symlinks=True, ignore=_special_files)
+    partial.rename(target)
+
+
+def _special_files(folder: str, names: list[str]) -> list[str]:
+    """Pipes, sockets and the like, on which a copy would wait for ever."""
+    paths = [(name, Path(folder, name)) for name in names]
+    return [name for name, path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]

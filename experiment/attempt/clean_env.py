@@ -1,0 +1,85 @@
+"""The environment variables of an experiment: a short list of its own, and nothing that could hold a key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ai_sci.experiment.base.allocation import Place
+
+# Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
+_PASSED_ON = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_HOME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "TZ",
+)
+BATCH_JOURNAL = "batch.jsonl"  # the folder that holds it is a batch, and its folders are sessions
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+# Where the harness's own environment says that keys lie. Home folders are hidden anyway.
+_NAMED_FILES = (
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HF_TOKEN_PATH",
+    "KUBECONFIG",
+    "NETRC",
+    "PIP_CONFIG_FILE",
+)
+_NAMED_FOLDERS = ("AZURE_CONFIG_DIR", "CLOUDSDK_CONFIG", "DOCKER_CONFIG", "GNUPGHOME", "HF_HOME", "XDG_CONFIG_HOME")
+_SYSTEM_FOLDERS = frozenset(
+    ("/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")
+)
+
+
+def secret_folders() -> list[Path]:
+    """Existing folders, outside the system's own, that environment variables name as the place of keys."""
+    files = [Path(os.environ[name]).parent for name in _NAMED_FILES if os.environ.get(name)]
+    folders = [Path(os.environ[name]) for name in _NAMED_FOLDERS if os.environ.get(name)]
+    return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
+
+
+def other_sessions(session: Path) -> Path:
+    """The folder that holds the other sessions: of a session of a batch it is the one above the batch."""
+    folder = session.parent
+    above = folder.parent if (folder / BATCH_JOURNAL).exists() else folder
+    return folder if above == above.parent else above
+
+
+def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -> dict[str, str]:
+    """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
+    env = {
+        "PATH": f"{python.parent}:{_SYSTEM_PATH}",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only
+        "PYTHONHASHSEED": "0",  # sets in the same order each time, in results and in what a failure prints
+        "PYTHONFAULTHANDLER": "1",  # so that a crash in C, or the end of its time, comes with a Python stack
+        "MPLBACKEND": "Agg",
+        "HF_HUB_OFFLINE": "1",  # without it every load waits for a network that is not there
+        "HF_DATASETS_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+    env |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if place.cpus:
+        env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(place.cpus))
+    if place.gpus is not None:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(place.gpus)
+        env.setdefault(
+            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+        )  # our numbers are nvidia-smi's; CUDA alone counts the fastest first
+    if data is not None:
+        env["AI_SCI_DATA"] = str(data)
+    if smoke:
+        env["AI_SCI_SMOKE"] = "1"
+    return env

@@ -1,0 +1,46 @@
+"""The verdict on a process that ended by itself, from its exit code and its last words."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from ai_sci.experiment.attempt.watchdog import Breach, memory_limit
+from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.base.quantities import format_size
+from ai_sci.experiment.base.verdict import Verdict
+
+_OUT_OF_MEMORY = re.compile(
+    r"^(?:[\w.]+\.)?(?:MemoryError|_ArrayMemoryError|OutOfMemoryError)\b|CUDA out of memory|std::bad_alloc"
+    r"|can't allocate memory|Cannot allocate memory|killed by signal: Killed"
+)
+_OUT_OF_DISK = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+_KILLED = 128 + signal.SIGKILL
+
+
+def judge_exit(code: int, seconds: float, peak: int, oom_killer: bool, error: str, limits: Limits) -> Breach:
+    """`code` is 128 + N after signal N, `peak` the memory last seen in bytes, `error` the last line that names one.
+
+    `oom_killer` says that the kernel ended some process on this machine for lack of memory meanwhile.
+    """
+    if code == 0:
+        return Breach(Verdict.ok, f"ended normally after {seconds:.1f} s")
+    if code == _KILLED and (oom_killer or peak > 0.8 * limits.memory_ceiling):
+        what = f"killed from outside by SIGKILL at {format_size(peak)} of memory, most likely by the kernel"
+        return Breach(Verdict.out_of_memory, f"{what} for lack of memory; {memory_limit(limits)}")
+    if code == _KILLED:
+        return Breach(Verdict.crashed, "killed from outside by SIGKILL, by another program or by hand")
+    if _OUT_OF_MEMORY.search(error):
+        return Breach(Verdict.out_of_memory, f"ran out of memory: {error}; {memory_limit(limits)}")
+    if code == 128 + signal.SIGXFSZ or _OUT_OF_DISK.search(error):
+        limit = f"the limit is {format_size(limits.disk)} (limits.disk or --disk), and 1G in each of /tmp and /dev/shm"
+        return Breach(Verdict.out_of_disk, f"ran out of disk: {error or 'a file grew too large'}; {limit}")
+    how = f"ended by {_signal_name(code - 128)}" if code - 128 in signal.valid_signals() else f"exit code {code}"
+    return Breach(Verdict.crashed, f"{how}: {error}" if error else f"{how}, and no output")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the two that have names
+        return f"signal {number}"

@@ -1,0 +1,70 @@
+"""Takes over what an attempt in another session left, in place of executing the same thing again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import asdict
+from pathlib import Path
+
+from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked, copy_run
+from ai_sci.experiment.attempt.runner import AttemptPlan, make_room, snapshot
+from ai_sci.experiment.base.cache import hash_of
+from ai_sci.experiment.results.results import RESULT_NAME, ResultError, read_results
+from ai_sci.experiment.template.template import Template
+
+
+def attempt_key(plan: AttemptPlan, conditions: str, code_hash: str) -> str:
+    """Changes with everything that decides an attempt's outcome but its time limit.
+
+    `conditions` stands for the files that nobody edits, the settings, what is installed and the machine. Beside them:
+    the code, the run, its kind, its limits, and the results that it can read of other runs. A seed is in the settings
+    or in the code.
+    """
+    limits = {name: value for name, value in asdict(plan.limits).items() if name != "time"}
+    others = sorted(path for path in plan.session.glob(f"run_*/{RESULT_NAME}") if path.parent != plan.out_dir)
+    results = [[path.parent.name, hash_of(path.read_bytes())] for path in others if path.is_file()]
+    return hash_of(conditions, code_hash, plan.run, plan.kind, limits, results)
+
+
+def take_over(plan: AttemptPlan, session: Path, attempt: int, metrics: dict[str, float], accepted: bool) -> bool:
+    """Copies log and output of that attempt of `session`; False, and nothing done, when they are not what they were.
+
+    `metrics` are those that the journal gives, and `accepted` says that the output lies in the run's own folder.
+    """
+    folder = session / "attempts" / f"run_{plan.run}.{attempt}"
+    log, output = folder / "output.log", session / plan.out_dir.name if accepted else folder / "out"
+    if not _is_file(log) or (metrics and metrics != _metrics(output)):
+        return False
+    make_room(plan)
+    snapshot(plan)
+    shutil.copyfile(log, plan.folder / "output.log", follow_symlinks=False)
+    plan.out_dir.rmdir()
+    if output.is_dir() and not output.is_symlink():
+        copy_run(output, plan.out_dir if accepted else plan.folder / "out")
+    return True
+
+
+def take_over_baseline(
+    session: Path, template: Template, run_0: Path, metrics: dict[str, float]
+) -> BaselineOutcome | None:
+    """Copies the `run_0` of another session; None when its results are not `metrics`."""
+    if not metrics or metrics != _metrics(run_0):
+        return None
+    copy_run(run_0, session / "run_0")
+    return checked(template, session / "run_0", "reused")
+
+
+def _metrics(out_dir: Path) -> dict[str, float]:
+    try:
+        return read_results(out_dir).metrics
+    except ResultError:
+        return {}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,244 @@
+"""One attempt of a run, from a fresh folder to a verdict that comes with its reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
+from ai_sci.experiment.attempt.plots import PlotOutcome as PlotOutcome
+from ai_sci.experiment.attempt.plots import PlotPlan as PlotPlan
+from ai_sci.experiment.attempt.plots import run_plots as run_plots
+from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
+from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.base.process_tree import ProcessIdentity
+from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.environment.environment import Environment
+from ai_sci.experiment.results.failure_excerpt import failure_digest
+from ai_sci.experiment.results.protection import Protected
+from ai_sci.experiment.results.results import ResultError, Results, read_results
+from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.template.checks import failed_checks
+from ai_sci.experiment.template.template import Template
+
+_BY_THE_CODE = (Verdict.ok, Verdict.crashed, Verdict.no_result, Verdict.bad_result, Verdict.degenerate)
+
+
+@dataclass(frozen=True)
+class AttemptPlan:
+    """`kind` is "smoke" or "full". `session` holds the code and gets `run_<run>` and `attempts/run_<run>.<attempt>`.
+
+    `limits` are those of a full attempt; a smoke attempt has the time limit of the template's `[smoke]`. `readable` and
+    `hidden` are folders that the experiment can, or cannot, see beside the usual ones.
+    """
+
+    session: Path
+    run: int
+    attempt: int
+    kind: str
+    template: Template
+    environment: Environment
+    data: Path | None
+    sandbox: Sandbox
+    limits: Limits
+    time_setting: str = "limits.time or --timeout"  # how a person changes the limit
+    place: Place = Place()
+    readable: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the attempt's code and log are kept, and its output when it was not accepted."""
+        return self.session / "attempts" / f"run_{self.run}.{self.attempt}"
+
+    @property
+    def out_dir(self) -> Path:
+        return self.session / f"run_{self.run}"
+
+    @property
+    def is_smoke(self) -> bool:
+        return self.kind == "smoke"
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds; a smoke attempt has the shorter one of two."""
+        smoke = self.template.smoke if self.is_smoke else None
+        return min(self.limits.time, smoke.time) if smoke else self.limits.time
+
+
+@dataclass(frozen=True)
+class AttemptOutcome:
+    """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now.
+
+    `place` and `waited` (seconds) are told here by a cluster: when it was asked for the place, nobody knew them.
+    `begun` is False when the attempt never left the queue.
+    """
+
+    verdict: Verdict
+    reason: str
+    seconds: float
+    metrics: dict[str, float]
+    digest: str
+    out_dir: Path
+    log: Path
+    exit_code: int
+    peak_memory: int
+    stderrs: dict[str, float] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
+    place: str = ""
+    waited: float = 0.0
+    begun: bool = True
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the code alone decided it: no limit, no signal from anywhere, no hand in other files."""
+        return self.verdict in _BY_THE_CODE and self.exit_code < 128
+
+
+def run_attempt(
+    plan: AttemptPlan,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_output: Callable[[str], None] = lambda text: None,
+    slot: AbstractContextManager[Place] | None = None,
+) -> AttemptOutcome:
+    """Runs `python experiment.py --out_dir=run_i` and says what came of it.
+
+    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. Afterwards
+    `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
+    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
+    """
+    plan = replace(plan, session=plan.session.resolve())
+    make_room(plan)
+    files = plan.template.files()
+    snapshot(plan)
+    protected = Protected(plan.session, files, plan.out_dir.name)
+    log = plan.folder / "output.log"
+    with slot or nullcontext(plan.place) as place:
+        done = run_process(_process(_at(place, plan), log), on_output, on_start)
+
+    changed = protected.changes()
+    if changed:
+        protected.restore()
+    make_readable(plan.out_dir)
+    verdict, reason, results = _judge(plan, done, changed)
+    out_dir = plan.out_dir
+    if verdict is not Verdict.ok or plan.is_smoke:
+        out_dir = _set_aside(plan, keep=verdict is not Verdict.out_of_disk)
+    names = [str(path) for path in files]
+    return AttemptOutcome(
+        verdict=verdict,
+        reason=reason,
+        seconds=done.seconds,
+        metrics=results.metrics if results else {},
+        digest="" if verdict is Verdict.ok else failure_digest(verdict, reason, done.tail, names, [plan.session]),
+        out_dir=out_dir,
+        log=log,
+        exit_code=done.exit_code,
+        peak_memory=done.peak_memory,
+        stderrs=results.stderrs if results else {},
+        raw=results.raw if results else {},
+    )
+
+
+def _at(place: Place, plan: AttemptPlan) -> AttemptPlan:
+    if place.time_left >= plan.limits.time:
+        return replace(plan, place=place)
+    limits = replace(plan.limits, time=place.time_left)
+    return replace(plan, place=place, limits=limits, time_setting="--max-time")
+
+
+def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
+    limits, setting = plan.limits, plan.time_setting
+    if plan.time_limit < limits.time:
+        limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
+    readable = [plan.session, *plan.environment.roots, *([plan.data] if plan.data else []), *plan.readable]
+    return ProcessSpec(
+        argv=[str(plan.environment.python), "experiment.py", f"--out_dir={plan.out_dir.name}"],
+        cwd=plan.session,
+        writable=[plan.out_dir],
+        readable=[path for path in readable if path.exists()],
+        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.place),
+        limits=limits,
+        log=log,
+        sandbox=plan.sandbox,
+        hidden=[other_sessions(plan.session), *plan.hidden, *secret_folders()],  # the other sessions, and keys
+        time_setting=setting,
+        place=plan.place,
+    )
+
+
+def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[Verdict, str, Results | None]:
+    if changed:
+        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        return Verdict.tampered, f"the experiment changed {shown}, which only ai-sci may do; it was put back", None
+    if done.verdict is not Verdict.ok:
+        return done.verdict, done.reason, None
+    try:
+        results = read_results(plan.out_dir)
+    except ResultError as error:
+        return error.verdict, error.reason, None
+    failed = [] if plan.is_smoke else failed_checks(plan.template.checks, results.metrics)
+    if failed:
+        return Verdict.degenerate, f"the template's checks do not hold: {'; '.join(failed)}", results
+    return Verdict.ok, done.reason, results
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def make_room(plan: AttemptPlan) -> None:
+    """Fresh folders: what an attempt that was cut short has left is moved away, never written over."""
+    if plan.folder.exists():
+        plan.folder.rename(free_name(plan.folder.with_name(plan.folder.name + ".lost")))
+    plan.folder.mkdir(parents=True)
+    if os.path.lexists(plan.out_dir):
+        make_readable(plan.out_dir)
+        before = plan.folder.with_name(f"run_{plan.run}.{plan.attempt - 1}")
+        plan.out_dir.rename(free_name((before if before.is_dir() else plan.folder) / "out"))
+    plan.out_dir.mkdir()
+
+
+def make_readable(folder: Path) -> None:
+    """Gives us back the rights that an experiment took from its own output; without them it could not even be moved."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for place, folders, names in os.walk(folder):
+        os.chmod(place, 0o755)
+        for name in (*folders, *names):
+            path = os.path.join(place, name)
+            if not os.path.islink(path) and (os.path.isdir(path) or os.path.isfile(path)):
+                os.chmod(path, os.stat(path).st_mode | 0o600 | (0o700 if os.path.isdir(path) else 0))
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or with a number behind it the first that is not there yet."""
+    free, number = path, 1
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}{number}")
+    return free
+
+
+def snapshot(plan: AttemptPlan) -> None:
+    """The code as it is executed: the session's own files go on changing."""
+    for name in plan.template.editable:
+        source, target = plan.session / name, plan.folder / "code" / name
+        if source.is_file() and not source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+
+
+def _set_aside(plan: AttemptPlan, keep: bool) -> Path:
+    """Moves the output into the attempt's folder; what filled the disk is removed so that the night can go on."""
+    target = free_name(plan.folder / "out")
+    if os.path.lexists(plan.out_dir):
+        plan.out_dir.rename(target)
+    if not keep and not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
+    return target

@@ -1,0 +1,74 @@
+"""The cache folder that sessions share: where it is, locks between processes, and content hashes for its names."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ai_sci.experiment.base.errors import ConfigError
+
+
+def cache_root() -> Path:
+    """`$AI_SCI_CACHE`, else `$XDG_CACHE_HOME/ai-sci`, else `~/.cache/ai-sci`; absolute, perhaps not there yet."""
+    own = os.environ.get("AI_SCI_CACHE")
+    if own:
+        return Path(own).expanduser().absolute()
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(xdg):  # the XDG specification says to ignore a relative one
+        return Path(xdg) / "ai-sci"
+    return Path.home() / ".cache" / "ai-sci"
+
+
+def cache_folder(*names: str) -> Path:
+    """A folder below `cache_root()`, made if missing. Raises ConfigError where it cannot be made or written."""
+    folder = cache_root().joinpath(*names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the cache folder {folder} ({error.strerror}): set AI_SCI_CACHE to another one")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to the cache folder {folder}: set AI_SCI_CACHE to another one")
+    return folder
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[int]:
+    """Holds an exclusive flock on `path` (made if missing, never removed) and yields its file descriptor.
+
+    `waiting` is called once if another process or thread holds the lock. The kernel frees it when the holder dies; a
+    child that is given the descriptor keeps it until the child has ended too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield descriptor
+        finally:
+            # Said aloud, because closing is not enough while a daemon that some child left behind has a copy.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def hash_of(*parts: object) -> str:
+    """20 hexadecimal digits that name these parts: bytes as they are, anything else by its JSON (sorted keys)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, bytes):
+            kind, data = b"b", part
+        else:
+            kind, data = b"j", json.dumps(part, sort_keys=True, default=str).encode()
+        digest.update(b"%s%d:" % (kind, len(data)))
+        digest.update(data)
+    return digest.hexdigest()[:20]

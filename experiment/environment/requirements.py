@@ -1,0 +1,51 @@
+"""What a requirement file says, with everything local that it refers to, for the name of its environment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ai_sci.experiment.base.cache import hash_of
+from ai_sci.experiment.base.located import read_text
+
+_INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
+_LOCAL = re.compile(
+    r"\s*(?:-e\s*|--editable[\s=]+|[\w.\[\],-]+\s*@\s*(?:file:)?)?(\.{0,2}/[^\s;#]+|[^\s;#]+\.(?:whl|zip|tar\.gz))"
+)
+
+
+def content_of(path: Path, folder: Path, seen: frozenset[Path] = frozenset()) -> list[str]:
+    """The lines of a requirement file that count, those of the files it includes, and hashes of local packages.
+
+    pip looks for included files beside the file, and for packages below `folder`, where it is started.
+    """
+    lines: list[str] = []
+    for line in read_text(path).splitlines():
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        lines.append(line)
+        included = _INCLUDED.match(line)
+        if included:
+            inner = path.parent / included[1]
+            if inner.is_file() and inner not in seen:
+                lines += content_of(inner, folder, seen | {path})
+            continue
+        local = _LOCAL.match(line)
+        if local and (folder / local[1]).exists():
+            lines.append(_hash_of_package(folder / local[1]))
+    return lines
+
+
+def _hash_of_package(path: Path) -> str:
+    """A hash of a wheel, or of the files of a package folder; changed sources mean another environment."""
+    if path.is_file():
+        return hash_of(path.read_bytes())
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_source(file.relative_to(path))]
+    return hash_of(*((str(file.relative_to(path)), hash_of(file.read_bytes())) for file in files))
+
+
+def _is_source(file: Path) -> bool:
+    return not any(
+        part.startswith(".") or part in ("__pycache__", "build") or ".egg-info" in part for part in file.parts
+    )

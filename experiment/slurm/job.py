@@ -1,0 +1,125 @@
+"""What a job does on its node: one attempt in a folder of its own, unless its outcome is known already."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from ai_sci.experiment.attempt.clean_env import other_sessions
+from ai_sci.experiment.attempt.runner import AttemptPlan, run_attempt
+from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.sandbox.sandbox import Sandbox, Unsandboxed, find_sandbox
+from ai_sci.experiment.slurm.ticket import BEAT, Ticket, begun_of, other_runs
+
+HARNESS_MEMORY = 512 * 1024**2  # bytes that our own processes may need beside the experiment
+_UNTIL_KILLED = 120.0  # seconds; a job that ends by itself while it is preempted is not put back into the queue
+
+
+class _Stopped(BaseException):
+    """Slurm wants the node back, or nobody waits for the outcome any more."""
+
+
+def execute(folder: Path, plan: AttemptPlan) -> None:
+    """Executes the attempt and offers its outcome; leaves nothing but `begun.json` where another one was faster.
+
+    Preempted, it ends the experiment's processes and waits to be killed; the execution after that begins anew.
+    """
+    ticket = Ticket(folder)
+    if ticket.is_over:
+        return
+    execution: Path | None = None
+    try:
+        with _told_to_stop(ticket):
+            gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+            execution = ticket.begin(os.environ.get("SLURM_JOB_ID", ""), node, gpus, time.time())
+            try:
+                outcome = run_attempt(_here(plan, execution))
+            except AiSciError as error:
+                outcome = error
+            except OSError as error:
+                outcome = AiSciError(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            ticket.offer(execution, outcome)
+    except _Stopped:
+        _wait_for_the_end(ticket)
+    finally:
+        if execution is not None and ticket.accepted != execution and ticket.is_over:
+            shutil.rmtree(execution / "session", ignore_errors=True)
+
+
+def _here(plan: AttemptPlan, execution: Path) -> AttemptPlan:
+    """The attempt as it is made on this node: with the GPUs and the memory that Slurm gave, and this node's sandbox."""
+    if (cpus := os.environ.get("SLURM_CPUS_PER_TASK")) is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", cpus)
+    return replace(
+        plan,
+        session=execution / "session",
+        sandbox=_sandbox(plan.sandbox),
+        limits=_limits(plan.limits),
+        place=Place(begun_of(execution).place),
+        readable=tuple(other_runs(plan)),
+        hidden=(other_sessions(plan.session),),
+    )
+
+
+def _sandbox(chosen: Sandbox) -> Sandbox:
+    return chosen if isinstance(chosen, Unsandboxed) else find_sandbox(chosen.tier)
+
+
+def _limits(limits: Limits) -> Limits:
+    """Where nobody set a limit on memory it is what the job has, and not a share of the whole node."""
+    megabytes = re.match(r"\d+", os.environ.get("SLURM_MEM_PER_NODE", ""))
+    if limits.memory is not None or megabytes is None or int(megabytes[0]) == 0:
+        return limits
+    given = int(megabytes[0]) * 1024**2
+    return replace(limits, memory=max(given // 2, given - HARNESS_MEMORY))
+
+
+@contextmanager
+def _told_to_stop(ticket: Ticket) -> Iterator[None]:
+    """Slurm's signals, and an outcome that somebody else decides, raise _Stopped: the experiment is killed with it."""
+    done = threading.Event()
+    asked = (signal.SIGTERM, signal.SIGUSR2)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for name in asked:
+            signal.signal(name, signal.SIG_IGN)
+        raise _Stopped
+
+    def look() -> None:
+        while not done.wait(BEAT):
+            if ticket.is_over:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            ticket.beat()
+
+    for name in asked:
+        signal.signal(name, stop)
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        for name in asked:
+            signal.signal(name, signal.SIG_IGN)
+        done.set()
+
+
+def _wait_for_the_end(ticket: Ticket) -> None:
+    deadline = time.monotonic() + _UNTIL_KILLED
+    while not ticket.is_over:
+        if time.monotonic() > deadline:
+            raise SystemExit(1)
+        time.sleep(0.5)

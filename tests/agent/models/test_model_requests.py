@@ -1,0 +1,176 @@
+"""What reaches the servers, byte for byte, and what they report of it: keys, prefix caching, usage, cost."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from ai_sci.agent.journal.conversation import Message
+from tests.agent.models.calls import PROTOCOLS, TALK, ask, every_protocol, model_at, serve
+from tests.servers import faults
+from tests.servers.answers import Answer
+from tests.servers.loopback import Exchange, LoopbackServer
+from tests.servers.openai_strict import StrictServer
+
+
+@every_protocol
+def test_nothing_but_the_conversation_is_sent(protocol):
+    with serve(protocol, ["one", "two"]) as server:
+        ask(model_at(server, protocol), TALK)
+        ask(model_at(server, protocol), [Message("system", "Be brief."), *TALK])
+    allowed = {"model", "messages", "stream"} | (
+        {"max_tokens", "system"} if protocol == "anthropic" else {"stream_options"}
+    )
+    for request in server.requests:
+        assert set(request.body or {}) <= allowed
+        assert all(set(message) == {"role", "content"} for message in request.messages)
+    assert server.bad_requests == []
+    assert [request.status for request in server.requests] == [200, 200]
+
+
+def test_deepseek_gets_the_very_text_and_its_own_usage_is_kept():
+    """litellm 1.81 drops the usage of a DeepSeek stream; what the cache saved would be lost with it."""
+    long = [Message("user", "x" * 4000), Message("assistant", "yes"), Message("user", "y" * 400)]
+    with serve("deepseek", ["one", Answer("two", reasoning="because")]) as server:
+        model = model_at(server, "deepseek")
+        first, second = ask(model, long[:1]).good, ask(model, long).good
+    assert server.requests[1].messages == [{"role": m.role, "content": m.content} for m in long]
+    assert not first.usage.estimated and not second.usage.estimated
+    assert first.usage.cached_tokens == 0
+    assert second.usage.cached_tokens > 900
+    price = litellm_prices("deepseek/deepseek-reasoner")
+    fresh = second.usage.prompt_tokens - second.usage.cached_tokens
+    assert second.cost == pytest.approx(
+        fresh * price["input_cost_per_token"]
+        + second.usage.cached_tokens * price["cache_read_input_token_cost"]
+        + second.usage.completion_tokens * price["output_cost_per_token"]
+    )
+
+
+def test_anthropic_caches_the_prefix_from_call_to_call():
+    conversation = [Message("user", "The task. " * 500)]
+    with serve("anthropic", [f"reply {i}" for i in range(4)]) as server:
+        model = model_at(server, "anthropic")
+        replies = []
+        for turn in range(4):
+            replies.append(ask(model, conversation, turn).good)
+            conversation += [Message("assistant", replies[-1].text), Message("user", f"Result {turn}. " * 100)]
+    for request in server.requests:
+        marked = [i for i, m in enumerate(request.messages) if any("cache_control" in part for part in m["content"])]
+        assert marked == sorted({0, len(request.messages) - 1})
+    for earlier, later in zip(replies, replies[1:], strict=False):
+        # Everything that was sent before is read from the cache; only the new part is written.
+        assert later.usage.cached_tokens >= earlier.usage.prompt_tokens - 1
+        assert later.usage.prompt_tokens > later.usage.cached_tokens
+    price = litellm_prices("claude-sonnet-4-5")
+    last = replies[-1]
+    written = last.usage.prompt_tokens - last.usage.cached_tokens
+    assert last.cost == pytest.approx(
+        written * price["cache_creation_input_token_cost"]
+        + last.usage.cached_tokens * price["cache_read_input_token_cost"]
+        + last.usage.completion_tokens * price["output_cost_per_token"],
+        rel=0.01,
+    )
+
+
+@pytest.mark.parametrize("given_, sent", [(None, 32_000), (5_000, 5_000)])
+def test_anthropic_always_gets_max_tokens(given_, sent):
+    with serve("anthropic", ["fine"]) as server:
+        ask(model_at(server, "anthropic", max_tokens=given_))
+    assert (server.requests[0].body or {})["max_tokens"] == sent
+
+
+def test_others_get_max_tokens_only_when_it_is_asked_for():
+    with serve("openai", ["fine", "fine"]) as server:
+        ask(model_at(server))
+        ask(model_at(server, max_tokens=700))
+    assert ["max_tokens" in (request.body or {}) for request in server.requests] == [False, True]
+
+
+@every_protocol
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [("user", "one"), ("user", "two")],
+        [("user", "one"), ("assistant", "two")],
+        [("assistant", "one"), ("user", "two")],
+        [("user", "one"), ("assistant", ""), ("user", "two")],
+        [("user", "   ")],
+        [],
+    ],
+    ids=["twice user", "last assistant", "first assistant", "empty", "blank", "none"],
+)
+def test_the_servers_refuse_bad_conversations_on_raw_http(protocol, messages):
+    """Otherwise all tests that count bad requests would mean nothing."""
+    body = {"messages": [{"role": role, "content": content} for role, content in messages]}
+    with serve(protocol, ["never given"]) as server:
+        assert post(server, protocol, body) == 400
+        assert len(server.bad_requests) == 1
+
+
+@every_protocol
+def test_the_servers_refuse_extra_keys_and_take_a_good_request(protocol):
+    good = {"messages": [{"role": "user", "content": "hello"}]}
+    with serve(protocol, ["hello"]) as server:
+        assert post(server, protocol, {"messages": [{**good["messages"][0], "reasoning_content": "hm"}]}) == 400
+        assert post(server, protocol, {**good, "temperature": 0}) == 400
+        assert post(server, protocol, good) == 200
+
+
+def test_a_server_without_usage_has_its_tokens_counted():
+    with StrictServer(["four words of reply"], usage=False) as server:
+        usage = ask(model_at(server)).good.usage
+    assert usage.estimated
+    assert 5 <= usage.prompt_tokens <= 20
+    assert 3 <= usage.completion_tokens <= 6
+
+
+def test_a_server_that_refuses_stream_options_is_asked_without():
+    with StrictServer(["one", "two"], stream_options=False) as server:
+        model = model_at(server)
+        outcomes = [ask(model), ask(model)]
+    assert [outcome.good.text for outcome in outcomes] == ["one", "two"]
+    assert [request.status for request in server.requests] == [400, 200, 200]
+    assert len(outcomes[0].failures) == 1 and outcomes[1].failures == []
+
+
+def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
+    def whole(exchange: Exchange) -> None:
+        exchange.streaming = False
+        exchange.give(Answer("all at once"))
+
+    with StrictServer([], [whole] * 8) as server:
+        model = model_at(server)
+        outcomes = [ask(model) for _ in range(4)]
+    assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 4
+    assert [len(outcome.failures) for outcome in outcomes] == [1, 1, 0, 0]  # two calls to be sure, then no more
+
+
+def test_the_failure_in_a_stream_decides_by_its_own_code():
+    full = faults.stream_error(code=400, message="This model's maximum context length is 4096 tokens")
+    with StrictServer(["never given"], [full]) as server:
+        assert ask(model_at(server)).kind == "context_window"
+
+
+def post(server: LoopbackServer, protocol: str, body: dict) -> int:
+    body = {"model": PROTOCOLS[protocol][1].split("/")[1], **body}
+    path = "/chat/completions"
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer key"}
+    if protocol == "anthropic":
+        body["max_tokens"] = 10
+        path, headers = "/v1/messages", {"x-api-key": "key", "anthropic-version": "2023-06-01"}
+    request = urllib.request.Request(server.url + path, json.dumps(body).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def litellm_prices(key: str) -> dict[str, float]:
+    from ai_sci.agent.models.litellm_setup import load
+
+    return load().model_cost[key]
