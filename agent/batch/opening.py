@@ -37,7 +37,8 @@ from ai_sci.agent.session.session import folder_in_making, is_driven, locked, wa
 from ai_sci.experiment.attempt.execution_context import Setup, make_setup
 from ai_sci.experiment.base.errors import AiSciError, ConfigError, EnvironmentFailed
 from ai_sci.experiment.base.limits import machine_memory
-from ai_sci.experiment.sandbox.sandbox import Sandbox, find_sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
+from ai_sci.experiment.sandbox.find import find_sandbox
 from ai_sci.experiment.slots.slots import Slot, cpu_slots, gpu_slots, machine_gpus
 from ai_sci.experiment.template.template import load_template
 

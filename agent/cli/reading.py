@@ -66,6 +66,6 @@ def export(
     ] = None,
 ) -> None:
     """The numbers of all runs, for MLflow or Weights & Biases; again as often as you like."""
-    from ai_sci.agent.export.runs import export
+    from ai_sci.agent.export.send import export
 
     export(folder.resolve(), to, project, tracking_uri)

@@ -26,13 +26,14 @@ from ai_sci.agent.commands.start import (
 from ai_sci.agent.journal.events import Branched, Resumed, SessionStarted
 from ai_sci.agent.journal.journal import Entry
 from ai_sci.agent.journal.state import State, Status, fold
-from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.models.recorded import USED_UP
 from ai_sci.agent.session.git_log import GitFailed, GitLog
+from ai_sci.agent.session.read_state import read_state
 from ai_sci.agent.session.recording import Recording, load_recording
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.session import JOURNAL, folder_in_making, write_records
-from ai_sci.agent.views.show import read_state
 from ai_sci.experiment.attempt.baseline import copy_run
 from ai_sci.experiment.attempt.execution_context import Setup
 from ai_sci.experiment.base.errors import ConfigError

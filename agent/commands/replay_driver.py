@@ -13,7 +13,8 @@ from ai_sci.agent.journal.events import ConversationRebuilt, PromptDiffered, Res
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop.loop import step
 from ai_sci.agent.loop.session_context import Work
-from ai_sci.agent.models.adapter import CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply
+from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
 from ai_sci.agent.session.recording import Recording, load_recording, place_of
 from ai_sci.agent.session.session import Session

@@ -21,16 +21,17 @@ from ai_sci.agent.journal.events import Resumed, SandboxFound, SessionStarted
 from ai_sci.agent.journal.state import State, Status
 from ai_sci.agent.loop.loop import drive
 from ai_sci.agent.loop.session_context import Work
-from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.session.git_log import GitFailed, GitLog
+from ai_sci.agent.session.read_state import read_state
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.session import Session, create_folder, journal_length, locked, wait_for_leftovers
-from ai_sci.agent.views.show import read_state
 from ai_sci.experiment.attempt.execution_context import Setup, make_setup
 from ai_sci.experiment.base.errors import AiSciError
 from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.sandbox.sandbox import find_sandbox
+from ai_sci.experiment.sandbox.find import find_sandbox
 from ai_sci.experiment.template.ideas import Idea, find_idea
 from ai_sci.experiment.template.template import Template, load_template
 

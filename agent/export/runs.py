@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.agent.batch.state import is_batch, read_batch
+from ai_sci.agent.export.base import ExportedRun
 from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,
@@ -27,46 +27,6 @@ from ai_sci.experiment.base.errors import ConfigError
 
 LARGEST_FILE = 1024**2  # bytes
 MOST_FILES = 100  # of a run
-
-
-@dataclass(frozen=True)
-class ExportedRun:
-    """The baseline or a closed run, as nothing that happens later can change it.
-
-    `key` is the same however often and from whatever folder the run is exported. Times are seconds since the epoch.
-    """
-
-    key: str
-    name: str
-    session: str
-    accepted: bool
-    began: float
-    ended: float
-    metrics: dict[str, float]
-    params: dict[str, str]
-    tags: dict[str, str]
-    description: str
-    files: dict[str, Path]  # by the name that they get
-
-
-def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> None:
-    """Sends all runs to MLflow or Weights & Biases; what is there already is brought up to date. Says where it went."""
-    if to not in ("mlflow", "wandb"):
-        raise ConfigError(f"--to {to}: there are mlflow and wandb.")
-    runs = exported_runs(folder)
-    if to == "mlflow":
-        from ai_sci.agent.export.to_mlflow import to_mlflow
-
-        print(to_mlflow(runs, project, tracking_uri))
-    else:
-        from ai_sci.agent.export.to_wandb import to_wandb
-
-        print(to_wandb(runs, project, tracking_uri))
-
-
-def missing(package: str, name: str) -> ConfigError:
-    """What to say when an extra is not installed."""
-    return ConfigError(f"{name} is not installed: pip install 'ai-sci[{package}]' in the environment of ai-sci.")
 
 
 def exported_runs(folder: Path) -> list[ExportedRun]:

@@ -7,17 +7,10 @@ import os
 import re
 from typing import Any
 
-from ai_sci.agent.export.runs import ExportedRun, missing
-from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.agent.export.base import ExportedRun, ExportFailed, missing
 
 _KEY = "ai_sci.key"
 _LONGEST = 5_000  # characters of a tag or a parameter
-
-
-class ExportFailed(AiSciError):
-    """The tracker refused, or does not answer."""
-
-    exit_code = 2
 
 
 def to_mlflow(runs: list[ExportedRun], project: str, tracking_uri: str | None) -> str:

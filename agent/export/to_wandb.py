@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.export.runs import ExportedRun, missing
-from ai_sci.agent.export.to_mlflow import ExportFailed
+from ai_sci.agent.export.base import ExportedRun, ExportFailed, missing
 
 
 def to_wandb(runs: list[ExportedRun], project: str, base_url: str | None) -> str:

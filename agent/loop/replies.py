@@ -20,7 +20,7 @@ from ai_sci.agent.loop import compaction, prompting
 from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
 from ai_sci.agent.loop.session_context import Work
 from ai_sci.agent.loop.spending import Call
-from ai_sci.agent.models.adapter import ModelUnavailable
+from ai_sci.agent.models.reply import ModelUnavailable
 from ai_sci.agent.session.logbook import first_problem
 from ai_sci.agent.session.workspace import NOTES, PLOT
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ai_sci.agent.budgets.broker import Desk
 from ai_sci.agent.journal.state import State
-from ai_sci.agent.models.adapter import Model
+from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.session.recording import Recording
 from ai_sci.agent.session.session import Session
 from ai_sci.experiment.attempt.engine import Engine

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached
 from ai_sci.agent.journal.events import CallFailed, CallStarted
-from ai_sci.agent.models.adapter import CallFailure
+from ai_sci.agent.models.reply import CallFailure
 from ai_sci.experiment.attempt.engine import Began
 from ai_sci.experiment.attempt.plots import PlotOutcome, PlotPlan, run_plots
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan

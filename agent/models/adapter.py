@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ai_sci.agent.models.errors import CallFailed
 from ai_sci.agent.models.one_try import Heard, Timeouts, try_once
 from ai_sci.agent.models.price_file import register_prices
 from ai_sci.agent.models.pricing import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
+from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
 from ai_sci.agent.models.recorded import open_history, open_recorded
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.request import as_stream, common, to_wire, with_cache_marks
@@ -24,54 +25,11 @@ if TYPE_CHECKING:
     from ai_sci.agent.journal.conversation import Message
     from ai_sci.agent.models.names import Target
 
-__all__ = ["CallFailure", "Model", "ModelUnavailable", "Reply", "RetryPolicy", "Usage", "open_model"]
-
-OnDelta = Callable[[str], None]
-OnFailure = Callable[[CallFailure], None]
-
 # Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.
 _ANTHROPIC_MAX_TOKENS = 32_000
 _ANTHROPIC_UNKNOWN_MODEL = 8_192
 _NO_STREAM_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
 _NO_STREAM = re.compile(r"\bstream(ing)?\b.{0,40}\b(not|un)\s?(supported|allowed|available)", re.IGNORECASE)
-
-
-class Model(Protocol):
-    """Anything that answers a conversation."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def context_window(self) -> int | None:
-        """Tokens, None when unknown."""
-        ...
-
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        turn: int,
-        on_delta: OnDelta,
-        on_failure: OnFailure,
-        before_try: BeforeTry = unlimited,
-    ) -> Reply:
-        """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
-
-        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
-        what was streamed before it is void. `before_try` is called before each try and says how many seconds there
-        are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
-        """
-        ...
-
-    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
-        """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
-        ...
-
-    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
-        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
-        anybody knows it; None when it is not known how long a reply may be."""
-        ...
 
 
 def open_model(

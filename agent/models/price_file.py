@@ -12,7 +12,7 @@ from ai_sci.experiment.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from ai_sci.agent.budgets.broker import Budgets
-    from ai_sci.agent.models.adapter import Model
+    from ai_sci.agent.models.protocol import Model
 
 VARIABLE = "AI_SCI_PRICES"
 EXAMPLE = '{"NAME": {"input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6, "max_output_tokens": 8192}}'

@@ -8,35 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.journal.events import SessionEnded
-from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.journal.state import RunRecord, State, Status, fold
+from ai_sci.agent.journal.state import RunRecord, State, Status
 from ai_sci.agent.session.logbook import comparison, metrics_line
-from ai_sci.agent.session.session import JOURNAL, is_driven
+from ai_sci.agent.session.read_state import read_state
 from ai_sci.agent.session.workspace import NOTES
 from ai_sci.experiment.base.cleaning import printable
-from ai_sci.experiment.base.errors import ConfigError
 
 
 def show_session(folder: Path, as_object: bool) -> str:
     """What `ai-sci show` prints of a session."""
     state = read_state(folder)
     return json.dumps(as_json(folder, state), indent=2) if as_object else printable(as_text(folder, state))
-
-
-def read_state(folder: Path) -> State:
-    """The state of a session that may be running at this moment. Raises ConfigError when there is none."""
-    if not (folder / JOURNAL).is_file():
-        raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")
-    state = fold(read_journal(folder / JOURNAL))
-    if state.started is None:
-        raise ConfigError(f"{folder / JOURNAL} does not begin with a session.")
-    if state.status is Status.running and not is_driven(folder):
-        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
-        state.ended = SessionEnded(
-            state.status.value, "it stopped without a word: ai-sci was killed or could not write"
-        )
-    return state
 
 
 def as_json(folder: Path, state: State) -> dict[str, Any]:

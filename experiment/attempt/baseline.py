@@ -19,7 +19,7 @@ from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
 from ai_sci.experiment.results.results import ResultError, Results, read_results
-from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.template.checks import failed_checks
 from ai_sci.experiment.template.template import Template
 

@@ -14,7 +14,7 @@ from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.environment.environment import Environment, ensure_environment
 from ai_sci.experiment.environment.prepare import ensure_prepared
-from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.template.template import Template
 
 

@@ -16,7 +16,7 @@ from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
 from ai_sci.experiment.results.failure_excerpt import failure_digest
-from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.template.template import Template
 
 PLOT_TIME = 600.0  # seconds: drawing is no experiment

@@ -25,8 +25,8 @@ from ai_sci.experiment.base.output import Output
 from ai_sci.experiment.base.process_tree import ProcessIdentity, identify
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.sandbox import gates
+from ai_sci.experiment.sandbox.base import TAG_VARIABLE, Launch, Sandbox
 from ai_sci.experiment.sandbox.rlimits import constrain
-from ai_sci.experiment.sandbox.sandbox import TAG_VARIABLE, Launch, Sandbox
 
 _READ = 256 * 1024
 _PIPE = 1024 * 1024

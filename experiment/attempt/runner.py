@@ -23,7 +23,7 @@ from ai_sci.experiment.environment.environment import Environment
 from ai_sci.experiment.results.failure_excerpt import failure_digest
 from ai_sci.experiment.results.protection import Protected
 from ai_sci.experiment.results.results import ResultError, Results, read_results
-from ai_sci.experiment.sandbox.sandbox import Sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.template.checks import failed_checks
 from ai_sci.experiment.template.template import Template
 

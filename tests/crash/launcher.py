@@ -123,8 +123,7 @@ def main() -> None:
 
 
 def _import_everything() -> None:
-    import ai_sci.ai_sci.app
-
+    import ai_sci.agent.cli.app
     import ai_sci.agent.commands.start  # noqa: F401
     import ai_sci.agent.edits.lint_aider
     import ai_sci.agent.edits.lint_flake8
@@ -150,7 +149,7 @@ def _be_the_command(request: dict[str, Any]) -> None:
     if request["counted"]:
         set_up(scene, folder / "calls")
     sys.argv = ["ai-sci", *request["args"]]
-    from ai_sci.ai_sci.app import main as command
+    from ai_sci.agent.cli.app import main as command
 
     code = 70
     try:

@@ -21,7 +21,9 @@ import pytest
 from ai_sci.agent.journal.conversation import Message, wire_messages
 from ai_sci.agent.journal.events import CallFailed, ConversationRebuilt, Event, Replied
 from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.models.adapter import ModelUnavailable, RetryPolicy, open_model
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.reply import ModelUnavailable
+from ai_sci.agent.models.retrying import RetryPolicy
 from tests.end_to_end.command import ROOT, Done, ai_sci, argv, environment, shown
 from tests.end_to_end.templates import make_template, write_script
 from tests.live.llama import Llama, assistant, llama, user

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from ai_sci.agent.journal.conversation import Message
-from ai_sci.agent.models.adapter import CallFailure, Model, ModelUnavailable, Reply, RetryPolicy, open_model
+from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.one_try import Timeouts
+from ai_sci.agent.models.protocol import Model
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
+from ai_sci.agent.models.retrying import RetryPolicy
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
 from tests.servers.loopback import LoopbackServer

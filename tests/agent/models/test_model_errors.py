@@ -11,8 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_sci.agent.models.adapter import RetryPolicy, Usage, open_model
+from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.errors import Seen, explain, one_line
+from ai_sci.agent.models.reply import Usage
+from ai_sci.agent.models.retrying import RetryPolicy
 from tests.agent.models.calls import PATIENT, QUICK, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.openai_strict import StrictServer

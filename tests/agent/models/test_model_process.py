@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[3]
 CALLS = """
 import sys
 from ai_sci.agent.journal.conversation import Message
-from ai_sci.agent.models.adapter import ModelUnavailable, RetryPolicy, open_model
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.reply import ModelUnavailable
+from ai_sci.agent.models.retrying import RetryPolicy
 retry = RetryPolicy(tries=2).scaled(0.001)
 for name, url, turns in {calls!r}:
     model = open_model(name, api_base=url, retry=retry)

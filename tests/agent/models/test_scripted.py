@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ai_sci.agent.journal.conversation import Message
-from ai_sci.agent.models.adapter import Model, open_model
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.models.scripted import load_script
 from ai_sci.experiment.base.errors import ConfigError
 from tests.agent.models.calls import HELLO, TALK, ask

@@ -16,7 +16,9 @@ import pytest
 from ai_sci.experiment.attempt.process import ProcessIdentity, ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.sandbox.sandbox import Sandbox, Unsandboxed, find_sandbox
+from ai_sci.experiment.sandbox.base import Sandbox
+from ai_sci.experiment.sandbox.find import find_sandbox
+from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
 
 PYTHON = Path(sys.executable)
 ROOTS = tuple({Path(sys.prefix), Path(sys.base_prefix), PYTHON.resolve().parent.parent})

@@ -13,7 +13,7 @@ from ai_sci.experiment.attempt.reuse import attempt_key
 from ai_sci.experiment.attempt.runner import AttemptPlan
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.sandbox.sandbox import Unsandboxed
+from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
 from ai_sci.experiment.template.template import load_template
 
 Change = Callable[[AttemptPlan], AttemptPlan]

@@ -42,7 +42,8 @@ def in_other_process(folder: Path, go: Path, told: Path) -> subprocess.Popen[str
     """Builds the environment of the template in `folder`, as soon as `go` exists."""
     code = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from ai_sci.experiment.environment.environment import ensure_environment\nfrom ai_sci.experiment.template.template import load_template\n"
+        "from ai_sci.experiment.environment.environment import ensure_environment\n"
+        "from ai_sci.experiment.template.template import load_template\n"
         "folder, go, told = map(Path, sys.argv[1:])\n"
         "while not go.exists(): time.sleep(0.01)\n"
         "def tell(line):\n    with open(told, 'a') as file: file.write(line + '\\n')\n"

@@ -217,8 +217,10 @@ def test_other_programs_and_missing_ones(tmp_path):
 
 def other_process(folder: Path) -> subprocess.Popen[str]:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom ai_sci.experiment.environment.environment import Environment\n"
-        "from ai_sci.experiment.environment.prepare import ensure_prepared\nfrom ai_sci.experiment.template.template import load_template\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from ai_sci.experiment.environment.environment import Environment\n"
+        "from ai_sci.experiment.environment.prepare import ensure_prepared\n"
+        "from ai_sci.experiment.template.template import load_template\n"
         "environment = Environment(Path(sys.executable), 'some-key', ())\n"
         "ensure_prepared(load_template(sys.argv[1]), environment, lambda line: print(line, flush=True))\n"
     )

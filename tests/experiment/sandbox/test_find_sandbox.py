@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.sandbox import bubblewrap, sandbox
+from ai_sci.experiment.sandbox import bubblewrap, find
 from ai_sci.experiment.sandbox.bubblewrap import probe
-from ai_sci.experiment.sandbox.sandbox import Unsandboxed, find_sandbox
+from ai_sci.experiment.sandbox.find import find_sandbox
+from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
 from tests.experiment.attempt.attempts import sandbox_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -37,7 +38,7 @@ def test_every_choice() -> None:
 
 
 def test_a_machine_without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sandbox, "_bwrap_binaries", list)
+    monkeypatch.setattr(find, "_bwrap_binaries", list)
     said = refused("auto")
     assert "bubblewrap is not installed: run scripts/install-sandbox.sh" in said and "--allow-unsandboxed" in said
     assert (REPOSITORY / sandbox.INSTALL_SCRIPT).is_file() and os.access(REPOSITORY / sandbox.INSTALL_SCRIPT, os.X_OK)
@@ -88,7 +89,7 @@ def test_what_to_do_about_a_refusal(
     monkeypatch.setattr(bubblewrap, "_setting", lambda name: setting.get(name))
     monkeypatch.setattr(bubblewrap, "_in_container", lambda: "container" in setting)
     binary = fake_bwrap(tmp_path, said)
-    monkeypatch.setattr(sandbox, "_bwrap_binaries", lambda: [binary])
+    monkeypatch.setattr(find, "_bwrap_binaries", lambda: [binary])
     assert advice in refused("auto")
 
 

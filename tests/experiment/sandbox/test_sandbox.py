@@ -18,7 +18,7 @@ from ai_sci.experiment.attempt.process import run_process
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.sandbox.sandbox import find_sandbox
+from ai_sci.experiment.sandbox.find import find_sandbox
 from tests.experiment.attempt.attempts import Attempts, make_attempts, sandbox_of
 
 SECRET = "sk-very-secret-7d1b"

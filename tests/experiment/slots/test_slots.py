@@ -36,7 +36,8 @@ def own_slots(tmp_path, monkeypatch):
 
 def holder(code: str) -> subprocess.Popen[str]:
     """Another process that holds GPU 0 and then does this."""
-    script = f"from ai_sci.experiment.slots.slots import *; held = take(gpu_slots(['0']), 1); print(held.place.name, flush=True); {code}"
+    script = f"held = take(gpu_slots(['0']), 1); print(held.place.name, flush=True); {code}"
+    script = f"from ai_sci.experiment.slots.slots import *; {script}"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "gpu 0\n"
     return process

@@ -12,7 +12,7 @@ from ai_sci.experiment.base.errors import DiskFull, EnvironmentFailed
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.sandbox.sandbox import Unsandboxed
+from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
 from ai_sci.experiment.slurm.ticket import Ticket, find_ticket, open_ticket
 from ai_sci.experiment.template.template import load_template
 from tests.end_to_end.templates import make_template

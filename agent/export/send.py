@@ -1,0 +1,23 @@
+"""`ai-sci export`: sends the runs of a session or a batch to a tracker of experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ai_sci.agent.export.runs import exported_runs
+from ai_sci.experiment.base.errors import ConfigError
+
+
+def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> None:
+    """Sends all runs to MLflow or Weights & Biases; what is there already is brought up to date. Says where it went."""
+    if to not in ("mlflow", "wandb"):
+        raise ConfigError(f"--to {to}: there are mlflow and wandb.")
+    runs = exported_runs(folder)
+    if to == "mlflow":
+        from ai_sci.agent.export.to_mlflow import to_mlflow
+
+        print(to_mlflow(runs, project, tracking_uri))
+    else:
+        from ai_sci.agent.export.to_wandb import to_wandb
+
+        print(to_wandb(runs, project, tracking_uri))

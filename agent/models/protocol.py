@@ -1,0 +1,53 @@
+"""What a model is to the loop: anything that answers a conversation and knows what that may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ai_sci.agent.models.reply import CallFailure, Reply
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal.conversation import Message
+
+OnDelta = Callable[[str], None]
+OnFailure = Callable[[CallFailure], None]
+
+
+class Model(Protocol):
+    """Anything that answers a conversation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens, None when unknown."""
+        ...
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
+
+        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
+        what was streamed before it is void. `before_try` is called before each try and says how many seconds there
+        are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
+        """
+        ...
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
+        ...
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
+        anybody knows it; None when it is not known how long a reply may be."""
+        ...

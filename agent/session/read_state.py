@@ -1,0 +1,26 @@
+"""Where a session stands, read from outside: it may be running at this moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ai_sci.agent.journal.events import SessionEnded
+from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.journal.state import State, Status, fold
+from ai_sci.agent.session.session import JOURNAL, is_driven
+from ai_sci.experiment.base.errors import ConfigError
+
+
+def read_state(folder: Path) -> State:
+    """The state of a session that may be running at this moment. Raises ConfigError when there is none."""
+    if not (folder / JOURNAL).is_file():
+        raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")
+    state = fold(read_journal(folder / JOURNAL))
+    if state.started is None:
+        raise ConfigError(f"{folder / JOURNAL} does not begin with a session.")
+    if state.status is Status.running and not is_driven(folder):
+        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+        state.ended = SessionEnded(
+            state.status.value, "it stopped without a word: ai-sci was killed or could not write"
+        )
+    return state

@@ -1,0 +1,45 @@
+"""No sandbox: what `--allow-unsandboxed` accepts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_sci.experiment.sandbox.base import TAG_VARIABLE, UNSANDBOXED, Launch
+
+
+@dataclass(frozen=True)
+class Unsandboxed:
+    """The explicit `--allow-unsandboxed`: a clean environment and a process that reaps the tree, nothing more."""
+
+    tier: str = "none"
+    backend: str = "no sandbox"
+
+    @property
+    def controls(self) -> Mapping[str, str]:
+        return UNSANDBOXED
+
+    def wrap(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        writable: Sequence[Path],
+        readable: Sequence[Path],
+        env: Mapping[str, str],
+        hidden: Sequence[Path] = (),
+    ) -> Launch:
+        scratch = Path(tempfile.mkdtemp(prefix="ai-sci-"))
+        tag = secrets.token_hex(16)
+        reaper = Path(__file__).with_name("reaper.py")
+        return Launch(
+            argv=[sys.executable, "-I", "-S", str(reaper), str(os.getpid()), str(cwd), *argv],
+            env={**env, "HOME": str(scratch), "TMPDIR": str(scratch), TAG_VARIABLE: tag},
+            pid_namespace=False,
+            scratch=scratch,
+            tag=tag,
+        )
