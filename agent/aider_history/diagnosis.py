@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from ai_sci.agent.aider_history.history import ApiError, HistorySession, Turn, TurnKind
+from ai_sci.agent.aider_history.history import ApiError, HistorySession, HistoryTurn, TurnKind
 from ai_sci.agent.aider_history.lines import Kind
 from ai_sci.agent.edits.scan import all_completed
 
@@ -83,7 +83,7 @@ def refused_requests(session: HistorySession) -> str:
     return " ".join(sentences)
 
 
-def _two_in_a_row(session: HistorySession, first: Turn) -> str:
+def _two_in_a_row(session: HistorySession, first: HistoryTurn) -> str:
     """Why the messages did not alternate, as far as the turn before can tell."""
     if first.number == 1:
         return "Two messages of one side in a row reached the API in the first request."
@@ -149,8 +149,8 @@ def lint_errors(session: HistorySession) -> str:
 
 def unchanged_code(session: HistorySession) -> str:
     """The same command on the same code: a run that could tell nothing new."""
-    previous: dict[str, Turn] = {}
-    repeats: list[Turn] = []
+    previous: dict[str, HistoryTurn] = {}
+    repeats: list[HistoryTurn] = []
     for turn in session.turns:
         command = _executed(turn)
         if command and command in previous:
@@ -230,14 +230,14 @@ RULES: tuple[Callable[[HistorySession], str], ...] = (
 # -- words ----------------------------------------------------------------------------------------------------------
 
 
-def _in_a_row(failed: Sequence[Turn]) -> list[tuple[ApiError, list[Turn]]]:
+def _in_a_row(failed: Sequence[HistoryTurn]) -> list[tuple[ApiError, list[HistoryTurn]]]:
     """Failed turns one directly after the other with the same error."""
     numbered = [(turn.error, turn.number - index, turn) for index, turn in enumerate(failed)]
     runs = groupby(numbered, key=lambda item: (item[0], item[1]))
     return [(error, [turn for _, _, turn in run]) for (error, _), run in runs if error is not None]
 
 
-def _executed(turn: Turn) -> str:
+def _executed(turn: HistoryTurn) -> str:
     """What this message says was executed; "" when it says nothing of the kind."""
     if turn.kind is not TurnKind.user:
         return ""
@@ -251,7 +251,7 @@ def _lines_below_first(text: str) -> list[str]:
     return [line for line in text.split("\n")[1:] if line.strip()]
 
 
-def _is_open(turn: Turn) -> bool:
+def _is_open(turn: HistoryTurn) -> bool:
     scan = turn.scan
     return bool(scan.fences and scan.fences[-1].close is None)
 
@@ -265,7 +265,7 @@ def _error(error: ApiError) -> str:
     return f"error {error.status}" if error.status else error.name
 
 
-def _turns(turns: Sequence[Turn], noun: str = "Turn") -> str:
+def _turns(turns: Sequence[HistoryTurn], noun: str = "Turn") -> str:
     """`Turn 2`, `Turns 2 to 10`, `Turns 2, 4 and 5`."""
     numbers = [turn.number for turn in turns]
     if len(numbers) == 1:

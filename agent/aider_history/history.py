@@ -10,7 +10,7 @@ from enum import Enum
 from ai_sci.agent.aider_history.lines import Kind, Piece, is_aiders_own, scan_history
 from ai_sci.agent.edits.scan import Scan, scan_reply
 
-__all__ = ["ApiError", "HistorySession", "Turn", "TurnKind", "Usage", "parse_history"]
+__all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
 _NUMBER = r"([0-9.,]{1,12}[kKM]?)"
 _TOKENS = re.compile(
@@ -47,7 +47,7 @@ class TurnKind(str, Enum):
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenReport:
     """aider's line on tokens, whose numbers are rounded; costs in USD, None where it knows no price."""
 
     sent: int
@@ -66,7 +66,7 @@ class ApiError:
 
 
 @dataclass(frozen=True)
-class Turn:
+class HistoryTurn:
     """A user message, or what aider sent in its place, and what came of it. `tools` are aider's own lines after it."""
 
     number: int  # in its session, from 1
@@ -98,12 +98,12 @@ class Turn:
         return sum(counts) or sum(line.startswith("The LLM did not conform") for line in self.tools)
 
     @property
-    def usage(self) -> Usage | None:
+    def usage(self) -> TokenReport | None:
         found = next((found for line in reversed(self.tools) if (found := _TOKENS.match(line))), None)
         if found is None:
             return None
         cost, session_cost = (_price(found[group]) for group in (5, 6))
-        return Usage(_count(found[1]), _count(found[4]), cost, session_cost)
+        return TokenReport(_count(found[1]), _count(found[4]), cost, session_cost)
 
     @property
     def error(self) -> ApiError | None:
@@ -132,12 +132,12 @@ class HistorySession:
 
     number: int  # in the file, from 1
     started: str
-    turns: tuple[Turn, ...]
+    turns: tuple[HistoryTurn, ...]
     notes: tuple[str, ...] = ()  # aider's lines before the first turn
     ends_on: Kind | None = None  # the last thing in it that is not blank
 
     @property
-    def replies(self) -> list[Turn]:
+    def replies(self) -> list[HistoryTurn]:
         return [turn for turn in self.turns if turn.reply]
 
     @property
@@ -228,7 +228,7 @@ class _Reader:
         for count, draft in enumerate(self._drafts, 1):
             reasoning, reply = _split_reasoning("".join(draft.reply))
             tools = tuple(draft.early_tools + draft.tools)
-            turns.append(Turn(count, draft.kind, draft.user, reply, reasoning, tools, draft.is_cut))
+            turns.append(HistoryTurn(count, draft.kind, draft.user, reply, reasoning, tools, draft.is_cut))
         ends_on = self._pieces[-1].kind if self._pieces else None
         return HistorySession(number, started, tuple(turns), tuple(self._notes), ends_on)
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from ai_sci.agent.batch.children import Child
 from ai_sci.agent.batch.messages import Left, Refused, Reserve, Reserved, Settle
 from ai_sci.agent.budgets.broker import Amount, Budgets
-from ai_sci.agent.budgets.ledger import Answer, Granted, Ledger
-from ai_sci.agent.budgets.ledger import Refused as LedgerRefused
+from ai_sci.agent.budgets.ledger import Answer, Granted, Ledger, Refusal
 from ai_sci.agent.journal.state import State
 from ai_sci.experiment.attempt.watchdog import measure_disk
 
 
-class BudgetOffice:
+class BudgetManager:
     """`spent` is by each session until now, calls and attempts of which nobody saw the end included."""
 
     def __init__(self, budgets: Budgets, spent: Mapping[str, Amount]) -> None:
@@ -22,7 +21,7 @@ class BudgetOffice:
 
     def reserve(self, child: Child, asked: Reserve) -> None:
         """A child that must wait is answered when others have settled."""
-        _answer(child, self.ledger.reserve(child.session, asked.most))
+        _answer(child, self.ledger.reserve(child.session, asked.worst_case))
 
     def settle(self, child: Child, said: Settle, children: Mapping[str, Child]) -> None:
         self.ledger.settle(child.session, said.reserved, said.spent)
@@ -45,7 +44,7 @@ def _answer(child: Child, answer: Answer) -> None:
     match answer:
         case Granted():
             child.answer(Reserved())
-        case LedgerRefused(reason=reason):
+        case Refusal(reason=reason):
             child.answer(Refused(reason))
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.agent.batch.messages import SharedDesk
-from ai_sci.agent.commands.choose_model import choose_model
+from ai_sci.agent.batch.messages import SharedResources
+from ai_sci.agent.commands.model_choice import choose_model
 from ai_sci.agent.commands.start import (
     ResumeOptions,
     RunOptions,
@@ -28,7 +28,7 @@ from ai_sci.agent.journal.events import BaselineMeasured, Event, RunClosed, Sess
 from ai_sci.agent.journal.state import State
 from ai_sci.agent.session.logbook import story
 from ai_sci.agent.session.screen import PlainScreen
-from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext
 from ai_sci.experiment.base.errors import AiSciError
 from ai_sci.experiment.template.ideas import Idea
 
@@ -37,7 +37,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Job:
+class SessionJob:
     """What one process of a batch works on. `folder` is the session's, `log` what it says about its work."""
 
     folder: Path
@@ -45,12 +45,12 @@ class Job:
     idea: Idea
     options: RunOptions
     resumed: ResumeOptions
-    setup: Setup | None  # for a session that is to be opened; None for one that goes on
+    execution: ExecutionContext | None  # for a session that is to be opened; None for one that goes on
     time_left: float  # seconds of the batch's --max-time
     on_gpus: bool
 
 
-def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int:
+def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int]) -> int:
     """Begins to work on the session, or goes on with it, in a new process; returns its pid.
 
     `others` are descriptors that are not its business. It ends when the batch's process does, whatever ends that.
@@ -82,7 +82,7 @@ def fork_session(job: Job, channel: socket.socket, others: Iterable[int]) -> int
         os._exit(code)
 
 
-def _be_alone(batch: int, job: Job, log: int, others: Iterable[int]) -> None:
+def _be_alone(batch: int, job: SessionJob, log: int, others: Iterable[int]) -> None:
     os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
     for name in _SIGNALS:
         signal.signal(name, signal.SIG_DFL)
@@ -101,33 +101,33 @@ def _be_alone(batch: int, job: Job, log: int, others: Iterable[int]) -> None:
     os.close(nothing)
 
 
-def _work(job: Job, channel: socket.socket) -> int:
-    desk = SharedDesk(channel, job.time_left, job.on_gpus)
-    screen = _BatchScreen(desk)
+def _work(job: SessionJob, channel: socket.socket) -> int:
+    broker = SharedResources(channel, job.time_left, job.on_gpus)
+    screen = _BatchScreen(broker)
     try:
         with signals_interrupt():
-            if job.setup is None:
-                _, status = resume(job.folder, job.resumed, screen, desk)
+            if job.execution is None:
+                _, status = resume(job.folder, job.resumed, screen, broker)
             else:
-                asked, setup = job.options, job.setup
-                name, model = choose_model(asked.model, asked.api_base, setup.template, job.idea, screen.note)
-                create_session(job.folder, asked, job.idea, setup, name, model)
-                status = drive_session(job.folder, setup, model, screen, desk=desk)
+                asked, execution = job.options, job.execution
+                name, model = choose_model(asked.model, asked.api_base, execution.template, job.idea, screen.note)
+                create_session(job.folder, asked, job.idea, execution, name, model)
+                status = drive_session(job.folder, execution, model, screen, broker=broker)
             return exit_code(job.folder, status)
     except KeyboardInterrupt:
         return 3
     except AiSciError as error:
         screen.note(f"ai-sci: {error}")
-        desk.headline(str(error))
+        broker.headline(str(error))
         return error.exit_code
 
 
 class _BatchScreen(PlainScreen):
     """Everything goes to the session's own log; what a person wants to see of the night goes to the batch too."""
 
-    def __init__(self, desk: SharedDesk) -> None:
+    def __init__(self, broker: SharedResources) -> None:
         super().__init__()
-        self._desk = desk
+        self._broker = broker
 
     def event(self, event: Event, state: State) -> None:
         super().event(event, state)
@@ -135,4 +135,4 @@ class _BatchScreen(PlainScreen):
             closed = sum(record.closed is not None for record in state.runs.values())
             over = isinstance(event, SessionEnded) or state.completion_accepted
             line = (story(event) or "").replace("**", "")
-            self._desk.headline(line, closed, 0 if over else max(0, state.max_runs - closed))
+            self._broker.headline(line, closed, 0 if over else max(0, state.max_runs - closed))

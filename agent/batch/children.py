@@ -9,7 +9,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from ai_sci.agent.batch.child import Job, fork_session
+from ai_sci.agent.batch.child import SessionJob, fork_session
 from ai_sci.agent.batch.messages import Answer, Hangup, Said, WantSlot, new_channel, receive, send
 from ai_sci.experiment.base.process_tree import ProcessIdentity, boot_id, identify
 
@@ -52,7 +52,7 @@ class Child:
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
 
-    def bury(self, patience: float = 60.0) -> int:
+    def reap(self, patience: float = 60.0) -> int:
         """Waits for its end, and kills it after `patience` seconds; the exit code, negative after a signal."""
         self.channel.close()
         deadline = time.monotonic() + patience
@@ -69,7 +69,9 @@ class Child:
             os.kill(self.process.pid, number)
 
 
-def begin(job: Job, template: str, others: list[int], done_before: int, runs_closed: int, runs_left: int) -> Child:
+def begin(
+    job: SessionJob, template: str, others: list[int], done_before: int, runs_closed: int, runs_left: int
+) -> Child:
     """Forks the session's process. `others`: descriptors of ours that it must not keep."""
     ours, theirs = new_channel()
     try:

@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.agent.batch.budget_manager import BudgetOffice, spent_by
-from ai_sci.agent.batch.child import Job
+from ai_sci.agent.batch.budget_manager import BudgetManager, spent_by
+from ai_sci.agent.batch.child import SessionJob
 from ai_sci.agent.batch.children import Child, begin
 from ai_sci.agent.batch.events import BatchEnded, BatchEvent, SessionLaunched, SessionLeft
 from ai_sci.agent.batch.messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from ai_sci.agent.batch.plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
-from ai_sci.agent.batch.restart_policy import Comebacks, done_so_far
+from ai_sci.agent.batch.restart_policy import RestartPolicy, done_so_far
 from ai_sci.agent.batch.scheduling import is_critical, may_begin
-from ai_sci.agent.batch.slot_allocator import SlotOffice
+from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BatchState, IdeaRecord, advance_batch, outcome, state_of
 from ai_sci.agent.budgets.broker import Amount
 from ai_sci.agent.commands.start import ResumeOptions
@@ -25,7 +25,7 @@ from ai_sci.agent.interrupts import Wakeup
 from ai_sci.agent.journal.journal import Records
 from ai_sci.agent.journal.state import State, Status
 from ai_sci.agent.session.screen import Screen
-from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext
 from ai_sci.experiment.attempt.watchdog import measure_disk
 from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
 
@@ -42,19 +42,19 @@ class Driver:
         folder: Path,
         records: Records[BatchEvent],
         state: BatchState,
-        office: SlotOffice,
-        setup_for: Callable[[str], Setup],
+        office: SlotAllocator,
+        execution_for: Callable[[str], ExecutionContext],
         resumed: ResumeOptions,
         screen: Screen,
     ) -> None:
-        """`state` is that of the records. `setup_for` gives the setup for a template's folder; it is quick for those of
-        the beginning."""
+        """`state` is that of the records. `execution_for` gives the context for a template's folder; it is quick for
+        those of the beginning."""
         assert state.started is not None  # the first record of every batch
         self.folder, self.records, self.state, self.office = folder, records, state, office
-        self.setup_for, self.resumed, self.screen = setup_for, resumed, screen
+        self.execution_for, self.resumed, self.screen = execution_for, resumed, screen
         self.at_once = state.started.at_once
         self.children: dict[str, Child] = {}
-        self.comebacks = Comebacks()
+        self.comebacks = RestartPolicy()
         self.runs_left: dict[str, int] = {}
         spent: dict[str, Amount] = {}
         for name in self.state.ideas:
@@ -62,7 +62,7 @@ class Driver:
             self.runs_left[name] = self._runs_left(name, session)
             spent[name] = spent_by(self.folder / name, session)
             self.comebacks.answered |= session is not None and session.spent.calls > 0
-        self.budgets = BudgetOffice(self.state.budgets, spent)
+        self.budgets = BudgetManager(self.state.budgets, spent)
         # A clock that is put right in the night ends nothing.
         self.active_before, self.began = self.state.active_seconds, time.monotonic()
         self.stopping: tuple[Status, str] | None = None
@@ -124,7 +124,7 @@ class Driver:
         idea, folder = self.state.ideas[name], self.folder / name
         goes_on, done_before = folder.exists(), done_so_far(state_of(folder))
         try:
-            job = self._job(idea, folder, None if goes_on else self.setup_for(idea.added.template))
+            job = self._job(idea, folder, None if goes_on else self.execution_for(idea.added.template))
         except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime
             self.comebacks.hold_back(name)
             self.runs_left[name] = 0
@@ -141,11 +141,18 @@ class Driver:
         self.record(SessionLaunched(name, process.pid, process.started, process.boot_id))
         self.screen.note(f"{name}: {'goes on' if goes_on else 'begins'}")
 
-    def _job(self, idea: IdeaRecord, folder: Path, setup: Setup | None) -> Job:
+    def _job(self, idea: IdeaRecord, folder: Path, execution: ExecutionContext | None) -> SessionJob:
         log = self.folder / LOGS / f"{folder.name}.log"
         options = options_of(self.state.options)
-        return Job(
-            folder, log, idea_of(idea.added.idea), options, self.resumed, setup, self._time_left(), self.office.on_gpus
+        return SessionJob(
+            folder,
+            log,
+            idea_of(idea.added.idea),
+            options,
+            self.resumed,
+            execution,
+            self._time_left(),
+            self.office.on_gpus,
         )
 
     def _max_runs(self, idea: IdeaRecord) -> int:
@@ -153,7 +160,7 @@ class Driver:
         if asked := self.resumed.max_runs or self.state.options.get("max_runs"):
             return asked
         try:
-            return self.setup_for(idea.added.template).template.max_runs
+            return self.execution_for(idea.added.template).template.max_runs
         except (ConfigError, EnvironmentFailed):
             return 1
 
@@ -209,7 +216,7 @@ class Driver:
         """The session's process has ended, in order or not."""
         name = child.session
         self.selector.unregister(child.channel)
-        code = child.bury()
+        code = child.reap()
         del self.children[name]
         held = time.monotonic() - child.held_since if child.held_since is not None else 0.0
         self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
@@ -248,7 +255,7 @@ class Driver:
                 planned = read_request(path, options_of(self.state.options).overrides)
                 added = named_sessions(planned, [idea.added for idea in self.state.ideas.values()], path.stem)
                 for one in added:
-                    self.setup_for(one.template)
+                    self.execution_for(one.template)
             except (ConfigError, EnvironmentFailed) as error:
                 self.screen.note(f"ai-sci: {error}")
                 path.rename(path.with_suffix(".refused"))
@@ -304,4 +311,4 @@ class Driver:
         for child in self.children.values():
             child.ask_to_stop()
         for child in self.children.values():
-            child.bury(_PATIENCE)
+            child.reap(_PATIENCE)

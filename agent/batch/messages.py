@@ -18,7 +18,7 @@ from typing import Union
 
 from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets
 from ai_sci.experiment.attempt.runner import AttemptPlan
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.errors import AiSciError
 from ai_sci.experiment.slots.slots import Held
 
@@ -49,7 +49,7 @@ class SlotIsFree:
 class Reserve:
     """It waits until this is set aside; Reserved or Refused is the answer."""
 
-    most: Amount
+    worst_case: Amount
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class GivenSlot:
-    place: Place  # its locks come as descriptors beside the message
+    allocation: Allocation  # its locks come as descriptors beside the message
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def receive(channel: socket.socket) -> tuple[Said | Answer, tuple[int, ...]]:
     return pickle.loads(data), tuple(descriptors)
 
 
-class SharedDesk:
+class SharedResources:
     """A session's end: asks the batch, and waits for its answers."""
 
     own = "--session-max-"
@@ -149,8 +149,8 @@ class SharedDesk:
         self._deadline = time.monotonic() + left
         self._on_gpus = on_gpus
 
-    def reserve(self, most: Amount) -> str | None:
-        send(self._channel, Reserve(most))
+    def reserve(self, worst_case: Amount) -> str | None:
+        send(self._channel, Reserve(worst_case))
         answer, _ = receive(self._channel)
         return answer.reason if isinstance(answer, Refused) else None
 
@@ -170,7 +170,7 @@ class SharedDesk:
         return plan.limits.gpus if self._on_gpus else 0
 
     @contextmanager
-    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> Iterator[Place]:
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> Iterator[Allocation]:
         send(self._channel, WantSlot(plan.run, plan.attempt, plan.limits.gpus))
         answer, descriptors = receive(self._channel)
         if not isinstance(answer, GivenSlot):
@@ -180,7 +180,7 @@ class SharedDesk:
             left = self.time_left()
             if left <= 0:
                 raise BudgetReached(BATCH_TIME_IS_UP)
-            yield replace(answer.place, held=descriptors, time_left=left)
+            yield replace(answer.allocation, lock_fds=descriptors, time_left=left)
         finally:
             held.close()
             with contextlib.suppress(Hangup):  # the locks are free all the same

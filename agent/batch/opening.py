@@ -22,11 +22,11 @@ from ai_sci.agent.batch.plan import (
     requests,
 )
 from ai_sci.agent.batch.preload import preload
-from ai_sci.agent.batch.slot_allocator import SlotOffice
+from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
 from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.agent.commands.choose_model import asked_model, choose_model
 from ai_sci.agent.commands.engines import check_engine, conditions_of
+from ai_sci.agent.commands.model_choice import asked_model, choose_model
 from ai_sci.agent.commands.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal.journal import Record, Records
@@ -34,7 +34,7 @@ from ai_sci.agent.journal.state import Status
 from ai_sci.agent.models.price_file import require_known
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.session import folder_in_making, is_driven, locked, wait_for_leftovers, write_records
-from ai_sci.experiment.attempt.execution_context import Setup, make_setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
 from ai_sci.experiment.base.errors import AiSciError, ConfigError, EnvironmentFailed
 from ai_sci.experiment.base.limits import machine_memory
 from ai_sci.experiment.sandbox.base import Sandbox
@@ -52,11 +52,11 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     planned = find_ideas(options)
     folder = folder_of(options)
     slots = _slots(options.slots, options.gpus, options.session.engine)
-    setups = Setups(options.session, len(slots or ()), screen)
+    executions = Setups(options.session, len(slots or ()), screen)
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
-        require_slots(setups(str(one.template.folder)), slots)
+        require_slots(executions(str(one.template.folder)), slots)
     started = BatchStarted(
         batch=folder.name,
         options=kept_options(options.session),
@@ -72,7 +72,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
         (partial / LOGS).mkdir()
         write_records(partial / BATCH_JOURNAL, [Record(time.time(), event) for event in events])
     screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
-    return folder, _drive(folder, setups, ResumeOptions(), screen)
+    return folder, _drive(folder, executions, ResumeOptions(), screen)
 
 
 def folder_of(options: BatchOptions) -> Path:
@@ -93,16 +93,16 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     session = options_of(state.options)
     changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
     session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
-    session = dataclasses.replace(session, budgets=options.budgets.else_from(session.budgets))
-    resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.else_from(state.budgets)))
+    session = dataclasses.replace(session, budgets=options.budgets.with_defaults(session.budgets))
+    resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.with_defaults(state.budgets)))
     slots = _slots_of(state)
-    setups = Setups(session, len(slots or ()), screen)
+    executions = Setups(session, len(slots or ()), screen)
     for template in {state.ideas[name].added.template for name in unfinished}:
         try:
-            setups(template)
+            executions(template)
         except (ConfigError, EnvironmentFailed) as error:  # the ideas of other templates can go on
             screen.note(f"ai-sci: {error}")
-    return folder, _drive(folder, setups, options, screen, resumed)
+    return folder, _drive(folder, executions, options, screen, resumed)
 
 
 def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
@@ -115,11 +115,11 @@ def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
     if not new:
         screen.note(f"{folder.name} has all of these ideas already.")
         return
-    setups = Setups(session, 1, screen)
+    executions = Setups(session, 1, screen)
     _check_models(planned, session, state.budgets, screen)
     slots = _slots_of(state)
     for one in new:
-        require_slots(setups(one.template), slots)
+        require_slots(executions(one.template), slots)
     wanted = {(one.template, one.idea["Name"]) for one in new}
     leave_request(folder, [one for one in planned if (str(one.template.folder), one.idea.name) in wanted])
     deadline = time.monotonic() + _TAKING_IN
@@ -143,16 +143,16 @@ class Setups:
 
     def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
         self._options, self._slots, self._screen = options, slots, screen
-        self._ready: dict[str, Setup] = {}
+        self._ready: dict[str, ExecutionContext] = {}
         self._sandbox: Sandbox | None = None
 
-    def __call__(self, folder: str) -> Setup:
+    def __call__(self, folder: str) -> ExecutionContext:
         """The setup for the template in `folder`. Raises ConfigError and EnvironmentFailed."""
         if folder not in self._ready:
             self._ready[folder] = self._make(folder)
         return self._ready[folder]
 
-    def _make(self, folder: str) -> Setup:
+    def _make(self, folder: str) -> ExecutionContext:
         options = self._options
         self._sandbox = self._sandbox or find_sandbox(options.sandbox, options.allow_unsandboxed)
         template = load_template(folder, options.overrides)
@@ -160,12 +160,12 @@ class Setups:
         if limits.memory is None and self._slots > 1:
             limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
         check_engine(options.engine, options.slurm, limits, self._screen.note)
-        setup = make_setup(template, limits, options.python, self._sandbox, self._screen.note)
-        return dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
+        execution = prepare_execution(template, limits, options.python, self._sandbox, self._screen.note)
+        return dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
 
 
 def _drive(
-    folder: Path, setups: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
+    folder: Path, executions: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
     try:
         wait_for_leftovers(folder)  # the sessions of a killed batch hold its lock until they have ended
@@ -176,8 +176,8 @@ def _drive(
                 if resumed is not None:
                     records.append(resumed)
                 state = fold_batch(records.entries)
-                office = SlotOffice(_slots_of(state))
-                return Driver(folder, records, state, office, setups, options, screen).drive()
+                office = SlotAllocator(_slots_of(state))
+                return Driver(folder, records, state, office, executions, options, screen).drive()
             except AiSciError as error:
                 raise BatchStopped(folder, str(error)) from error
             finally:
@@ -215,13 +215,13 @@ def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, 
             require_known(model, shared, window)
 
 
-def require_slots(setup: Setup, slots: list[Slot] | None) -> None:
+def require_slots(execution: ExecutionContext, slots: list[Slot] | None) -> None:
     """Raises ConfigError when an attempt of the template could never have its place."""
     gpus = [slot.gpu for slot in slots or () if slot.gpu is not None]
-    if gpus and setup.limits.gpus > len(gpus):
+    if gpus and execution.limits.gpus > len(gpus):
         raise ConfigError(
-            f"an attempt of {setup.template.name} needs {setup.limits.gpus} GPUs ([limits] gpus in template.toml), and "
-            f"the batch has {len(gpus)}: name more with --gpus."
+            f"an attempt of {execution.template.name} needs {execution.limits.gpus} GPUs ([limits] gpus in template.toml) "
+            f"and the batch has {len(gpus)}: name more with --gpus."
         )
 
 

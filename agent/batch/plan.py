@@ -13,7 +13,7 @@ from typing import Any
 
 from ai_sci.agent.batch.events import IdeaAdded
 from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.agent.commands.choose_model import scripted_session
+from ai_sci.agent.commands.model_choice import scripted_session
 from ai_sci.agent.commands.start import RunOptions
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, find_idea, load_ideas, read_idea, slug

@@ -24,7 +24,7 @@ def done_so_far(state: State | None) -> int:
 
 
 @dataclass
-class Comebacks:
+class RestartPolicy:
     """Of one drive of a batch: a resume begins with nobody held back.
 
     `answered`: whether the model's server has ever answered a session of this batch.

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from ai_sci.agent.batch.children import Child
 from ai_sci.agent.batch.messages import GivenSlot, Refused
 from ai_sci.agent.batch.scheduling import Candidate, Means, next_in_line
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.slots.slots import Slot, Turns
 
 
-class SlotOffice:
+class SlotAllocator:
     """`slots` are all that the batch may use; None when a cluster decides what runs where."""
 
     def __init__(self, slots: Sequence[Slot] | None) -> None:
@@ -50,7 +50,7 @@ class SlotOffice:
         while waiting := [child for child in children if child.wants is not None]:
             if self._turns is None:
                 for child in waiting:
-                    self._give(child, Place(), 0, ())
+                    self._give(child, Allocation(), 0, ())
                 return True
             free = self.free(children)
             child = self._next(waiting, children, runs_left_in_all)
@@ -65,10 +65,10 @@ class SlotOffice:
             held = self._turns.take(number)
             if held is None:
                 return False
-            place = held.place
-            if child.wants.gpus == 0 and place.gpus is not None:
-                place = Place(place.name, gpus=())  # it uses none, and waits its turn all the same
-            self._give(child, place, number, held.descriptors)
+            allocation = held.allocation
+            if child.wants.gpus == 0 and allocation.gpus is not None:
+                allocation = Allocation(allocation.name, gpus=())  # it uses none, and waits its turn all the same
+            self._give(child, allocation, number, held.descriptors)
             held.close()
         if self._turns is not None:
             self._turns.leave()
@@ -82,9 +82,9 @@ class SlotOffice:
         candidates = [_candidate(child) for child in waiting]
         return by_name[next_in_line(candidates, runs_left_in_all, self.number, self.means, held).session]
 
-    def _give(self, child: Child, place: Place, number: int, descriptors: tuple[int, ...]) -> None:
+    def _give(self, child: Child, allocation: Allocation, number: int, descriptors: tuple[int, ...]) -> None:
         child.wants, child.slots, child.held_since = None, number, time.monotonic()
-        child.answer(GivenSlot(Place(place.name, place.cpus, place.gpus)), descriptors)
+        child.answer(GivenSlot(Allocation(allocation.name, allocation.cpus, allocation.gpus)), descriptors)
 
 
 def _candidate(child: Child) -> Candidate:

@@ -20,7 +20,7 @@ from ai_sci.agent.batch.events import (
 from ai_sci.agent.budgets.broker import Budgets
 from ai_sci.agent.journal.journal import Record, parse
 from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.agent.session.session import is_driven
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL
 from ai_sci.experiment.base.errors import AiSciError, ConfigError

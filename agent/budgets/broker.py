@@ -1,4 +1,4 @@
-"""What a session asks for before it spends: of its own limits it knows itself, of those that it shares the desk."""
+"""What a session asks for before it spends: of its own limits it knows itself, of those that it shares the broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.slots.slots import hold_gpus
 from ai_sci.experiment.template.settings import gpu_present
 
@@ -73,19 +73,19 @@ class Budgets:
         """`max_cost`, `max_tokens`, …: as an event of a session's journal has them."""
         return {f"max_{name}": value for name, value in asdict(self).items()}
 
-    def else_from(self, before: Budgets) -> Budgets:
+    def with_defaults(self, before: Budgets) -> Budgets:
         """These, and where there is none the one of `before`."""
         ours = {name: value for name, value in asdict(self).items() if value is not None}
         return Budgets(**{**asdict(before), **ours})
 
 
-class Desk(Protocol):
+class ResourceBroker(Protocol):
     """Keeps the limits that sessions share, and gives out the slots of this machine."""
 
     own: str  # how the options begin that raise the session's own limits
 
-    def reserve(self, most: Amount) -> str | None:
-        """Sets `most` aside before it can be spent. None when that is done, else why the budget does not allow it.
+    def reserve(self, worst_case: Amount) -> str | None:
+        """Reserves `worst_case` before it can be spent. None when that is done, else why the budget does not allow it.
 
         Waits while what other sessions have set aside, and may not need, stands in the way.
         """
@@ -107,7 +107,7 @@ class Desk(Protocol):
         """How many GPUs the attempt will hold."""
         ...
 
-    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Place]:
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Allocation]:
         """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for.
 
         The place says how much of the shared time is left by then. Raises BudgetReached.
@@ -115,7 +115,7 @@ class Desk(Protocol):
         ...
 
 
-class OwnDesk:
+class OwnResources:
     """Of a session that shares nothing with others."""
 
     own = "--max-"
@@ -124,7 +124,7 @@ class OwnDesk:
         """`elsewhere`: a cluster has the GPUs, not this machine."""
         self._has_gpus = elsewhere or gpu_present()
 
-    def reserve(self, most: Amount) -> str | None:
+    def reserve(self, worst_case: Amount) -> str | None:
         return None
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
@@ -139,5 +139,5 @@ class OwnDesk:
     def gpus_for(self, plan: AttemptPlan) -> int:
         return plan.limits.gpus if self._has_gpus else 0
 
-    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Place]:
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Allocation]:
         return hold_gpus(plan.limits.gpus, tell)

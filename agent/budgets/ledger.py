@@ -27,13 +27,13 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """It does not fit, whatever the others do."""
 
     reason: str
 
 
-Answer = Union[Granted, Wait, Refused]
+Answer = Union[Granted, Wait, Refusal]
 
 
 @dataclass
@@ -93,9 +93,9 @@ class Ledger:
         """Who waits, in the order of asking."""
         return list(self._waiting)
 
-    def reserve(self, holder: str, most: Amount) -> Answer:
-        """Sets `most` aside for the holder, if that can be. A holder that is told to wait is asked for by `answers`."""
-        return self._decide(holder, most, self._waiting_before(holder))
+    def reserve(self, holder: str, worst_case: Amount) -> Answer:
+        """Reserves `worst_case` for the holder, if it fits. A holder that is told to wait is asked for by `answers`."""
+        return self._decide(holder, worst_case, self._waiting_before(holder))
 
     def settle(self, holder: str, reserved: Amount, spent: Amount) -> None:
         """Gives back what was set aside, and counts what was spent, which is also what was spent beyond it."""
@@ -118,41 +118,41 @@ class Ledger:
             held.disk if disk is None else min(held.disk, max(0, disk)),
         )
 
-    def answers(self) -> list[tuple[str, Granted | Refused]]:
+    def answers(self) -> list[tuple[str, Granted | Refusal]]:
         """Those whose waiting is over, in the order of asking: to be called after `settle` and `abandon`."""
-        over: list[tuple[str, Granted | Refused]] = []
-        for holder, most in list(self._waiting.items()):
-            answer = self._decide(holder, most, self._waiting_before(holder))
+        over: list[tuple[str, Granted | Refusal]] = []
+        for holder, worst_case in list(self._waiting.items()):
+            answer = self._decide(holder, worst_case, self._waiting_before(holder))
             if not isinstance(answer, Wait):
                 over.append((holder, answer))
         return over
 
-    def _decide(self, holder: str, most: Amount, before: list[Amount]) -> Answer:
+    def _decide(self, holder: str, worst_case: Amount, before: list[Amount]) -> Answer:
         account = self._account(holder)
         mine = sum(account.reserved, _NOTHING)  # it would wait for itself
-        ways = [way for way in self._limits if getattr(most, way) > 0]
+        ways = [way for way in self._limits if getattr(worst_case, way) > 0]
         fits = True
         for way in ways:
             limit, spent, reserved = self._limits[way], self._spent(way), self._reserved(way)
-            if spent + getattr(mine, way) + getattr(most, way) > limit:
+            if spent + getattr(mine, way) + getattr(worst_case, way) > limit:
                 self._waiting.pop(holder, None)
-                return Refused(_why(way, limit, spent, getattr(most, way)))
+                return Refusal(_why(way, limit, spent, getattr(worst_case, way)))
             first = not any(getattr(earlier, way) > 0 for earlier in before)
-            fits = fits and first and spent + reserved + getattr(most, way) <= limit
+            fits = fits and first and spent + reserved + getattr(worst_case, way) <= limit
         if not fits:
-            self._waiting[holder] = most
+            self._waiting[holder] = worst_case
             return Wait()
         self._waiting.pop(holder, None)
-        account.reserved.append(most)
+        account.reserved.append(worst_case)
         return Granted()
 
     def _waiting_before(self, holder: str) -> list[Amount]:
         """What those want who asked earlier: who wants some of the same gets none before them, so nobody starves."""
         before: list[Amount] = []
-        for other, most in self._waiting.items():
+        for other, worst_case in self._waiting.items():
             if other == holder:
                 break
-            before.append(most)
+            before.append(worst_case)
         return before
 
     def _account(self, holder: str) -> Account:
@@ -165,11 +165,11 @@ class Ledger:
         return sum(getattr(one, way) for account in self.accounts.values() for one in account.reserved)
 
 
-def _why(way: str, limit: float, spent: float, most: float) -> str:
+def _why(way: str, limit: float, spent: float, worst_case: float) -> str:
     option = _OPTIONS[way]
     return (
         f"{option} {_words(way, limit)} of the batch would be passed: its sessions have spent {_words(way, spent)}, "
-        f"and the next step may take {_words(way, most)}. Resume the batch with a higher {option}."
+        f"and the next step may take {_words(way, worst_case)}. Resume the batch with a higher {option}."
     )
 
 

@@ -58,7 +58,7 @@ def run(
     detach: given.Detach = False,
     detach_slurm: given.DetachSlurm = None,
 ) -> None:
-    """Work on one idea: baseline, edits, experiments, plots, notes."""
+    """SessionContext on one idea: baseline, edits, experiments, plots, notes."""
     from ai_sci.agent.commands import start
 
     options = start.RunOptions(

@@ -72,7 +72,7 @@ def batch(
     detach: given.Detach = False,
     detach_slurm: given.DetachSlurm = None,
 ) -> None:
-    """Work on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
+    """SessionContext on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
     given_values = dict(locals())
     from ai_sci.agent.batch.opening import add_ideas, folder_of, run_batch
     from ai_sci.agent.batch.plan import AT_ONCE, BatchOptions

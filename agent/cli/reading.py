@@ -18,8 +18,8 @@ def show(
 ) -> None:
     """Where a session or a batch stands."""
     from ai_sci.agent.batch.state import is_batch
-    from ai_sci.agent.views.show import show_session
-    from ai_sci.agent.views.show_batch import show_batch
+    from ai_sci.agent.views.batch_view import show_batch
+    from ai_sci.agent.views.session_view import show_session
 
     folder = folder.resolve()
     print(show_batch(folder, json) if is_batch(folder) else show_session(folder, json))

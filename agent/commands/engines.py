@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ai_sci.agent import interrupts
-from ai_sci.agent.budgets.broker import Desk
+from ai_sci.agent.budgets.broker import ResourceBroker
 from ai_sci.agent.models.retrying import seconds_in
 from ai_sci.experiment.attempt.engine import Engine, LocalEngine
 from ai_sci.experiment.base.limits import Limits
@@ -42,15 +42,17 @@ def require_engine(engine: str) -> None:
         require_commands()
 
 
-def open_engine(engine: str, options: Mapping[str, str], desk: Desk, time_left: Callable[[], float]) -> Engine:
+def open_engine(
+    engine: str, options: Mapping[str, str], broker: ResourceBroker, time_left: Callable[[], float]
+) -> Engine:
     """`time_left`: seconds that the session still has."""
     if engine == "local":
-        return LocalEngine(desk)
+        return LocalEngine(broker)
     from ai_sci.experiment.slurm.engine import SlurmEngine
 
     def still() -> float:
         interrupts.check()
-        return min(time_left(), desk.time_left())
+        return min(time_left(), broker.time_left())
 
     return SlurmEngine(dict(options), slurm_patience(), still)
 

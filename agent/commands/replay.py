@@ -17,10 +17,10 @@ from ai_sci.agent.commands.start import (
     ResumeOptions,
     check_machine,
     drive_session,
-    goes_on,
+    execution_context_of,
     of_open_session,
+    resolve_resume,
     session_folder,
-    setup_of,
     template_of,
 )
 from ai_sci.agent.journal.events import Branched, Resumed, SessionStarted
@@ -30,12 +30,12 @@ from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.models.recorded import USED_UP
 from ai_sci.agent.session.git_log import GitFailed, GitLog
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.agent.session.recording import Recording, load_recording
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.session import JOURNAL, folder_in_making, write_records
 from ai_sci.experiment.attempt.baseline import copy_run
-from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext
 from ai_sci.experiment.base.errors import ConfigError
 
 
@@ -81,9 +81,9 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         from_turn=0,
     )
     folder = _new_folder(recording, "replay", options)
-    folder, setup = _create(folder, recording, started, [], options, screen)
-    status = drive_session(folder, setup, recorded, screen)
-    live_half = functools.partial(drive_session, folder, setup, live[0], screen, live[1]) if live else None
+    folder, execution = _create(folder, recording, started, [], options, screen)
+    status = drive_session(folder, execution, recorded, screen)
+    live_half = functools.partial(drive_session, folder, execution, live[0], screen, live[1]) if live else None
     return folder, after_the_recording(folder, status, live_half, screen)
 
 
@@ -111,8 +111,8 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
     history = [*prefix[1:], Entry(time.time(), branched)]
-    folder, setup = _create(folder, recording, started, history, options, screen)
-    return folder, drive_session(folder, setup, model, screen)
+    folder, execution = _create(folder, recording, started, history, options, screen)
+    return folder, drive_session(folder, execution, model, screen)
 
 
 def _live(
@@ -121,7 +121,7 @@ def _live(
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
     asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
-    return goes_on(asked, state, template_of(recording.folder, recording.started), screen)
+    return resolve_resume(asked, state, template_of(recording.folder, recording.started), screen)
 
 
 def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:
@@ -140,7 +140,7 @@ def _create(
     history: Sequence[Entry],
     options: ReplayOptions,
     screen: Screen,
-) -> tuple[Path, Setup]:
+) -> tuple[Path, ExecutionContext]:
     """A new session in `folder` with that history, its code as it then was, and the files of its finished runs."""
     started = dataclasses.replace(started, session=folder.name, origin=str(recording.folder), reuse=options.reuse)
     entries = [Entry(recording.entries[0].at if history else time.time(), started), *history]
@@ -154,9 +154,9 @@ def _create(
             GitLog(partial).adopt(recording.folder, state.head)
         except GitFailed as error:
             raise ConfigError(f"the history of {recording.folder} cannot be read: {error}") from error
-        setup = setup_of(partial, started, screen)
+        execution = execution_context_of(partial, started, screen)
         write_records(partial / JOURNAL, entries)
-    return folder, dataclasses.replace(setup, template=template_of(folder, started))
+    return folder, dataclasses.replace(execution, template=template_of(folder, started))
 
 
 def _finished(state: State) -> list[str]:

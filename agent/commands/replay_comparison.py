@@ -17,7 +17,7 @@ from ai_sci.agent.journal.events import (
     ReplyRejected,
     RunClosed,
 )
-from ai_sci.agent.session.recording import Edit, Outcome, Recording
+from ai_sci.agent.session.recording import EditEvent, Outcome, Recording
 
 _MOST = 20  # differences that are put into words
 
@@ -80,8 +80,8 @@ def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
 
 
 def _alike(
-    then: Sequence[Edit | Outcome],
-    now: Sequence[Edit | Outcome],
+    then: Sequence[EditEvent | Outcome],
+    now: Sequence[EditEvent | Outcome],
     only_recorded: bool,
     turn: int,
     differences: list[str],
@@ -98,13 +98,13 @@ def _alike(
     return alike
 
 
-def _key(event: Edit | Outcome) -> tuple:
+def _key(event: EditEvent | Outcome) -> tuple:
     if isinstance(event, EditApplied):
         return (event.files, event.blocks, event.code_hash)
     return (_words(event),)
 
 
-def _words(event: Edit | Outcome | None) -> str:
+def _words(event: EditEvent | Outcome | None) -> str:
     match event:
         case None:
             return "nothing"
@@ -124,7 +124,7 @@ def _words(event: Edit | Outcome | None) -> str:
             return verdict
 
 
-def _changed_metrics(one: Edit | Outcome, other: Edit | Outcome) -> str:
+def _changed_metrics(one: EditEvent | Outcome, other: EditEvent | Outcome) -> str:
     if not isinstance(one, (AttemptFinished, BaselineMeasured)):
         return ""
     then, now = one.metrics, getattr(other, "metrics", {})

@@ -12,11 +12,11 @@ from ai_sci.agent.journal.conversation import Message
 from ai_sci.agent.journal.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, SessionStarted
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop.loop import step
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
-from ai_sci.agent.session.recording import Recording, load_recording, place_of
+from ai_sci.agent.session.recording import Recording, load_recording, position_of
 from ai_sci.agent.session.session import Session
 from ai_sci.experiment.base.errors import ConfigError
 
@@ -36,14 +36,14 @@ def replays(model: Model, started: SessionStarted) -> bool:
     return bool(started.origin) and model.name == f"replay:{started.origin}"
 
 
-def follow(work: Work, recording: Recording) -> Status:
+def follow(context: SessionContext, recording: Recording) -> Status:
     """Drives the session with the recorded replies until it ends, and says how much of it is as recorded."""
-    session, state = work.session, work.state
-    work = dataclasses.replace(work, model=_Compared(work.model, session, recording))
+    session, state = context.session, context.state
+    context = dataclasses.replace(context, model=_Compared(context.model, session, recording))
     while state.status is Status.running:
         interrupts.check()
         _repeat_resumes(session, recording)
-        step(work)
+        step(context)
     compared = compare(recording, Recording(session.folder, session.journal.entries))
     session.record(compared)
     return state.status
@@ -54,7 +54,7 @@ def _repeat_resumes(session: Session, recording: Recording) -> None:
     events = session.journal.events
     repeated = sum(isinstance(event, ResumeReplayed) for event in events)
     for place, resume in recording.resumes[repeated:]:
-        if any(now < then for now, then in zip(place_of(events), place)):
+        if any(now < then for now, then in zip(position_of(events), place)):
             return
         asked_for = session.started.max_runs != recording.started.max_runs  # by the user, for this replay
         session.record(dataclasses.replace(resume, max_runs=session.state.max_runs) if asked_for else resume)

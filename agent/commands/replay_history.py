@@ -8,7 +8,7 @@ from pathlib import Path
 from ai_sci.agent.aider_history.diagnosis import diagnose
 from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
 from ai_sci.agent.aider_history.idea import recognise_idea
-from ai_sci.agent.commands.choose_model import absolute_model
+from ai_sci.agent.commands.model_choice import absolute_model
 from ai_sci.agent.commands.replay import after_the_recording
 from ai_sci.agent.commands.start import ResumeOptions, RunOptions, resume, run
 from ai_sci.agent.journal.state import Status

@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_sci import __version__
-from ai_sci.agent.budgets.broker import Budgets, Desk, OwnDesk
-from ai_sci.agent.commands.choose_model import absolute_model, asked_model, choose_model
+from ai_sci.agent.budgets.broker import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
+from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal.events import Resumed, SandboxFound, SessionStarted
 from ai_sci.agent.journal.state import State, Status
 from ai_sci.agent.loop.loop import drive
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.price_file import require_known
 from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.session.git_log import GitFailed, GitLog
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.session import Session, create_folder, journal_length, locked, wait_for_leftovers
-from ai_sci.experiment.attempt.execution_context import Setup, make_setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
 from ai_sci.experiment.base.errors import AiSciError
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.sandbox.find import find_sandbox
@@ -84,15 +84,17 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     check_machine()
     limits = limits_of(template, options)
     check_engine(options.engine, options.slurm, limits, screen.note)
-    setup = make_setup(template, limits, options.python, sandbox, screen.note)
-    setup = dataclasses.replace(setup, machine=conditions_of(options.engine, options.slurm))
-    create_session(folder, options, idea, setup, model_name, model)
-    return folder, drive_session(folder, setup, model, screen)
+    execution = prepare_execution(template, limits, options.python, sandbox, screen.note)
+    execution = dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
+    create_session(folder, options, idea, execution, model_name, model)
+    return folder, drive_session(folder, execution, model, screen)
 
 
-def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, model_name: str, model: Model) -> None:
+def create_session(
+    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Model
+) -> None:
     """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
-    template = setup.template
+    template = execution.template
     create_folder(
         folder,
         template,
@@ -107,7 +109,7 @@ def create_session(folder: Path, options: RunOptions, idea: Idea, setup: Setup, 
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
             "max_failures": template.max_failures,
-            "limits": dataclasses.asdict(setup.limits),
+            "limits": dataclasses.asdict(execution.limits),
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
             "allow_unsandboxed": options.allow_unsandboxed,
@@ -144,7 +146,9 @@ class ResumeOptions:
     begun: float = field(default_factory=time.time, compare=False)  # as in Setup: a batch's sessions share it
 
 
-def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | None = None) -> tuple[Path, Status]:
+def resume(
+    folder: Path, options: ResumeOptions, screen: Screen, broker: ResourceBroker | None = None
+) -> tuple[Path, Status]:
     """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
     folder = folder.resolve()
     wait_for_leftovers(folder)
@@ -157,17 +161,17 @@ def resume(folder: Path, options: ResumeOptions, screen: Screen, desk: Desk | No
         return folder, state.status
     # Before the template is read: an attempt without a sandbox may have changed it.
     put_back(folder, state.head, length)
-    model, resumed = goes_on(options, state, template_of(folder, started), screen)
-    setup = dataclasses.replace(setup_of(folder, started, screen), begun=options.begun)
-    return folder, drive_session(folder, setup, model, screen, resumed, desk)
+    model, resumed = resolve_resume(options, state, template_of(folder, started), screen)
+    execution = dataclasses.replace(execution_context_of(folder, started, screen), begun=options.begun)
+    return folder, drive_session(folder, execution, model, screen, resumed, broker)
 
 
-def goes_on(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
     """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
-    budgets = options.budgets.else_from(state.budgets)
+    budgets = options.budgets.with_defaults(state.budgets)
     model = open_model(name, api_base=api_base)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
@@ -210,7 +214,7 @@ def put_back(folder: Path, head: str, length: int) -> None:
         raise SessionStopped(folder, str(error)) from error
 
 
-def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
+def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:
     """What the session in `folder` needs for its attempts, as it was when it began."""
     require_engine(started.engine)
     template = template_of(folder, started)
@@ -220,8 +224,8 @@ def setup_of(folder: Path, started: SessionStarted, screen: Screen) -> Setup:
     trusted = None
     if template.prepare is not None:
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    setup = make_setup(template, limits, python, sandbox, screen.note, trusted)
-    return dataclasses.replace(setup, machine=conditions_of(started.engine, started.slurm))
+    execution = prepare_execution(template, limits, python, sandbox, screen.note, trusted)
+    return dataclasses.replace(execution, machine=conditions_of(started.engine, started.slurm))
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -237,10 +241,15 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
 
 
 def drive_session(
-    folder: Path, setup: Setup, model: Model, screen: Screen, resumed: Resumed | None = None, desk: Desk | None = None
+    folder: Path,
+    execution: ExecutionContext,
+    model: Model,
+    screen: Screen,
+    resumed: Resumed | None = None,
+    broker: ResourceBroker | None = None,
 ) -> Status:
-    session = Session(folder, setup.template.editable, screen)
-    sandbox = setup.sandbox
+    session = Session(folder, execution.template.editable, screen)
+    sandbox = execution.sandbox
     try:
         with signals_interrupt():
             try:
@@ -251,10 +260,12 @@ def drive_session(
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
                 origin = recorded_origin(session.started)
-                desk = desk or OwnDesk(elsewhere=session.started.engine != "local")
-                engine = open_engine(session.started.engine, session.started.slurm, desk, session.time_left)
-                work = Work(session, setup, model, desk, engine, origin if session.started.reuse else None)
-                return follow(work, origin) if origin and replays(model, session.started) else drive(work)
+                broker = broker or OwnResources(elsewhere=session.started.engine != "local")
+                engine = open_engine(session.started.engine, session.started.slurm, broker, session.time_left)
+                context = SessionContext(
+                    session, execution, model, broker, engine, origin if session.started.reuse else None
+                )
+                return follow(context, origin) if origin and replays(model, session.started) else drive(context)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
                 session.reopen_journal()

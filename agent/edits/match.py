@@ -22,7 +22,7 @@ MOST_COMPARED = 2000  # lines of a SEARCH text that are looked at for the neares
 MOST_REPEATS = 20  # a line that stands in a file more often than this says nothing about a place
 
 
-class NoPlace(Exception):
+class NoLocation(Exception):
     """The text is in the file nowhere, or more than once. `lines`: what of the file is nearest to it, numbered."""
 
     def __init__(self, message: str, lines: str = "") -> None:
@@ -31,7 +31,7 @@ class NoPlace(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Lines `start` to `stop` (indices, exclusive) of a file, and the lines to put there."""
 
     start: int
@@ -59,7 +59,7 @@ def replace_once(text: str, search: str, new: str, path: str) -> str:
     Raises NoPlace.
     """
     lines, ends = split_ends(text)
-    place = find_place(lines, lines_of(search), lines_of(new), path)
+    place = find_location(lines, lines_of(search), lines_of(new), path)
     old = [line + end for line, end in zip(lines, ends, strict=True)]
     line_end = ends[place.start] or Counter(ends).most_common(1)[0][0] or "\n"
     put = [line + line_end for line in place.lines]
@@ -68,12 +68,12 @@ def replace_once(text: str, search: str, new: str, path: str) -> str:
     return line_replacer()(old, old[place.start : place.stop], put)
 
 
-def find_place(lines: Sequence[str], search: Sequence[str], new: Sequence[str], path: str) -> Place:
+def find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[str], path: str) -> Location:
     size = len(search)
     for clean in (str, str.rstrip):
         starts = runs([clean(line) for line in lines], [clean(line) for line in search])
         if starts:
-            return Place(only(starts, path), starts[0] + size, list(new))
+            return Location(only(starts, path), starts[0] + size, list(new))
     aligned = runs([line.strip() for line in lines], [line.strip() for line in search])
     shifts = {start: shift(lines[start : start + size], search) for start in aligned}
     starts = [start for start, found in shifts.items() if found is not None]
@@ -82,11 +82,11 @@ def find_place(lines: Sequence[str], search: Sequence[str], new: Sequence[str], 
     start = only(starts, path)
     shifted = shift_lines(new, *(shifts[start] or ("", "")))
     if shifted is None:
-        raise NoPlace(
+        raise NoLocation(
             f"is indented more than lines {start + 1}-{start + size} of {path}, which it means, and what replaces it "
             "is not: indent both as the file does."
         )
-    return Place(start, start + size, shifted)
+    return Location(start, start + size, shifted)
 
 
 def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
@@ -102,7 +102,7 @@ def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
 def only(starts: Sequence[int], path: str) -> int:
     if len(starts) > 1:
         places = ", ".join(str(start + 1) for start in starts[:10]) + (", …" if len(starts) > 10 else "")
-        raise NoPlace(
+        raise NoLocation(
             f"means {len(starts)} places in {path}, at lines {places}: add lines around it until there is one."
         )
     return starts[0]
@@ -135,11 +135,11 @@ def shift_lines(lines: Sequence[str], take: str, put: str) -> list[str] | None:
     return [put + line[len(take) :] if line.strip() else line for line in lines]
 
 
-def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int], path: str) -> NoPlace:
+def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int], path: str) -> NoLocation:
     """Why the text was not found, with the lines of the file that are nearest to it."""
     if aligned:
         start, stop = aligned[0], aligned[0] + len(search)
-        return NoPlace(
+        return NoLocation(
             f"is not in {path}: lines {start + 1}-{stop} have the same text with other indentation (tabs, spaces?).",
             shown(lines, search, start),
         )
@@ -148,8 +148,8 @@ def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int],
     why = "" if strange is None else f": its line {strange + 1}, `{search[strange].strip()[:80]}`, is nowhere there"
     start = nearest(lines, search)
     if start is None:
-        return NoPlace(f"is not in {path}{why}.")
-    return NoPlace(
+        return NoLocation(f"is not in {path}{why}.")
+    return NoLocation(
         f"is not in {path}{why}.", f"  Nearest lines there (█: not in the SEARCH part):\n{shown(lines, search, start)}"
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ai_sci.agent.edits.base import Edit, EditRefused, lines_of, name_list
 from ai_sci.agent.edits.files import write_files
-from ai_sci.agent.edits.match import NoPlace, replace_once, runs, split_ends
+from ai_sci.agent.edits.match import NoLocation, replace_once, runs, split_ends
 from ai_sci.agent.edits.parse import parse_reply
 from ai_sci.agent.edits.scan import all_completed
 from ai_sci.agent.edits.whole_file import is_quotation, left_out, why_not_whole
@@ -45,7 +45,7 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
         try:
             path = edit.path or only_file(edit, texts, editable)
             texts[path] = applied(edit, path, texts.get(path))
-        except NoPlace as reason:
+        except NoLocation as reason:
             below = hint(edit, files, texts) or reason.lines
             reasons.append(f"{edit.label}: {reason}" + (f"\n{below}" if below else ""))
     emptied = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
@@ -77,7 +77,7 @@ def only_file(edit: Edit, texts: Mapping[str, str], editable: Sequence[str]) -> 
     if len(found) == 1 and counts[found[0]] == 1:
         return found[0]
     names = name_list(tuple(editable))
-    raise NoPlace(f"no file is named. Put one of these names alone on the line before its fence: {names}.")
+    raise NoLocation(f"no file is named. Put one of these names alone on the line before its fence: {names}.")
 
 
 def applied(edit: Edit, path: str, text: str | None) -> str:
@@ -88,23 +88,25 @@ def applied(edit: Edit, path: str, text: str | None) -> str:
     if edit.kind == "whole":
         why = why_not_whole(path, edit.replace, text)
         if why:
-            raise NoPlace(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
+            raise NoLocation(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
         return with_ends_of(edit.replace, text)
     if not edit.search.strip():
         if text is None or not text.strip():
             return with_ends_of(edit.replace, text)
         if edit.kind == "hunk":
-            raise NoPlace(f"it only adds lines, with none around them that tell where in {path} they belong.")
-        raise NoPlace(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
+            raise NoLocation(f"it only adds lines, with none around them that tell where in {path} they belong.")
+        raise NoLocation(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
     if text is None:
-        raise NoPlace(f"{path} does not exist yet, so that its SEARCH part has to be empty.")
+        raise NoLocation(f"{path} does not exist yet, so that its SEARCH part has to be empty.")
     elided = left_out(edit.replace)
     if elided and elided not in text and elided not in edit.search:
-        raise NoPlace(f"what replaces it leaves lines out (`{elided[:80]}`), and they would be lost. Write them all.")
+        raise NoLocation(
+            f"what replaces it leaves lines out (`{elided[:80]}`), and they would be lost. Write them all."
+        )
     try:
         return replace_once(text, edit.search, edit.replace, path)
-    except NoPlace as reason:
-        raise NoPlace(f"{part} {reason}", reason.lines) from None
+    except NoLocation as reason:
+        raise NoLocation(f"{part} {reason}", reason.lines) from None
 
 
 def with_ends_of(new: str, text: str | None) -> str:

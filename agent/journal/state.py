@@ -103,7 +103,7 @@ class State:
     replies: int = 0
     failures: int = 0  # in a row, of the run (or the plots, or the notes) being worked on
     losses: int = 0  # attempts in a row that were lost, since the last resume
-    barren_runs: int = 0  # runs in a row that were closed without a single attempt
+    runs_without_attempt: int = 0  # runs in a row that were closed without a single attempt
     completion_doubted: bool = False
     completion_accepted: bool = False
     reasons: list[str] = field(default_factory=list)  # why the last reply was rejected
@@ -245,7 +245,7 @@ def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> N
 
 def _close(state: State, event: RunClosed) -> None:
     record = state.runs.setdefault(event.run, RunRecord(event.run))
-    state.barren_runs = 0 if record.attempts else state.barren_runs + 1
+    state.runs_without_attempt = 0 if record.attempts else state.runs_without_attempt + 1
     record.closed = event
     state.failures = 0
     state.base_commit = event.base_commit

@@ -40,7 +40,7 @@ class _Run:
     metrics: str
 
 
-def nearly_full(session: Session, messages: list[Message]) -> str | None:
+def needs_compaction(session: Session, messages: list[Message]) -> str | None:
     """Why the next request should be a shorter one; None when it fits, or when nothing is known of a window."""
     state = session.state
     window = min((known for known in (state.context_window, state.learned_window) if known), default=None)
@@ -77,7 +77,7 @@ def learned_window(words: str, tokens: int) -> int:
     return min(found) if found else max(1, round(tokens * 0.8))
 
 
-def rebuilt(session: Session, reason: str, learned: int | None) -> ConversationRebuilt:
+def compact(session: Session, reason: str, learned: int | None) -> ConversationRebuilt:
     """The event that stands in for the conversation so far. Its text names no time, cost or window: it replays."""
     events, state = session.journal.events, session.state
     assert state.baseline is not None

@@ -32,76 +32,76 @@ from ai_sci.agent.loop.outcomes import (
     ask_for_notes,
     attempt,
     finish_experiments,
-    lose,
     measure_baseline,
-    take_up,
+    reattach,
+    record_lost,
 )
-from ai_sci.agent.loop.replies import after_edit, after_failure, ask, take
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.replies import after_edit, after_failure, apply_reply, request_reply
+from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.loop.spending import BudgetReached
 
 
-def drive(work: Work) -> Status:
+def drive(context: SessionContext) -> Status:
     """Works on the session until it ends; returns the status it ended with."""
-    while work.state.status is Status.running:
+    while context.state.status is Status.running:
         interrupts.check()
-        step(work)
-    return work.state.status
+        step(context)
+    return context.state.status
 
 
-def step(work: Work) -> None:
+def step(context: SessionContext) -> None:
     """One step, unless a budget does not allow it: then the session ends for now."""
     try:
-        _step(work)
+        _step(context)
     except BudgetReached as reached:
-        work.session.end(Status.budget_exhausted, reached.reason)
+        context.session.end(Status.budget_exhausted, reached.reason)
 
 
-def _step(work: Work) -> None:
+def _step(context: SessionContext) -> None:
     """What the last event asks for."""
-    state = work.state
+    state = context.state
     match state.last:
         case SessionStarted():
-            measure_baseline(work)
+            measure_baseline(context)
         case BaselineMeasured(verdict="ok"):
-            work.session.record(prompting.task(work.session, work.setup.template))
+            context.session.record(prompting.task(context.session, context.execution.template))
         case BaselineMeasured(reasons=reasons):
-            work.session.end(Status.invalid_baseline, f"the baseline is not usable: {'; '.join(reasons)}")
+            context.session.end(Status.invalid_baseline, f"the baseline is not usable: {'; '.join(reasons)}")
         case Told() if state.phase is Phase.runs and state.run > state.max_runs:
-            finish_experiments(work)
+            finish_experiments(context)
         case Told(prompt="task"):
-            work.session.record(prompting.code(work.session))
+            context.session.record(prompting.code(context.session))
         case Told() | ConversationRebuilt():
-            ask(work)
+            request_reply(context)
         case Replied() as reply:
-            take(work, reply)
+            apply_reply(context, reply)
         case EditApplied() as edit:
-            after_edit(work, edit)
+            after_edit(context, edit)
         case ReplyRejected() as rejected:
-            after_failure(work, rejected.verdict)
+            after_failure(context, rejected.verdict)
         case CompletionDoubted():
-            work.session.record(prompting.why_completed())
+            context.session.record(prompting.why_completed())
         case CompletionAccepted():
-            finish_experiments(work)
+            finish_experiments(context)
         case AttemptStarted() as started if started.job:
-            take_up(work, started)
+            reattach(context, started)
         case AttemptStarted() as started:
-            lose(work, started)
+            record_lost(context, started)
         case AttemptFinished() as finished:
-            after_attempt(work, finished)
+            after_attempt(context, finished)
         case OutcomeCommitted() if state.last_attempt.verdict == "lost":
-            attempt(work, state.last_attempt.attempt_kind)
+            attempt(context, state.last_attempt.attempt_kind)
         case OutcomeCommitted():
-            after_failure(work, state.last_attempt.verdict)
+            after_failure(context, state.last_attempt.verdict)
         case RunClosed() as closed:
-            after_run(work, closed)
+            after_run(context, closed)
         case PlotsFinished(verdict=verdict) if verdict != "ok" and state.phase is Phase.plots:
-            after_failure(work, verdict)
+            after_failure(context, verdict)
         case PlotsFinished():
-            ask_for_notes(work)
+            ask_for_notes(context)
         case PhaseGivenUp() if state.phase is Phase.plots:
-            ask_for_notes(work)
+            ask_for_notes(context)
         case PhaseGivenUp(verdict=verdict):
-            work.session.end(Status.completed, f"{prompting.accepted(state)}, without notes: {verdict}")
+            context.session.end(Status.completed, f"{prompting.accepted(state)}, without notes: {verdict}")
         case _:
             raise AssertionError(f"no step follows {state.last}")

@@ -18,10 +18,10 @@ from ai_sci.agent.journal.events import (
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop import prompting, spending
 from ai_sci.agent.loop.reuse import earlier_attempt, earlier_baseline
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.session.git_log import split_artefacts
 from ai_sci.agent.session.workspace import NOTES, PLOT
-from ai_sci.experiment.attempt.engine import Began
+from ai_sci.experiment.attempt.engine import AttemptLaunch
 from ai_sci.experiment.attempt.reuse import attempt_key
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.base.errors import EnvironmentFailed
@@ -32,23 +32,23 @@ _ROUNDING = 0.001  # seconds, of the limits in the journal
 MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops
 
 
-def measure_baseline(work: Work) -> None:
-    work.session.show("measuring the baseline (run 0)")
-    key = work.setup.baseline_key
-    place = Began(None)
+def measure_baseline(context: SessionContext) -> None:
+    context.session.show("measuring the baseline (run 0)")
+    key = context.execution.baseline_key
+    place = AttemptLaunch(None)
 
-    def begins(began: Began, plan: AttemptPlan) -> None:
+    def launched(launch: AttemptLaunch, plan: AttemptPlan) -> None:
         nonlocal place
-        place = began
-        if began.gpus:
-            work.session.record(BaselineStarted(began.gpus, plan.time_limit))
+        place = launch
+        if launch.gpus:
+            context.session.record(BaselineStarted(launch.gpus, plan.time_limit))
 
     waited = 0.0
 
     def execute(plan: AttemptPlan) -> AttemptOutcome:
         nonlocal waited
         for _ in range(MAX_LOST):
-            outcome, reached = spending.execute(work, plan, begins)
+            outcome, reached = spending.execute(context, plan, launched)
             if reached is not None:
                 # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
                 shutil.rmtree(plan.folder / "work", ignore_errors=True)
@@ -56,29 +56,29 @@ def measure_baseline(work: Work) -> None:
             waited = outcome.waited or place.waited
             if outcome.verdict is not Verdict.lost:
                 return outcome
-            spending.check_time(work)  # it may be lost because there is none left
-            work.session.output(f"{outcome.reason}; it is repeated\n")
+            spending.check_time(context)  # it may be lost because there is none left
+            context.session.output(f"{outcome.reason}; it is repeated\n")
         raise EnvironmentFailed(
             f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
         )
 
-    outcome = earlier_baseline(work, key) or work.setup.measure_baseline(
-        work.session.folder, execute, work.session.output
+    outcome = earlier_baseline(context, key) or context.execution.measure_baseline(
+        context.session.folder, execute, context.session.output
     )
     commit = None
     if outcome.metrics:
-        tracked, _ = split_artefacts(work.session.folder, work.session.folder / "run_0")
-        commit = work.session.commit(
+        tracked, _ = split_artefacts(context.session.folder, context.session.folder / "run_0")
+        commit = context.session.commit(
             [*tracked, "attempts/run_0.1/output.log"],
             f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
             {
                 "Run": 0,
                 "Verdict": outcome.verdict.value,
-                **prompting.metric_trailer(work.setup.template, outcome.metrics),
+                **prompting.metric_trailer(context.execution.template, outcome.metrics),
             },
             body="\n".join(outcome.reasons),
         )
-    work.session.record(
+    context.session.record(
         BaselineMeasured(
             outcome.metrics,
             outcome.verdict.value,
@@ -93,23 +93,23 @@ def measure_baseline(work: Work) -> None:
     )
 
 
-def attempt(work: Work, kind: str) -> None:
-    session, state = work.session, work.state
-    spending.check_time(work)
+def attempt(context: SessionContext, kind: str) -> None:
+    session, state = context.session, context.state
+    spending.check_time(context)
     if state.losses >= MAX_LOST:
         session.end(Status.interrupted, f"{MAX_LOST} attempts in a row were lost: {state.last_attempt.reason}")
         return
     run, number = state.run, state.attempt
-    plan = work.setup.attempt_plan(session.folder, run, number, kind)
-    key = attempt_key(plan, work.setup.conditions_key, state.code_hash)
-    if earlier := earlier_attempt(work, plan, key):
+    plan = context.execution.attempt_plan(session.folder, run, number, kind)
+    key = attempt_key(plan, context.execution.conditions_key, state.code_hash)
+    if earlier := earlier_attempt(context, plan, key):
         session.record(earlier)
         return
-    longest = min(plan.time_limit, spending.time_left(work))
+    longest = min(plan.time_limit, spending.time_left(context))
     session.show(f"run {run} of {state.max_runs}, attempt {number} ({kind})", limit=longest)
 
-    def begins(began: Began, plan: AttemptPlan) -> None:
-        process = began.process or ProcessIdentity(0, 0, "")
+    def launched(launch: AttemptLaunch, plan: AttemptPlan) -> None:
+        process = launch.process or ProcessIdentity(0, 0, "")
         session.record(
             AttemptStarted(
                 run,
@@ -120,22 +120,22 @@ def attempt(work: Work, kind: str) -> None:
                 process.pid,
                 process.started,
                 process.boot_id,
-                began.job,
-                began.place,
-                began.gpus,
-                began.waited,
+                launch.job,
+                launch.place,
+                launch.gpus,
+                launch.waited,
                 round(plan.time_limit, 3),
             )
         )
 
-    outcome, reached = spending.execute(work, plan, begins)
+    outcome, reached = spending.execute(context, plan, launched)
     if reached is not None:
         reason = f"a budget ended this attempt, and a resume repeats it: {reached.reason}"
         outcome = replace(outcome, verdict=Verdict.lost, reason=reason)
     finished = _finished(plan, outcome, state.code_hash, key)
     session.record(finished)
     if reached is not None:
-        commit_failure(work, finished)
+        commit_failure(context, finished)
         raise reached
 
 
@@ -157,33 +157,33 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
     )
 
 
-def take_up(work: Work, started: AttemptStarted) -> None:
+def reattach(context: SessionContext, started: AttemptStarted) -> None:
     """A job that was submitted before ai-sci died: it went on without us, and its outcome counts."""
-    session = work.session
-    plan = work.setup.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind)
+    session = context.session
+    plan = context.execution.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind)
     session.show(f"run {started.run}, attempt {started.attempt}: waiting for job {started.job}")
-    spent = work.state.spent.gpu_seconds
-    most = Amount(gpu_seconds=started.gpus * started.limit)
-    refused = work.desk.reserve(most)  # the job runs all the same, so that its outcome is worth waiting for
+    spent = context.state.spent.gpu_seconds
+    worst_case = Amount(gpu_seconds=started.gpus * started.limit)
+    refused = context.broker.reserve(worst_case)  # the job runs all the same, so that its outcome is worth waiting for
     try:
-        outcome = work.engine.take_up(plan, started.job, session.output)
+        outcome = context.engine.reattach(plan, started.job, session.output)
         if outcome is None:
-            lose(work, started)
+            record_lost(context, started)
             return
         if outcome.verdict is Verdict.timed_out and 0 < started.limit < plan.time_limit - _ROUNDING:
             outcome = replace(outcome, verdict=Verdict.lost, reason="a budget ended this attempt; it is repeated")
-        key = attempt_key(plan, work.setup.conditions_key, started.code_hash)
+        key = attempt_key(plan, context.execution.conditions_key, started.code_hash)
         session.record(_finished(plan, outcome, started.code_hash, key))
     finally:
-        held = Amount(gpu_seconds=work.state.spent.gpu_seconds - spent)
-        work.desk.settle(Amount() if refused else most, held)
+        held = Amount(gpu_seconds=context.state.spent.gpu_seconds - spent)
+        context.broker.settle(Amount() if refused else worst_case, held)
 
 
-def lose(work: Work, started: AttemptStarted) -> None:
+def record_lost(context: SessionContext, started: AttemptStarted) -> None:
     """The harness died while this attempt ran, and nobody saw how it ended: what is left of it is ended too."""
     end_leftover(ProcessIdentity(started.pid, started.process_started, started.boot_id))
     reason = "ai-sci stopped while this attempt ran; it is repeated in a fresh folder"
-    work.session.record(
+    context.session.record(
         AttemptFinished(
             run=started.run,
             attempt=started.attempt,
@@ -198,45 +198,45 @@ def lose(work: Work, started: AttemptStarted) -> None:
     )
 
 
-def after_attempt(work: Work, finished: AttemptFinished) -> None:
+def after_attempt(context: SessionContext, finished: AttemptFinished) -> None:
     if finished.verdict != "ok":
-        commit_failure(work, finished)
+        commit_failure(context, finished)
     elif finished.attempt_kind == "smoke":
-        attempt(work, "full")
+        attempt(context, "full")
     else:
-        accept(work, finished)
+        accept(context, finished)
 
 
-def commit_failure(work: Work, finished: AttemptFinished) -> None:
+def commit_failure(context: SessionContext, finished: AttemptFinished) -> None:
     name = f"run {finished.run} attempt {finished.attempt} ({finished.attempt_kind})"
     log = f"attempts/run_{finished.run}.{finished.attempt}/output.log"
-    commit = work.session.commit(
-        [log], f"{name}: {finished.verdict}", prompting.trailers(work.state, finished), body=finished.reason
+    commit = context.session.commit(
+        [log], f"{name}: {finished.verdict}", prompting.trailers(context.state, finished), body=finished.reason
     )
-    work.session.record(OutcomeCommitted(finished.run, finished.attempt, commit))
+    context.session.record(OutcomeCommitted(finished.run, finished.attempt, commit))
 
 
-def accept(work: Work, finished: AttemptFinished) -> None:
-    session, template = work.session, work.setup.template
+def accept(context: SessionContext, finished: AttemptFinished) -> None:
+    session, template = context.session, context.execution.template
     folder = session.folder
     tracked, artefacts = split_artefacts(folder, folder / f"run_{finished.run}")
     # The smoke attempts that went before have no commit of their own.
-    attempts = work.state.runs[finished.run].attempts
+    attempts = context.state.runs[finished.run].attempts
     tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
-    twin = prompting.twin(work.state, finished.run, finished.metrics)
-    remarks = [f"exactly the numbers of {twin}"] if twin else []
+    identical_run = prompting.identical_run(context.state, finished.run, finished.metrics)
+    remarks = [f"exactly the numbers of {identical_run}"] if identical_run else []
     commit = session.commit(
         tracked,
-        f"run {finished.run}: ok{prompting.headline(template, finished.metrics, work.state.baseline)}",
-        {**prompting.trailers(work.state, finished), **prompting.metric_trailer(template, finished.metrics)},
+        f"run {finished.run}: ok{prompting.headline(template, finished.metrics, context.state.baseline)}",
+        {**prompting.trailers(context.state, finished), **prompting.metric_trailer(template, finished.metrics)},
         body="\n".join([*remarks, *(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items())]),
     )
-    session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, work.state.code_hash, artefacts))
+    session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, context.state.code_hash, artefacts))
 
 
-def close_run(work: Work, verdict: str) -> None:
+def close_run(context: SessionContext, verdict: str) -> None:
     """What failed is not what the next run builds on: the code goes back to the last accepted state."""
-    session, state = work.session, work.state
+    session, state = context.session, context.state
     session.restore(session.code_files)
     commit = session.commit(
         session.code_files,
@@ -246,42 +246,42 @@ def close_run(work: Work, verdict: str) -> None:
     session.record(RunClosed(state.run, verdict, {}, commit, state.base_commit, session.code_hash()))
 
 
-def after_run(work: Work, closed: RunClosed) -> None:
-    state = work.state
+def after_run(context: SessionContext, closed: RunClosed) -> None:
+    state = context.state
     if state.completion_accepted:
-        finish_experiments(work)
-    elif state.barren_runs >= 2:
-        work.session.end(Status.gave_up, "two runs in a row were closed without one edit that could be executed")
+        finish_experiments(context)
+    elif state.runs_without_attempt >= 2:
+        context.session.end(Status.gave_up, "two runs in a row were closed without one edit that could be executed")
     else:
-        work.session.record(prompting.result(work.session, closed))
+        context.session.record(prompting.result(context.session, closed))
 
 
-def finish_experiments(work: Work) -> None:
+def finish_experiments(context: SessionContext) -> None:
     """No more runs: one that was begun and not accepted is closed first, so that the code is the last accepted one."""
-    session, state = work.session, work.state
+    session, state = context.session, context.state
     if state.run_is_open:
         attempts = state.runs[state.run].attempts if state.run in state.runs else []
-        close_run(work, attempts[-1].verdict if attempts else "lint_failed" if state.lint else "no_edit")
+        close_run(context, attempts[-1].verdict if attempts else "lint_failed" if state.lint else "no_edit")
     elif not state.accepted:
         session.end(Status.no_run_accepted, "no run was accepted")
     elif not (session.folder / PLOT).is_file():
-        ask_for_notes(work)
+        ask_for_notes(context)
     elif PLOT in session.all_editable:
         session.record(prompting.plots(session))
     else:
-        draw_plots(work)
+        draw_plots(context)
 
 
-def ask_for_notes(work: Work) -> None:
-    if NOTES in work.session.all_editable:
-        work.session.record(prompting.notes(work.session))
+def ask_for_notes(context: SessionContext) -> None:
+    if NOTES in context.session.all_editable:
+        context.session.record(prompting.notes(context.session))
     else:
-        work.session.end(Status.completed, prompting.accepted(work.state))
+        context.session.end(Status.completed, prompting.accepted(context.state))
 
 
-def draw_plots(work: Work) -> None:
-    session, state = work.session, work.state
-    outcome = spending.draw(work, work.setup.plot_plan(session.folder, state.plot_attempts + 1))
+def draw_plots(context: SessionContext) -> None:
+    session, state = context.session, context.state
+    outcome = spending.draw(context, context.execution.plot_plan(session.folder, state.plot_attempts + 1))
     commit = session.commit(
         [*(f"plots/{name}" for name in outcome.files), str(outcome.log.relative_to(session.folder))],
         f"plots: {', '.join(outcome.files) or outcome.verdict.value}",

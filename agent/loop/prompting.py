@@ -56,7 +56,7 @@ def result(session: Session, closed: RunClosed) -> Told:
                 "result",
                 run=closed.run,
                 table=beside_baseline(closed.metrics, state.baseline.metrics),
-                twin=twin(state, closed.run, closed.metrics),
+                identical_run=identical_run(state, closed.run, closed.metrics),
                 next_run=closed.run + 1,
                 max_runs=state.max_runs,
             ),
@@ -77,7 +77,7 @@ def result(session: Session, closed: RunClosed) -> Told:
     )
 
 
-def twin(state: State, run: int, metrics: dict[str, float]) -> str:
+def identical_run(state: State, run: int, metrics: dict[str, float]) -> str:
     """The run before `run` with exactly these numbers, or "". No verdict: an honest change may have no effect."""
     assert state.baseline is not None
     before = {0: state.baseline.metrics, **{one.run: one.closed.metrics for one in state.accepted if one.closed}}

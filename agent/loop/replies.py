@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from ai_sci.agent.edits.lint import lint_report
-from ai_sci.agent.edits.planning import EditRefused, all_completed, plan_edits, write_files
+from ai_sci.agent.edits.planning import EditRefused, plan_edits, write_files
+from ai_sci.agent.edits.scan import all_completed
 from ai_sci.agent.journal.conversation import Message, prompt_hash, wire_messages
 from ai_sci.agent.journal.events import (
     CompletionAccepted,
@@ -18,25 +19,25 @@ from ai_sci.agent.journal.events import (
 from ai_sci.agent.journal.state import Phase, Status
 from ai_sci.agent.loop import compaction, prompting
 from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
-from ai_sci.agent.loop.session_context import Work
-from ai_sci.agent.loop.spending import Call
+from ai_sci.agent.loop.session_context import SessionContext
+from ai_sci.agent.loop.spending import BudgetedCall
 from ai_sci.agent.models.reply import ModelUnavailable
 from ai_sci.agent.session.logbook import first_problem
 from ai_sci.agent.session.workspace import NOTES, PLOT
 
 
-def ask(work: Work) -> None:
+def request_reply(context: SessionContext) -> None:
     """One reply from the model, within the budgets. A failed call leaves the conversation as it is."""
-    session, state = work.session, work.state
+    session, state = context.session, context.state
     messages = wire_messages(session.journal.events)
-    if reason := compaction.nearly_full(session, messages):
-        session.record(compaction.rebuilt(session, reason, None))
+    if reason := compaction.needs_compaction(session, messages):
+        session.record(compaction.compact(session, reason, None))
         return
     session.show("waiting for the model")
     asked = time.monotonic()
-    call = Call(work, messages)
+    call = BudgetedCall(context, messages)
     try:
-        reply = work.model.complete(
+        reply = context.model.complete(
             messages,
             turn=state.replies,
             on_delta=session.screen.delta,
@@ -46,14 +47,14 @@ def ask(work: Work) -> None:
     except ModelUnavailable as error:
         if error.failure.kind == "out_of_time":
             raise call.out_of_time() from error
-        without_reply(work, messages, error)
+        without_reply(context, messages, error)
         return
     session.record(
         Replied(
             text=reply.text,
             reasoning=reply.reasoning,
             finish_reason=reply.finish_reason,
-            model=work.model.name,
+            model=context.model.name,
             prompt_tokens=reply.usage.prompt_tokens,
             completion_tokens=reply.usage.completion_tokens,
             cached_tokens=reply.usage.cached_tokens,
@@ -65,23 +66,23 @@ def ask(work: Work) -> None:
     call.answered(reply)
 
 
-def without_reply(work: Work, messages: list[Message], error: ModelUnavailable) -> None:
+def without_reply(context: SessionContext, messages: list[Message], error: ModelUnavailable) -> None:
     """A conversation that the server finds too long is shortened, once; anything else ends the session for now."""
-    session, failure = work.session, error.failure
+    session, failure = context.session, error.failure
     if failure.kind not in ("context_window", "too_large"):
         session.end(Status.model_unavailable, str(error))
     elif compaction.can_shrink(session):
         tokens = compaction.estimated_tokens(session.journal.events, messages)
         learned = compaction.learned_window(failure.message, tokens)
-        session.record(compaction.rebuilt(session, failure.message, learned))
+        session.record(compaction.compact(session, failure.message, learned))
     else:
         advice = "the task and the code alone are too long for it: resume with a --model that has a larger window"
         session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {advice}")
 
 
-def take(work: Work, reply: Replied) -> None:
+def apply_reply(context: SessionContext, reply: Replied) -> None:
     """Applies the reply's edits, all or none, or says why not."""
-    session, state = work.session, work.state
+    session, state = context.session, context.state
     files = session.editable_texts()
     try:
         plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
@@ -89,7 +90,7 @@ def take(work: Work, reply: Replied) -> None:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
     if not plan.new_files:
-        take_without_edit(work, reply, plan.blocks)
+        apply_reply_without_edit(context, reply, plan.blocks)
         return
     code_hash = session.code_hash(plan.new_files)
     if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
@@ -111,10 +112,10 @@ def take(work: Work, reply: Replied) -> None:
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
 
-def take_without_edit(work: Work, reply: Replied, blocks: int) -> None:
-    session, state = work.session, work.state
+def apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
+    session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip():
-        draw_plots(work)  # the model finds plot.py good as it is
+        draw_plots(context)  # the model finds plot.py good as it is
     elif state.phase is not Phase.runs or not all_completed(reply.text):
         session.record(ReplyRejected("no_edit", [prompting.why_no_edit(reply, blocks)]))
     elif state.runs:
@@ -127,31 +128,31 @@ def take_without_edit(work: Work, reply: Replied, blocks: int) -> None:
         session.record(ReplyRejected("no_edit", ["You did not say why no experiment should be run."]))
 
 
-def after_edit(work: Work, edit: EditApplied) -> None:
+def after_edit(context: SessionContext, edit: EditApplied) -> None:
     if edit.lint:
-        work.session.record(ReplyRejected("lint_failed", [first_problem(edit.lint)]))
-    elif work.state.phase is Phase.plots:
-        draw_plots(work)
-    elif work.state.phase is Phase.notes:
-        work.session.end(Status.completed, prompting.accepted(work.state))
-    elif edit.code_hash in work.state.executed:
+        context.session.record(ReplyRejected("lint_failed", [first_problem(edit.lint)]))
+    elif context.state.phase is Phase.plots:
+        draw_plots(context)
+    elif context.state.phase is Phase.notes:
+        context.session.end(Status.completed, prompting.accepted(context.state))
+    elif edit.code_hash in context.state.executed:
         names = ", ".join(edit.files)
-        work.session.record(
+        context.session.record(
             ReplyRejected(
                 "no_edit", [f"Your edit to {names} is applied, but it leaves the experiment's code as it was."]
             )
         )
     else:
-        attempt(work, "smoke" if work.setup.template.smoke else "full")
+        attempt(context, "smoke" if context.execution.template.smoke else "full")
 
 
-def after_failure(work: Work, verdict: str) -> None:
+def after_failure(context: SessionContext, verdict: str) -> None:
     """Tells the model what was wrong, or gives up on this run (or the plots, or the notes)."""
-    session, state = work.session, work.state
+    session, state = context.session, context.state
     if state.failures < session.started.max_failures:
         session.record(prompting.failure(session, verdict))
     elif state.phase is Phase.runs:
-        close_run(work, verdict)
+        close_run(context, verdict)
     else:
         given_up = PLOT if state.phase is Phase.plots else NOTES
         session.restore([given_up])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ai_sci.agent.journal.events import AttemptFinished, BaselineMeasured, RunClosed
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.session.git_log import sha256_of
 from ai_sci.agent.session.recording import Recording
 from ai_sci.experiment.attempt.baseline import BaselineOutcome
@@ -13,9 +13,9 @@ from ai_sci.experiment.attempt.reuse import take_over, take_over_baseline
 from ai_sci.experiment.attempt.runner import AttemptPlan
 
 
-def earlier_attempt(work: Work, plan: AttemptPlan, key: str) -> AttemptFinished | None:
+def earlier_attempt(context: SessionContext, plan: AttemptPlan, key: str) -> AttemptFinished | None:
     """The outcome of a finished attempt with this key, its files copied; None when it has to be executed."""
-    recording = work.earlier
+    recording = context.earlier
     if recording is None:
         return None
     for event in recording.events:
@@ -30,14 +30,14 @@ def earlier_attempt(work: Work, plan: AttemptPlan, key: str) -> AttemptFinished 
     return None
 
 
-def earlier_baseline(work: Work, key: str) -> BaselineOutcome | None:
+def earlier_baseline(context: SessionContext, key: str) -> BaselineOutcome | None:
     """The recorded baseline, its files copied; None when it has to be measured."""
-    recording, template = work.earlier, work.setup.template
+    recording, template = context.earlier, context.execution.template
     if recording is None or template.brings_baseline:
         return None
     for event in recording.events:
         if isinstance(event, BaselineMeasured) and event.key == key:
-            return take_over_baseline(work.session.folder, template, recording.folder / "run_0", event.metrics)
+            return take_over_baseline(context.session.folder, template, recording.folder / "run_0", event.metrics)
     return None
 
 

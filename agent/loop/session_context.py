@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_sci.agent.budgets.broker import Desk
+from ai_sci.agent.budgets.broker import ResourceBroker
 from ai_sci.agent.journal.state import State
 from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.session.recording import Recording
 from ai_sci.agent.session.session import Session
 from ai_sci.experiment.attempt.engine import Engine
-from ai_sci.experiment.attempt.execution_context import Setup
+from ai_sci.experiment.attempt.execution_context import ExecutionContext
 
 
 @dataclass(frozen=True)
-class Work:
+class SessionContext:
     session: Session
-    setup: Setup
+    execution: ExecutionContext
     model: Model
-    desk: Desk
+    broker: ResourceBroker
     engine: Engine
     earlier: Recording | None = None  # whose finished attempts are taken over
 

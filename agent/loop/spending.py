@@ -1,5 +1,5 @@
 """Nothing is spent before it is set aside: money and tokens before each try of a call, GPU-seconds and disk before an
-attempt. What the session's own budgets allow is asked of its journal, what it shares with others of the desk."""
+attempt. What the session's own budgets allow is asked of its journal, what it shares with others of the broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached
 from ai_sci.agent.journal.events import CallFailed, CallStarted
 from ai_sci.agent.models.reply import CallFailure
-from ai_sci.experiment.attempt.engine import Began
+from ai_sci.experiment.attempt.engine import AttemptLaunch
 from ai_sci.experiment.attempt.plots import PlotOutcome, PlotPlan, run_plots
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.attempt.watchdog import measure_disk
@@ -20,7 +20,7 @@ from ai_sci.experiment.base.verdict import Verdict
 
 if TYPE_CHECKING:
     from ai_sci.agent.journal.conversation import Message
-    from ai_sci.agent.loop.session_context import Work
+    from ai_sci.agent.loop.session_context import SessionContext
     from ai_sci.agent.models.reply import Reply
 
 _SHORTEST = 1.0  # seconds of an attempt: with less left it is not begun
@@ -31,51 +31,51 @@ _ROUNDED_DOWN = 1 - 1e-9  # else what is asked for may be a rounding error more 
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def time_left(work: Work) -> float:
+def time_left(context: SessionContext) -> float:
     """Seconds; infinite without a limit."""
-    return min(work.session.time_left(), work.desk.time_left())
+    return min(context.session.time_left(), context.broker.time_left())
 
 
-def check_time(work: Work) -> None:
-    if time_left(work) <= 0:
-        raise BudgetReached(_time_is_up(work))
+def check_time(context: SessionContext) -> None:
+    if time_left(context) <= 0:
+        raise BudgetReached(_time_is_up(context))
 
 
-def _time_is_up(work: Work) -> str:
-    limit = work.state.budgets.time
-    if limit is None or work.desk.time_left() < work.session.time_left():
+def _time_is_up(context: SessionContext) -> str:
+    limit = context.state.budgets.time
+    if limit is None or context.broker.time_left() < context.session.time_left():
         return BATCH_TIME_IS_UP
-    option = f"{work.desk.own}time"
+    option = f"{context.broker.own}time"
     return f"{format_duration(limit)} of {option} are used up. Resume with a higher {option}."
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
-class Call:
+class BudgetedCall:
     """One call to the model: each of its tries is set aside for before it is sent, and settled when its end is known.
 
     What is neither answered nor failed (Ctrl-C, a kill) stays as it is: it may have been charged.
     """
 
-    def __init__(self, work: Work, messages: Sequence[Message]) -> None:
-        self._work = work
-        self._cost = work.model.worst_case_cost(messages)
-        self._tokens = work.model.worst_case_tokens(messages, work.state.context_window)
-        self._most = Amount(self._cost or 0.0, self._tokens or 0)
+    def __init__(self, context: SessionContext, messages: Sequence[Message]) -> None:
+        self._context = context
+        self._cost = context.model.worst_case_cost(messages)
+        self._tokens = context.model.worst_case_tokens(messages, context.state.context_window)
+        self._worst_case = Amount(self._cost or 0.0, self._tokens or 0)
         self._open = False
 
     def before_try(self) -> float:
         """Seconds that the try may take. Raises BudgetReached."""
-        work, most = self._work, self._most
-        check_time(work)
-        _check_call(work, most)
-        if reason := work.desk.reserve(most):
+        context, worst_case = self._context, self._worst_case
+        check_time(context)
+        _check_call(context, worst_case)
+        if reason := context.broker.reserve(worst_case):
             raise BudgetReached(reason)
         self._open = True
         if self._cost is None or self._cost > 0:
-            work.session.record(CallStarted(self._cost, self._tokens))
-        return time_left(work)
+            context.session.record(CallStarted(self._cost, self._tokens))
+        return time_left(context)
 
     def failed(self, failure: CallFailure) -> None:
         """Records a failed try; one that the clock cut short may have been charged whole."""
@@ -83,7 +83,7 @@ class Call:
         if failure.kind == "out_of_time":
             cost = self._cost
             completion = max(completion, (self._tokens or 0) - prompt)
-        self._work.session.record(
+        self._context.session.record(
             CallFailed(failure.status, failure.kind, failure.message, failure.retry_in, prompt, completion, cost)
         )
         self._settle(Amount(cost or 0.0, prompt + completion))
@@ -93,28 +93,28 @@ class Call:
         self._settle(Amount(reply.cost or 0.0, reply.usage.prompt_tokens + reply.usage.completion_tokens))
 
     def out_of_time(self) -> BudgetReached:
-        return BudgetReached(_time_is_up(self._work))
+        return BudgetReached(_time_is_up(self._context))
 
     def _settle(self, spent: Amount) -> None:
         if self._open:  # a script that is used up fails without a try
-            self._work.desk.settle(self._most, spent)
+            self._context.broker.settle(self._worst_case, spent)
             self._open = False
 
 
-def _check_call(work: Work, most: Amount) -> None:
-    budgets, spent, own = work.state.budgets, work.state.spent, work.desk.own
+def _check_call(context: SessionContext, worst_case: Amount) -> None:
+    budgets, spent, own = context.state.budgets, context.state.spent, context.broker.own
     so_far = spent.committed
-    if budgets.cost is not None and so_far.cost + most.cost > budgets.cost:
+    if budgets.cost is not None and so_far.cost + worst_case.cost > budgets.cost:
         unsettled = f" (up to {spent.unsettled_cost:.4f} of it unsettled)" if spent.unsettled_cost > 0 else ""
         raise BudgetReached(
             f"{own}cost {budgets.cost:g} USD would be passed: {so_far.cost:.4f} spent{unsettled}, "
-            f"the next call may cost {most.cost:.4f}. Resume with a higher {own}cost."
+            f"the next call may cost {worst_case.cost:.4f}. Resume with a higher {own}cost."
         )
-    if budgets.tokens is not None and so_far.tokens + most.tokens > budgets.tokens:
+    if budgets.tokens is not None and so_far.tokens + worst_case.tokens > budgets.tokens:
         unsettled = f" (up to {spent.unsettled_tokens} of them unsettled)" if spent.unsettled_tokens > 0 else ""
         raise BudgetReached(
             f"{own}tokens {budgets.tokens} would be passed: {so_far.tokens} spent{unsettled}, "
-            f"the next call may take {most.tokens}. Resume with a higher {own}tokens."
+            f"the next call may take {worst_case.tokens}. Resume with a higher {own}tokens."
         )
 
 
@@ -122,33 +122,33 @@ def _check_call(work: Work, most: Amount) -> None:
 
 
 def execute(
-    work: Work, plan: AttemptPlan, on_begin: Callable[[Began, AttemptPlan], None]
+    context: SessionContext, plan: AttemptPlan, on_launch: Callable[[AttemptLaunch, AttemptPlan], None]
 ) -> tuple[AttemptOutcome, BudgetReached | None]:
     """Executes the attempt within what is left of the budgets; with its outcome goes the budget that cut it short.
 
-    `on_begin` also gets the plan as it is executed. Raises BudgetReached when there is nothing left to begin it with,
+    `on_launch` also gets the plan as it is executed. Raises BudgetReached when there is nothing left to begin it with,
     and what the engine raises.
     """
-    bounds, most = _set_aside(work, plan)
-    gpus = work.desk.gpus_for(plan)
+    bounds, worst_case = _set_aside(context, plan)
+    gpus = context.broker.gpus_for(plan)
     began: list[tuple[float, int]] = []
 
-    def begins(one: Began) -> None:
+    def begins(one: AttemptLaunch) -> None:
         nonlocal bounds
         if one.time_left < bounds.plan.limits.time:  # others' experiments have used the time for which it waited
             limits = replace(bounds.plan.limits, time=one.time_left)
             bounds = replace(bounds, plan=replace(bounds.plan, limits=limits), time_reason=BATCH_TIME_IS_UP)
         held = one.gpus or gpus
         began.append((time.monotonic(), held))
-        on_begin(replace(one, gpus=held), bounds.plan)
+        on_launch(replace(one, gpus=held), bounds.plan)
 
     seconds: float | None = None
     try:
-        outcome = work.engine.run(bounds.plan, begins, work.session.output)
+        outcome = context.engine.run(bounds.plan, begins, context.session.output)
         seconds = outcome.seconds  # a job has begun when it was submitted, and may have been in the queue since
     finally:  # however it ended, it has ended
         held = sum(gpus * (time.monotonic() - since if seconds is None else seconds) for since, gpus in began)
-        work.desk.settle(most, Amount(gpu_seconds=held, disk=measure_disk([plan.folder, plan.out_dir])[0]))
+        context.broker.settle(worst_case, Amount(gpu_seconds=held, disk=measure_disk([plan.folder, plan.out_dir])[0]))
     if outcome.verdict is Verdict.timed_out and bounds.plan.time_limit < plan.time_limit:
         return outcome, BudgetReached(bounds.time_reason)
     if outcome.verdict is Verdict.out_of_disk and bounds.plan.limits.disk < plan.limits.disk:
@@ -165,43 +165,47 @@ class _Bounds:
     disk_reason: str
 
 
-def _set_aside(work: Work, plan: AttemptPlan) -> tuple[_Bounds, Amount]:
+def _set_aside(context: SessionContext, plan: AttemptPlan) -> tuple[_Bounds, Amount]:
     """What others spend while we ask leaves less: then less is asked for. Raises BudgetReached."""
     refused = None
     while True:
-        bounds = _bounds(work, plan)
-        seconds = work.desk.gpus_for(plan) * bounds.plan.time_limit
-        most = Amount(gpu_seconds=seconds, disk=bounds.plan.limits.disk)
-        reason = work.desk.reserve(most)
+        bounds = _bounds(context, plan)
+        seconds = context.broker.gpus_for(plan) * bounds.plan.time_limit
+        worst_case = Amount(gpu_seconds=seconds, disk=bounds.plan.limits.disk)
+        reason = context.broker.reserve(worst_case)
         if reason is None:
-            return bounds, most
-        if most == refused:
+            return bounds, worst_case
+        if worst_case == refused:
             raise BudgetReached(reason)
-        refused = most
+        refused = worst_case
 
 
-def _bounds(work: Work, plan: AttemptPlan) -> _Bounds:
+def _bounds(context: SessionContext, plan: AttemptPlan) -> _Bounds:
     """Raises BudgetReached when nothing is left."""
-    check_time(work)
-    times = [(max(_SHORTEST, time_left(work)), "--max-time", _time_is_up(work)), *_gpu_times(work, plan)]
+    check_time(context)
+    times = [(max(_SHORTEST, time_left(context)), "--max-time", _time_is_up(context)), *_gpu_times(context, plan)]
     seconds, setting, time_reason = min(times)
-    disk, disk_reason = _disk_left(work)
+    disk, disk_reason = _disk_left(context)
     limits = replace(plan.limits, time=min(plan.limits.time, seconds), disk=min(plan.limits.disk, disk))
     if seconds >= plan.limits.time:
         setting = plan.time_setting
     return _Bounds(replace(plan, limits=limits, time_setting=setting), time_reason, disk_reason)
 
 
-def _gpu_times(work: Work, plan: AttemptPlan) -> list[tuple[float, str, str]]:
+def _gpu_times(context: SessionContext, plan: AttemptPlan) -> list[tuple[float, str, str]]:
     """For how many seconds the attempt may hold its GPUs, the option that says so, and what to say when they are over.
 
     Raises BudgetReached when there are too few to begin.
     """
-    gpus, limit, shared = work.desk.gpus_for(plan), work.state.budgets.gpu_hours, work.desk.left().gpu_hours
+    gpus, limit, shared = (
+        context.broker.gpus_for(plan),
+        context.state.budgets.gpu_hours,
+        context.broker.left().gpu_hours,
+    )
     found: list[tuple[float, str]] = []
     if gpus and limit is not None:
-        ours = 3600 * limit - work.state.spent.committed.gpu_seconds
-        option = f"{work.desk.own}gpu-hours"
+        ours = 3600 * limit - context.state.spent.committed.gpu_seconds
+        option = f"{context.broker.own}gpu-hours"
         found.append((ours / gpus, f"{limit:g} of {option} are used up. Resume with a higher {option}."))
     if gpus and shared is not None:
         reason = "--max-gpu-hours of the batch are used up. Resume the batch with a higher --max-gpu-hours."
@@ -212,13 +216,13 @@ def _gpu_times(work: Work, plan: AttemptPlan) -> list[tuple[float, str, str]]:
     return [(seconds, "--max-gpu-hours", reason) for seconds, reason in found]
 
 
-def _disk_left(work: Work) -> tuple[int, str]:
+def _disk_left(context: SessionContext) -> tuple[int, str]:
     """Bytes that may still be written, and what to say when that was not enough. Raises BudgetReached at none."""
-    limit, shared = work.state.budgets.disk, work.desk.left().disk
+    limit, shared = context.state.budgets.disk, context.broker.left().disk
     found: list[tuple[int, str]] = []
     if limit is not None:
-        used = measure_disk([work.session.folder])[0]
-        option = f"{work.desk.own}disk"
+        used = measure_disk([context.session.folder])[0]
+        option = f"{context.broker.own}disk"
         has = f"{option} {format_size(limit)} would be passed: the session's folder has {format_size(used)}"
         found.append((limit - used, f"{has}. Resume with a higher {option}."))
     if shared is not None:
@@ -232,15 +236,15 @@ def _disk_left(work: Work) -> tuple[int, str]:
     return left, reason
 
 
-def draw(work: Work, plan: PlotPlan) -> PlotOutcome:
+def draw(context: SessionContext, plan: PlotPlan) -> PlotOutcome:
     """Draws the plots within what is left. Raises BudgetReached when that is not enough."""
-    check_time(work)
-    limits, (disk, reason) = plan.limits, _disk_left(work)
-    bounded = replace(limits, time=min(limits.time, time_left(work)), disk=min(limits.disk, disk))
-    work.session.show("drawing the plots", limit=bounded.time)
-    outcome = run_plots(replace(plan, limits=bounded), work.session.output)
+    check_time(context)
+    limits, (disk, reason) = plan.limits, _disk_left(context)
+    bounded = replace(limits, time=min(limits.time, time_left(context)), disk=min(limits.disk, disk))
+    context.session.show("drawing the plots", limit=bounded.time)
+    outcome = run_plots(replace(plan, limits=bounded), context.session.output)
     if outcome.verdict is Verdict.timed_out and bounded.time < limits.time:
-        raise BudgetReached(_time_is_up(work))
+        raise BudgetReached(_time_is_up(context))
     if outcome.verdict is Verdict.out_of_disk and bounded.disk < limits.disk:
         raise BudgetReached(reason)
     return outcome

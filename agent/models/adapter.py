@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_sci.agent.models.errors import CallFailed
-from ai_sci.agent.models.one_try import Heard, Timeouts, try_once
+from ai_sci.agent.models.errors import TryFailed
+from ai_sci.agent.models.one_try import RawReply, Timeouts, try_once
 from ai_sci.agent.models.price_file import register_prices
 from ai_sci.agent.models.pricing import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
@@ -104,16 +104,16 @@ class ScriptedModel:
             "turn": turn,
         }
         try:
-            heard = until_answered(
+            raw = until_answered(
                 lambda seconds: try_once(litellm, arguments, self._timeouts, on_delta, seconds),
                 self._retry,
                 before_try,
                 on_failure,
                 lambda: True,
             )
-        except CallFailed as error:
+        except TryFailed as error:
             raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
-        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage_from(heard.usage) or Usage(), 0.0)
+        return Reply(raw.text, raw.reasoning, raw.finish_reason, usage_from(raw.usage) or Usage(), 0.0)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return 0.0
@@ -159,7 +159,7 @@ class LiveModel:
                 on_failure,
                 lambda: self._reached,
             )
-        except CallFailed as error:
+        except TryFailed as error:
             failure = error.failure
             raise ModelUnavailable(f"{self.name}: {failure.message}{self._advice(failure)}", failure) from error
 
@@ -175,8 +175,8 @@ class LiveModel:
         litellm = load()
         streaming = self._streams and not self._whole_next
         try:
-            heard = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta, seconds)
-        except CallFailed as error:
+            raw = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta, seconds)
+        except TryFailed as error:
             self._learn(error, streaming)
             self._price(litellm, wire, error)
             raise
@@ -184,7 +184,7 @@ class LiveModel:
         self._whole_helped += self._whole_next and not streaming
         if self._whole_helped >= 2:
             self._streams = False  # this server ignores `stream`; asking so again would pay for every reply twice
-        return self._reply(litellm, wire, heard)
+        return self._reply(litellm, wire, raw)
 
     def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
         target = self._target
@@ -199,7 +199,7 @@ class LiveModel:
             arguments["messages"] = with_cache_marks(wire)
         return {**arguments, **as_stream(usage=self._stream_usage)} if streaming else arguments
 
-    def _learn(self, error: CallFailed, streaming: bool) -> None:
+    def _learn(self, error: TryFailed, streaming: bool) -> None:
         """Note what the server cannot do, and let such a failure be tried again at once in another way."""
         failure = error.failure
         self._reached = self._reached or failure.kind != "connection"
@@ -212,7 +212,7 @@ class LiveModel:
         elif error.unreadable:
             self._whole_next = True
 
-    def _price(self, litellm: Any, wire: list[dict[str, Any]], error: CallFailed) -> None:
+    def _price(self, litellm: Any, wire: list[dict[str, Any]], error: TryFailed) -> None:
         """What a failed try may have cost: the provider has read all of it, and written what was received."""
         if error.received is not None:
             usage, cost = self._counted(litellm, wire, error.received)
@@ -225,13 +225,13 @@ class LiveModel:
         raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         return usage, cost_of(litellm, target.facts, target.provider, raw)
 
-    def _reply(self, litellm: Any, wire: list[dict[str, Any]], heard: Heard) -> Reply:
-        usage, target = usage_from(heard.usage), self._target
+    def _reply(self, litellm: Any, wire: list[dict[str, Any]], raw: RawReply) -> Reply:
+        usage, target = usage_from(raw.usage), self._target
         if usage is None:
-            usage, cost = self._counted(litellm, wire, heard.reasoning + heard.text)
+            usage, cost = self._counted(litellm, wire, raw.reasoning + raw.text)
         else:
-            cost = cost_of(litellm, target.facts, target.provider, heard.usage)
-        return Reply(heard.text, heard.reasoning, heard.finish_reason, usage, cost)
+            cost = cost_of(litellm, target.facts, target.provider, raw.usage)
+        return Reply(raw.text, raw.reasoning, raw.finish_reason, usage, cost)
 
     def _advice(self, failure: CallFailure) -> str:
         from ai_sci.agent.models.litellm_setup import load

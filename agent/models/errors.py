@@ -65,7 +65,7 @@ _NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insuffici
 
 
 @dataclass
-class Seen:
+class HttpTrace:
     """What was seen of HTTP during one try, however litellm reports it."""
 
     requests: int = 0
@@ -83,7 +83,7 @@ class Seen:
                 connected.shutdown(socket.SHUT_RDWR)
 
 
-class CallFailed(Exception):
+class TryFailed(Exception):
     """One try failed. `wait` is what the server asked for in seconds, None when it asked for nothing; `unreadable`
     says that HTTP was fine and the answer made no sense, which may be the fault of the reader. `received` is what had
     come of the reply, reasoning included, or None when nothing of the try can have been charged."""
@@ -105,16 +105,16 @@ class CallFailed(Exception):
         self.received = None if refused and not received else received
 
 
-def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = False) -> CallFailed:
+def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = False) -> TryFailed:
     """A failure without an HTTP status."""
-    return CallFailed(CallFailure(None, kind, message), retry=retry, unreadable=unreadable)
+    return TryFailed(CallFailure(None, kind, message), retry=retry, unreadable=unreadable)
 
 
-def explain(error: BaseException, seen: Seen) -> CallFailed:
+def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
     """Name what a try raised."""
     chain = list(_chain(error))
-    words = one_line(seen.body or _body(chain))
-    status = seen.status if seen.status and seen.status >= 400 else _http_status(chain)
+    words = one_line(trace.body or _body(chain))
+    status = trace.status if trace.status and trace.status >= 400 else _http_status(chain)
     on_the_wire = status is not None
     if status is None:
         broken = _broken_connection(chain)
@@ -123,7 +123,7 @@ def explain(error: BaseException, seen: Seen) -> CallFailed:
         status = _claimed_status(chain)
     fatal = _fatal_words(status, words, chain)
     if fatal is not None:
-        return CallFailed(CallFailure(status, fatal, _line(status, fatal, words)), retry=False)
+        return TryFailed(CallFailure(status, fatal, _line(status, fatal, words)), retry=False)
     if status is None:
         return failed("internal", f"{type(error).__name__}: {words}", retry=False)
     if status >= 500 and not on_the_wire:
@@ -133,8 +133,8 @@ def explain(error: BaseException, seen: Seen) -> CallFailed:
         return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
     kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
     retry = status in _RETRIED or status >= 500
-    return CallFailed(
-        CallFailure(status, kind, _line(status, kind, words)), retry=retry, wait=_retry_after(_headers(chain, seen))
+    return TryFailed(
+        CallFailure(status, kind, _line(status, kind, words)), retry=retry, wait=_retry_after(_headers(chain, trace))
     )
 
 
@@ -185,7 +185,7 @@ def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:
     return next((body for body in bodies if isinstance(body, Mapping) and body), None)
 
 
-def _broken_connection(chain: list[BaseException]) -> CallFailed | None:
+def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
     import httpx
 
     for error in reversed(chain):
@@ -229,9 +229,9 @@ def _body(chain: list[BaseException]) -> str:
     return found or str(chain[0]) or type(chain[0]).__name__
 
 
-def _headers(chain: list[BaseException], seen: Seen) -> Mapping[str, str]:
-    if seen.headers:
-        return seen.headers
+def _headers(chain: list[BaseException], trace: HttpTrace) -> Mapping[str, str]:
+    if trace.headers:
+        return trace.headers
     for error in reversed(chain):
         for headers in (getattr(getattr(error, "response", None), "headers", None), getattr(error, "headers", None)):
             if headers:

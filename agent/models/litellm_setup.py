@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.request import getproxies
 
-from ai_sci.agent.models.errors import Seen
+from ai_sci.agent.models.errors import HttpTrace
 
 _current = threading.local()
 _lock = threading.Lock()
@@ -75,34 +75,34 @@ def watch_http(litellm: Any) -> None:
 
 
 @contextlib.contextmanager
-def one_try(seen: Seen) -> Iterator[None]:
-    """Writes what HTTP does in this thread until the end of the block into `seen`."""
-    _current.seen = seen
+def one_try(trace: HttpTrace) -> Iterator[None]:
+    """Writes what HTTP does in this thread until the end of the block into `trace`."""
+    _current.trace = trace
     try:
         yield
     finally:
-        _current.seen = None
+        _current.trace = None
 
 
 def _before_request(_: Any) -> None:
-    seen: Seen | None = getattr(_current, "seen", None)
-    if seen is None:
+    trace: HttpTrace | None = getattr(_current, "seen", None)
+    if trace is None:
         return
-    redirected = seen.status is not None and 300 <= seen.status < 400
-    if seen.requests and not redirected:
+    redirected = trace.status is not None and 300 <= trace.status < 400
+    if trace.requests and not redirected:
         raise SecondRequest
-    seen.requests += 1
+    trace.requests += 1
 
 
 def _after_response(response: Any) -> None:
-    seen: Seen | None = getattr(_current, "seen", None)
-    if seen is None:
+    trace: HttpTrace | None = getattr(_current, "seen", None)
+    if trace is None:
         return
-    seen.status = response.status_code
-    seen.connection = response.extensions.get("network_stream")
+    trace.status = response.status_code
+    trace.connection = response.extensions.get("network_stream")
     if response.status_code >= 400:
-        seen.headers = dict(response.headers)
-        seen.body = response.read().decode("utf-8", "replace")
+        trace.headers = dict(response.headers)
+        trace.body = response.read().decode("utf-8", "replace")
     elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
         # A stream has no length: this is a whole body, which nobody would read who asked for a stream.
-        seen.answer = response.read()
+        trace.answer = response.read()

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ai_sci.agent.models.errors import CallFailed, Seen, explain, failed
+from ai_sci.agent.models.errors import HttpTrace, TryFailed, explain, failed
 from ai_sci.agent.models.litellm_setup import one_try
 from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
 from ai_sci.agent.models.retrying import seconds_in
-from ai_sci.agent.models.stream_events import Along, ErrorEvent
+from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
 
 # Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
 # Mistral's and Anthropic's.
@@ -45,7 +45,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True)
-class Heard:
+class RawReply:
     """What came over the wire. `usage` is litellm's, None when the server gave none."""
 
     text: str
@@ -69,7 +69,7 @@ class _End:
 @dataclass(frozen=True)
 class _Broken:
     error: BaseException
-    seen: Seen
+    trace: HttpTrace
 
 
 def try_once(
@@ -78,32 +78,32 @@ def try_once(
     timeouts: Timeouts,
     on_delta: Callable[[str], None],
     seconds: float = math.inf,
-) -> Heard:
+) -> RawReply:
     """The reply to one request, which has `seconds` to come; raises CallFailed."""
     inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
-    seen = Seen()
-    send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, seen)
+    trace = HttpTrace()
+    send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, trace)
     thread = threading.Thread(target=send, name="model call", daemon=True)
     thread.start()
-    heard: list[str] = []
+    raw: list[str] = []
     try:
-        return _listen(inbox, timeouts, seconds, on_delta, heard)
+        return _listen(inbox, timeouts, seconds, on_delta, raw)
     except BaseException as error:
         given_up.set()
-        seen.hang_up()
-        if isinstance(error, CallFailed):
-            error.came_after("".join(heard))
-        if not isinstance(error, CallFailed) or error.failure.kind == "out_of_time":
+        trace.hang_up()
+        if isinstance(error, TryFailed):
+            error.came_after("".join(raw))
+        if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
             # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
             thread.join(0.5)
         raise
 
 
 def _listen(
-    inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], heard: list[str]
-) -> Heard:
-    """`heard` gets every piece of the reply as it comes, reasoning too."""
+    inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], raw: list[str]
+) -> RawReply:
+    """`raw` gets every piece of the reply as it comes, reasoning too."""
     splitter = ThinkSplitter()
     reasoning: list[str] = []
     half = ""  # of a surrogate pair that comes in two events
@@ -112,7 +112,7 @@ def _listen(
         if isinstance(item, _End):
             end = item
             continue
-        heard += (item.reasoning, item.text)
+        raw += (item.reasoning, item.text)
         reasoning.append(item.reasoning)
         content = half + item.text
         half = content[-1:] if "\ud800" <= content[-1:] <= "\udbff" else ""
@@ -133,7 +133,7 @@ def _listen(
     if end.finish_reason in _BROKEN_OFF:
         raise failed("cut", f"the server broke the reply off ({end.finish_reason}), after {len(text)} characters")
     finish_reason = "length" if end.finish_reason in _OUT_OF_ROOM else end.finish_reason
-    return Heard(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
+    return RawReply(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
 
 
 def _items(inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
@@ -153,7 +153,7 @@ def _items(inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float) -> Iter
         if item is None:
             raise failed("timeout", f"{what} for {limit:g} s")
         if isinstance(item, _Broken):
-            raise item.error if isinstance(item.error, CallFailed) else explain(item.error, item.seen) from item.error
+            raise item.error if isinstance(item.error, TryFailed) else explain(item.error, item.trace) from item.error
         yield item
         if isinstance(item, _End):
             return
@@ -166,7 +166,7 @@ def _sending(
     timeouts: Timeouts,
     inbox: queue.SimpleQueue,
     given_up: threading.Event,
-    seen: Seen,
+    trace: HttpTrace,
 ) -> Callable[[], None]:
     """What the thread does."""
     import httpx
@@ -176,27 +176,27 @@ def _sending(
     arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
 
     def run() -> None:
-        with one_try(seen):
+        with one_try(trace):
             try:
                 response = litellm.completion(**arguments)
                 if response is None:
                     # litellm's answer when its own repair of the messages failed.
                     raise failed("not_a_reply", "litellm returned nothing for this request")
-                _refuse_error(seen)
+                _refuse_error(trace)
                 if arguments.get("stream"):
                     inbox.put(_stream(litellm, response, inbox, given_up))
                 else:
                     inbox.put(_whole(response, inbox))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, where it is named
-                inbox.put(_Broken(error, seen))
+                inbox.put(_Broken(error, trace))
 
     return run
 
 
-def _refuse_error(seen: Seen) -> None:
+def _refuse_error(trace: HttpTrace) -> None:
     """Some routers answer HTTP 200 and put the error into the body, where neither a stream nor a reply is."""
     try:
-        body = json.loads(seen.answer)
+        body = json.loads(trace.answer)
     except ValueError:
         return
     error = body.get("error") if isinstance(body, dict) else None
@@ -205,11 +205,11 @@ def _refuse_error(seen: Seen) -> None:
 
 
 def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
-    with contextlib.closing(Along(given_up, response)) as along:
-        return _read(litellm, response, along, inbox, given_up)
+    with contextlib.closing(StreamTap(given_up, response)) as tap:
+        return _read(litellm, response, tap, inbox, given_up)
 
 
-def _read(litellm: Any, response: Any, along: Along, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
+def _read(litellm: Any, response: Any, tap: StreamTap, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
     finish_reason = usage = None
     for chunk in _chunks(litellm, response):
         if given_up.is_set():
@@ -222,8 +222,8 @@ def _read(litellm: Any, response: Any, along: Along, inbox: queue.SimpleQueue, g
                 inbox.put(_Piece(text, reasoning))
     # litellm makes up "stop" for a stream that just ends; only this attribute says what the server sent.
     finish_reason = getattr(response, "received_finish_reason", finish_reason)
-    if along.usage is not None:
-        return _End(finish_reason, litellm.Usage(**along.usage))
+    if tap.usage is not None:
+        return _End(finish_reason, litellm.Usage(**tap.usage))
     # Where no event had usage, litellm's is an estimate of its own.
     counted = any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", []))
     return _End(finish_reason, usage if counted else None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_sci.agent.aider_history.file import choose_session, read_history
-from ai_sci.agent.aider_history.history import Turn
+from ai_sci.agent.aider_history.history import HistoryTurn
 from ai_sci.agent.journal.events import Replied
 from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
@@ -80,7 +80,7 @@ def open_history(name: str) -> RecordedModel:
     return RecordedModel(name, [_replied(turn, name) for turn in session.replies])
 
 
-def _replied(turn: Turn, model: str) -> Replied:
+def _replied(turn: HistoryTurn, model: str) -> Replied:
     """A turn of a history as the reply it was. aider's numbers of tokens are rounded, its costs are not ours."""
     return Replied(
         text=turn.reply,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_sci.agent.models.errors import CallFailed
+from ai_sci.agent.models.errors import TryFailed
 from ai_sci.agent.models.reply import CallFailure
 from ai_sci.experiment.base.errors import ConfigError
 
@@ -52,12 +52,12 @@ class RetryPolicy:
         first = seconds_in("AI_SCI_RETRY_WAIT")
         return policy if first is None else policy.scaled(first / policy.first_wait)
 
-    def allowed(self, error: CallFailed, reached: bool) -> int:
+    def allowed(self, error: TryFailed, reached: bool) -> int:
         """How many tries a call has when it fails like this."""
         unreached = error.failure.kind == "connection" and not reached
         return min(self.tries, self.first_contact) if unreached else self.tries
 
-    def wait(self, error: CallFailed, failures: int) -> float:
+    def wait(self, error: TryFailed, failures: int) -> float:
         """Seconds after so many failures; jitter keeps a batch of sessions from knocking all at once."""
         if error.wait is not None:
             return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
@@ -116,22 +116,22 @@ def until_answered(
 
     try:
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallFailed) and error.retry),
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TryFailed) and error.retry),
             stop=last,
             wait=wait,
             before_sleep=tell,
             reraise=True,
         )(one)
-    except CallFailed as error:
+    except TryFailed as error:
         if error.retry:
             error.failure = _told(error.failure, "no further try", None)
         on_failure(error.failure)
         raise
 
 
-def _error(state: RetryCallState) -> CallFailed:
+def _error(state: RetryCallState) -> TryFailed:
     error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, CallFailed)  # nothing else is tried again
+    assert isinstance(error, TryFailed)  # nothing else is tried again
     return error
 
 

@@ -21,7 +21,7 @@ class ErrorEvent(Exception):
         self.body = body
 
 
-class Along:
+class StreamTap:
     """Put between litellm and the lines of one stream, where litellm reads lines by itself; for the providers that go
     through OpenAI's client, which reads strictly, it only closes the stream.
 

@@ -19,7 +19,7 @@ from ai_sci.agent.journal.state import State, fold
 from ai_sci.agent.report.curves import is_curve_file
 from ai_sci.agent.report.gitread import Commits
 from ai_sci.agent.report.runs import RunFacts, read_baseline, read_run
-from ai_sci.agent.report.story import Call, Edit, Refusal, Story, read_story
+from ai_sci.agent.report.story import AppliedEdit, RefusedReply, ReportedCall, Story, read_story
 from ai_sci.agent.report.time_breakdown import Night, where_it_went
 from ai_sci.agent.session.workspace import NOTES
 from ai_sci.experiment.base.errors import ConfigError
@@ -60,9 +60,9 @@ class SessionFacts:
     notes: str  # notes.txt as committed last
     baseline: RunFacts | None
     runs: list[RunFacts]
-    later_edits: list[Edit]
-    refusals: list[Refusal]
-    calls: list[Call]
+    later_edits: list[AppliedEdit]
+    refusals: list[RefusedReply]
+    calls: list[ReportedCall]
     night: Night
     images: list[Image]
     pictures_left_out: list[str]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ai_sci.agent.journal.events import BaselineMeasured
 from ai_sci.agent.report.curves import Curve, read_curves
 from ai_sci.agent.report.measures import Difference, Measure, against, measured
-from ai_sci.agent.report.story import Attempt, Edit, TriedRun
+from ai_sci.agent.report.story import AppliedEdit, Attempt, TriedRun
 from ai_sci.experiment.base.cleaning import clean_output
 from ai_sci.experiment.results.results import RESULT_NAME, ResultError, Results, parse_results
 
@@ -37,7 +37,7 @@ class RunFacts:
     differences: dict[str, Difference] = field(default_factory=dict)
     attempts: list[AttemptFacts] = field(default_factory=list)
     said: str = ""
-    edits: list[Edit] = field(default_factory=list)
+    edits: list[AppliedEdit] = field(default_factory=list)
     base: str = ""  # the commit whose code it builds on
     code: str = ""  # the commit of the code that was executed last
     diff: str = ""

@@ -48,7 +48,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Edit:
+class AppliedEdit:
     commit: str
     line: int  # of the journal
     files: str
@@ -67,7 +67,7 @@ class TriedRun:
     metrics: dict[str, float] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     outcomes: dict[int, str] = field(default_factory=dict)  # attempt -> commit
-    edits: list[Edit] = field(default_factory=list)
+    edits: list[AppliedEdit] = field(default_factory=list)
     said: str = ""
 
     def log_commit(self, attempt: Attempt) -> str:
@@ -78,7 +78,7 @@ class TriedRun:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedReply:
     """A reply that never reached an attempt."""
 
     line: int
@@ -89,7 +89,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Call:
+class ReportedCall:
     """A call to the model: a reply, or a failure with its reason."""
 
     line: int
@@ -109,9 +109,9 @@ class Story:
     plan_line: int = 0
     baseline_line: int = 0
     runs: list[TriedRun] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    later_edits: list[Edit] = field(default_factory=list)  # of plots and notes
+    refusals: list[RefusedReply] = field(default_factory=list)
+    calls: list[ReportedCall] = field(default_factory=list)
+    later_edits: list[AppliedEdit] = field(default_factory=list)  # of plots and notes
     edited: list[str] = field(default_factory=list)
 
     @property
@@ -150,19 +150,19 @@ class _Reader:
                 self._replied(line, replied)
             case CallFailed() as failed:
                 price = (failed.prompt_tokens, 0, failed.completion_tokens, failed.cost, 0.0)
-                story.calls.append(Call(line, self._turn + 1, "", *price, failure=failed.message))
+                story.calls.append(ReportedCall(line, self._turn + 1, "", *price, failure=failed.message))
             case ReplyRejected(verdict=verdict, reasons=reasons):
-                story.refusals.append(Refusal(line, self._turn, self._number, verdict, reasons))
+                story.refusals.append(RefusedReply(line, self._turn, self._number, verdict, reasons))
             case CompletionDoubted():
                 why = ["ALL_COMPLETED before any run: the model was asked why"]
-                story.refusals.append(Refusal(line, self._turn, self._number, "no_edit", why))
+                story.refusals.append(RefusedReply(line, self._turn, self._number, "no_edit", why))
             case Told(prompt=prompt) if prompt in ("plots", "notes"):
                 self._afterwards = True
             case EditApplied(files=files, commit=commit) if self._afterwards:
-                story.later_edits.append(Edit(commit, line, ", ".join(files)))
+                story.later_edits.append(AppliedEdit(commit, line, ", ".join(files)))
             case EditApplied(files=files, commit=commit):
                 story.edited = list(dict.fromkeys([*story.edited, *files]))
-                self._run.edits.append(Edit(commit, line, ", ".join(files)))
+                self._run.edits.append(AppliedEdit(commit, line, ", ".join(files)))
                 self._run.code = commit
             case AttemptStarted(run=number, attempt=attempt) as started:
                 self._started[number, attempt] = line, started
@@ -200,7 +200,7 @@ class _Reader:
     def _replied(self, line: int, event: Replied) -> None:
         self._turn += 1
         price = (event.prompt_tokens, event.cached_tokens, event.completion_tokens, event.cost, event.seconds)
-        self.story.calls.append(Call(line, self._turn, event.model, *price))
+        self.story.calls.append(ReportedCall(line, self._turn, event.model, *price))
         said = prose_of(event.text, _PLAN)
         if said and not self.story.plan:
             self.story.plan, self.story.plan_line = said, line

@@ -52,16 +52,16 @@ _ASIDE = (
     SessionEnded,
 )
 
-Place = tuple[int, int, int]
-Edit = EditApplied | ReplyRejected
+Position = tuple[int, int, int]
+EditEvent = EditApplied | ReplyRejected
 Outcome = BaselineMeasured | AttemptFinished | PlotsFinished | RunClosed | PhaseGivenUp
 
 
 @dataclass
-class Turn:
+class RecordedTurn:
     """What came of one reply; turn 0 is what was before the first one. What was lost is left out: it was repeated."""
 
-    edits: list[Edit] = field(default_factory=list)
+    edits: list[EditEvent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -105,34 +105,34 @@ class Recording:
         """The request of `turn`, counted from 1."""
         return wire_messages(self.events[: self.requests[turn - 1]])
 
-    def turns(self) -> list[Turn]:
+    def turns(self) -> list[RecordedTurn]:
         """What came of each reply; the first is what was before all of them."""
-        turns = [Turn()]
+        turns = [RecordedTurn()]
         for event in self.events:
             if isinstance(event, Replied):
-                turns.append(Turn())
-            elif isinstance(event, Edit):
+                turns.append(RecordedTurn())
+            elif isinstance(event, EditEvent):
                 turns[-1].edits.append(event)
             elif isinstance(event, Outcome) and not (isinstance(event, AttemptFinished) and event.verdict == "lost"):
                 turns[-1].outcomes.append(event)
         return turns
 
     @cached_property
-    def resumes(self) -> list[tuple[Place, ResumeReplayed]]:
+    def resumes(self) -> list[tuple[Position, ResumeReplayed]]:
         """Where a resume changed something that the conversation depends on, and what is to be done there again."""
-        found: list[tuple[Place, ResumeReplayed]] = []
+        found: list[tuple[Position, ResumeReplayed]] = []
         now = self.started
         model, max_runs, window = (now.model, now.api_base), now.max_runs, now.context_window
         for index, event in enumerate(self.events):
             if isinstance(event, ResumeReplayed):
-                found.append((place_of(self.events[:index]), event))
+                found.append((position_of(self.events[:index]), event))
             if not isinstance(event, (Resumed, Branched)):
                 continue
             before = (model, max_runs, window)
             other_model = isinstance(event, Branched) or forgets_window(event, *model, window)
             model, max_runs, window = (event.model, event.api_base), event.max_runs, event.context_window
             if other_model or before != (model, max_runs, window):
-                found.append((place_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
+                found.append((position_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
         return found
 
     def refusal(self, turn: int) -> str:
@@ -148,7 +148,7 @@ class Recording:
         return isinstance(last, ConversationRebuilt) or (isinstance(last, Told) and last.prompt != "task")
 
 
-def place_of(events: Iterable[Event]) -> Place:
+def position_of(events: Iterable[Event]) -> Position:
     """How far a conversation is: how often each side spoke, and how often it was rebuilt."""
     counts = Counter(type(event) for event in events)
     return counts[Told], counts[Replied], counts[ConversationRebuilt]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ai_sci.agent.journal.state import Spent, Status
+from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.journal.state import Status
 
 
 class Standing(str, Enum):

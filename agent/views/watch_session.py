@@ -24,7 +24,7 @@ from ai_sci.agent.journal.events import (
 from ai_sci.agent.journal.journal import Entry
 from ai_sci.agent.journal.state import Phase, State, Status, advance
 from ai_sci.agent.journal.tail import Tail
-from ai_sci.agent.session.deciding import Deciding, deciding, session_template
+from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template
 from ai_sci.agent.session.logbook import story
 from ai_sci.agent.session.session import JOURNAL, is_driven
 from ai_sci.agent.views.watch_picture import IdeaLine, RunLine, Standing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 
 # Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
 _PASSED_ON = (
@@ -55,7 +55,7 @@ def other_sessions(session: Path) -> Path:
     return folder if above == above.parent else above
 
 
-def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -> dict[str, str]:
+def experiment_env(python: Path, data: Path | None, smoke: bool, allocation: Allocation) -> dict[str, str]:
     """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
     env = {
         "PATH": f"{python.parent}:{_SYSTEM_PATH}",
@@ -71,10 +71,10 @@ def experiment_env(python: Path, data: Path | None, smoke: bool, place: Place) -
         "TRANSFORMERS_OFFLINE": "1",
     }
     env |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    if place.cpus:
-        env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(place.cpus))
-    if place.gpus is not None:
-        env["CUDA_VISIBLE_DEVICES"] = ",".join(place.gpus)
+    if allocation.cpus:
+        env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(allocation.cpus))
+    if allocation.gpus is not None:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(allocation.gpus)
         env.setdefault(
             "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
         )  # our numbers are nvidia-smi's; CUDA alone counts the fastest first

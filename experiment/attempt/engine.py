@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, run_attempt
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.process_tree import ProcessIdentity
 
 
 @dataclass(frozen=True)
-class Began:
+class AttemptLaunch:
     """What is known of an attempt when it begins: the process here, or the job elsewhere that executes it.
 
     `waited`: seconds until its place was free. `gpus`: how many it has for itself. `time_left`: for how many seconds it
@@ -30,18 +30,18 @@ class Began:
     time_left: float = math.inf
 
 
-OnBegin = Callable[[Began], None]
+OnLaunch = Callable[[AttemptLaunch], None]
 OnOutput = Callable[[str], None]
 
 
 class Engine(Protocol):
     """Executes attempts. A session has one; it returns when the outcome is known."""
 
-    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
+    def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
         """Waits for a place, executes the attempt there, and gives the place back. Raises as `run_attempt` does."""
         ...
 
-    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+    def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
         """The outcome of a job that an earlier ai-sci began and did not see the end of; None when it is lost."""
         ...
 
@@ -49,7 +49,7 @@ class Engine(Protocol):
 class Slots(Protocol):
     """Where places on this machine come from."""
 
-    def slot(self, plan: AttemptPlan, tell: OnOutput) -> AbstractContextManager[Place]:
+    def slot(self, plan: AttemptPlan, tell: OnOutput) -> AbstractContextManager[Allocation]:
         """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for."""
         ...
 
@@ -60,24 +60,26 @@ class LocalEngine:
 
     slots: Slots
 
-    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
-        place, waited = Place(), 0.0
+    def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
+        allocation, waited = Allocation(), 0.0
 
         @contextmanager
-        def slot() -> Iterator[Place]:
-            nonlocal place, waited
+        def slot() -> Iterator[Allocation]:
+            nonlocal allocation, waited
             asked = time.monotonic()
-            with self.slots.slot(plan, on_output) as place:
+            with self.slots.slot(plan, on_output) as allocation:
                 waited = time.monotonic() - asked
-                yield place
+                yield allocation
 
         def began(process: ProcessIdentity) -> None:
-            gpus = len(place.gpus or ())
-            on_begin(
-                Began(process, place=place.name, gpus=gpus, waited=round(waited, 3), time_left=place.time_left),
+            gpus = len(allocation.gpus or ())
+            on_launch(
+                AttemptLaunch(
+                    process, place=allocation.name, gpus=gpus, waited=round(waited, 3), time_left=allocation.time_left
+                ),
             )
 
         return run_attempt(plan, began, on_output, slot())
 
-    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+    def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
         return None  # a process whose parent died was ended with it

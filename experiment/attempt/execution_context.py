@@ -19,7 +19,7 @@ from ai_sci.experiment.template.template import Template
 
 
 @dataclass(frozen=True)
-class Setup:
+class ExecutionContext:
     template: Template
     environment: Environment
     data: Path | None
@@ -56,14 +56,14 @@ class Setup:
         )
 
 
-def make_setup(
+def prepare_execution(
     template: Template,
     limits: Limits,
     python: Path | None,
     sandbox: Sandbox,
     tell: Callable[[str], None],
     trusted: Template | None = None,
-) -> Setup:
+) -> ExecutionContext:
     """Builds or finds the experiment environment and the prepared data, telling about progress line by line.
 
     `trusted`: where the prepare step runs when `template` is the copy in a session, whose code a model has edited.
@@ -71,4 +71,6 @@ def make_setup(
     Raises ConfigError and EnvironmentFailed; what was half-built is removed or rebuilt the next time.
     """
     environment = ensure_environment(template, python, tell)
-    return Setup(template, environment, ensure_prepared(trusted or template, environment, tell), sandbox, limits)
+    return ExecutionContext(
+        template, environment, ensure_prepared(trusted or template, environment, tell), sandbox, limits
+    )

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.results.failure_excerpt import failure_digest
+from ai_sci.experiment.results.excerpt import failure_excerpt
 from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.template.template import Template
 
 PLOT_TIME = 600.0  # seconds: drawing is no experiment
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 MOST_PICTURES = 100
-NO_GPU = Place(gpus=())  # they are drawn while other experiments have the GPUs
+NO_GPU = Allocation(gpus=())  # they are drawn while other experiments have the GPUs
 MOST_BYTES = 20 * 1024**2  # of one picture; they are committed to git
 
 
@@ -78,7 +78,7 @@ def _digest(plan: PlotPlan, verdict: Verdict, reason: str, done: ProcessResult) 
     if verdict is Verdict.ok:
         return ""
     folders = [plan.session / "attempts" / f"plots.{plan.number}" / "work", plan.session]
-    return failure_digest(verdict, reason, done.tail, [str(path) for path in plan.template.files()], folders)
+    return failure_excerpt(verdict, reason, done.tail, [str(path) for path in plan.template.files()], folders)
 
 
 def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
@@ -88,7 +88,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         cwd=work,
         writable=[work],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, smoke=False, place=NO_GPU),
+        env=experiment_env(plan.environment.python, plan.data, smoke=False, allocation=NO_GPU),
         limits=plan.limits,
         log=log,
         sandbox=plan.sandbox,

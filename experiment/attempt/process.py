@@ -17,7 +17,7 @@ from pathlib import Path
 from ai_sci.experiment.attempt.judging import judge_exit
 from ai_sci.experiment.attempt.watchdog import Breach, Watchdog, disk_breach
 from ai_sci.experiment.base import process_tree
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.cleaning import last_error_line
 from ai_sci.experiment.base.errors import DiskFull, EnvironmentFailed
 from ai_sci.experiment.base.limits import Limits
@@ -51,7 +51,7 @@ class ProcessSpec:
     log_cap: int = 10 * 1024 * 1024
     hidden: Sequence[Path] = ()
     time_setting: str = "limits.time or --timeout"
-    place: Place = Place()
+    allocation: Allocation = Allocation()
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Attempt:
                     env=self.launch.env,
                     bufsize=0,
                     start_new_session=True,
-                    pass_fds=self.spec.place.held,
+                    pass_fds=self.spec.allocation.lock_fds,
                 )
             return self._supervise(self.process, gate)
         finally:
@@ -134,8 +134,8 @@ class _Attempt:
         )
         try:
             constrain(process.pid, self.spec.limits)
-            if self.spec.place.cpus:
-                os.sched_setaffinity(process.pid, self.spec.place.cpus)
+            if self.spec.allocation.cpus:
+                os.sched_setaffinity(process.pid, self.spec.allocation.cpus)
             _widen(pipe)
             if self.on_start is not None:
                 self.on_start(identify(process.pid))

@@ -15,12 +15,12 @@ from ai_sci.experiment.attempt.plots import PlotOutcome as PlotOutcome
 from ai_sci.experiment.attempt.plots import PlotPlan as PlotPlan
 from ai_sci.experiment.attempt.plots import run_plots as run_plots
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.process_tree import ProcessIdentity
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.results.failure_excerpt import failure_digest
+from ai_sci.experiment.results.excerpt import failure_excerpt
 from ai_sci.experiment.results.protection import Protected
 from ai_sci.experiment.results.results import ResultError, Results, read_results
 from ai_sci.experiment.sandbox.base import Sandbox
@@ -48,7 +48,7 @@ class AttemptPlan:
     sandbox: Sandbox
     limits: Limits
     time_setting: str = "limits.time or --timeout"  # how a person changes the limit
-    place: Place = Place()
+    allocation: Allocation = Allocation()
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
 
@@ -105,7 +105,7 @@ def run_attempt(
     plan: AttemptPlan,
     on_start: Callable[[ProcessIdentity], None] | None = None,
     on_output: Callable[[str], None] = lambda text: None,
-    slot: AbstractContextManager[Place] | None = None,
+    slot: AbstractContextManager[Allocation] | None = None,
 ) -> AttemptOutcome:
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
@@ -119,8 +119,8 @@ def run_attempt(
     snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
-    with slot or nullcontext(plan.place) as place:
-        done = run_process(_process(_at(place, plan), log), on_output, on_start)
+    with slot or nullcontext(plan.allocation) as allocation:
+        done = run_process(_process(_at(allocation, plan), log), on_output, on_start)
 
     changed = protected.changes()
     if changed:
@@ -136,7 +136,7 @@ def run_attempt(
         reason=reason,
         seconds=done.seconds,
         metrics=results.metrics if results else {},
-        digest="" if verdict is Verdict.ok else failure_digest(verdict, reason, done.tail, names, [plan.session]),
+        digest="" if verdict is Verdict.ok else failure_excerpt(verdict, reason, done.tail, names, [plan.session]),
         out_dir=out_dir,
         log=log,
         exit_code=done.exit_code,
@@ -146,11 +146,11 @@ def run_attempt(
     )
 
 
-def _at(place: Place, plan: AttemptPlan) -> AttemptPlan:
-    if place.time_left >= plan.limits.time:
-        return replace(plan, place=place)
-    limits = replace(plan.limits, time=place.time_left)
-    return replace(plan, place=place, limits=limits, time_setting="--max-time")
+def _at(allocation: Allocation, plan: AttemptPlan) -> AttemptPlan:
+    if allocation.time_left >= plan.limits.time:
+        return replace(plan, allocation=allocation)
+    limits = replace(plan.limits, time=allocation.time_left)
+    return replace(plan, allocation=allocation, limits=limits, time_setting="--max-time")
 
 
 def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
@@ -163,13 +163,13 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         cwd=plan.session,
         writable=[plan.out_dir],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.place),
+        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.allocation),
         limits=limits,
         log=log,
         sandbox=plan.sandbox,
         hidden=[other_sessions(plan.session), *plan.hidden, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
-        place=plan.place,
+        allocation=plan.allocation,
     )
 
 
@@ -208,10 +208,10 @@ def make_readable(folder: Path) -> None:
     """Gives us back the rights that an experiment took from its own output; without them it could not even be moved."""
     if folder.is_symlink() or not folder.is_dir():
         return
-    for place, folders, names in os.walk(folder):
-        os.chmod(place, 0o755)
+    for parent, folders, names in os.walk(folder):
+        os.chmod(parent, 0o755)
         for name in (*folders, *names):
-            path = os.path.join(place, name)
+            path = os.path.join(parent, name)
             if not os.path.islink(path) and (os.path.isdir(path) or os.path.isfile(path)):
                 os.chmod(path, os.stat(path).st_mode | 0o600 | (0o700 if os.path.isdir(path) else 0))
 

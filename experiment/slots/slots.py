@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.slots.queue import PlaceInLine
 
@@ -99,12 +99,12 @@ class Held:
         self.descriptors = ()
 
     @property
-    def place(self) -> Place:
+    def allocation(self) -> Allocation:
         gpus = tuple(slot.gpu for slot in self.slots if slot.gpu is not None)
         cpus = tuple(sorted(cpu for slot in self.slots for cpu in slot.cpus))
         name = f"gpus {','.join(gpus)}" if len(gpus) > 1 else ", ".join(slot.name for slot in self.slots)
         on_gpus = any(slot.gpu is not None for slot in self.slots)
-        return Place(name, cpus, gpus if on_gpus else None, self.descriptors)
+        return Allocation(name, cpus, gpus if on_gpus else None, self.descriptors)
 
 
 def take(slots: Sequence[Slot], number: int) -> Held | None:
@@ -154,20 +154,20 @@ class Turns:
 
 
 @contextmanager
-def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Iterator[Place]:
+def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Iterator[Allocation]:
     """A place with so many GPUs of this machine to itself; the empty one where there are none.
 
     `tell` hears, once, that it has to wait. Raises ConfigError when there are fewer.
     """
     gpus = machine_gpus() if number else []
     if not gpus:
-        yield Place()
+        yield Allocation()
         return
     if number > len(gpus):
         raise ConfigError(f"an attempt needs {number} GPUs ([limits] gpus in template.toml); here are {len(gpus)}.")
     held = _wait_for(gpu_slots(gpus), number, tell)
     try:
-        yield held.place
+        yield held.allocation
     finally:
         held.close()
 

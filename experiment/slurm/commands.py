@@ -46,7 +46,7 @@ class Unreachable(AiSciError):
 
 
 @dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """What Slurm says of a job. `state` is "" when it does not know it (any more)."""
 
     id: str = ""
@@ -157,17 +157,17 @@ def is_submitted(ticket: Ticket, job: str) -> bool:
     return (ticket.folder / f"{job}_submitted.pkl").is_file()
 
 
-def look(ticket: Ticket, job: str = "") -> Job:
+def look(ticket: Ticket, job: str = "") -> SlurmJob:
     """The job of this ticket, the last one if there are several. Raises Unreachable."""
     whose = ["--jobs", job] if job else ["--me", "--name", ticket.job_name]
     try:
         said = ask("squeue", "--noheader", "--states=all", *whose, "--format=%i|%T|%r|%N")
     except EnvironmentFailed as error:
         if "Invalid job id" in str(error):
-            return Job(job)
+            return SlurmJob(job)
         raise
     lines = [line.strip().split("|") for line in said.splitlines() if line.count("|") == 3]
-    return Job(*lines[-1]) if lines else Job(job)
+    return SlurmJob(*lines[-1]) if lines else SlurmJob(job)
 
 
 def cancel(ticket: Ticket) -> None:
@@ -175,7 +175,7 @@ def cancel(ticket: Ticket) -> None:
     ask("scancel", "--me", f"--name={ticket.job_name}")
 
 
-def release(job: Job) -> None:
+def release(job: SlurmJob) -> None:
     """Lets a held job go on waiting for its turn. Raises Unreachable, and EnvironmentFailed when Slurm refuses."""
     ask("scontrol", "release", job.id)
 

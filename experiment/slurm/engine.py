@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ai_sci.experiment.attempt.engine import Began, OnBegin, OnOutput
+from ai_sci.experiment.attempt.engine import AttemptLaunch, OnLaunch, OnOutput
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.slurm.commands import cancel, gpus_of, is_submitted, look, parameters_of, patiently, submit
 from ai_sci.experiment.slurm.ticket import Ticket, begun_of, find_ticket, open_ticket
@@ -27,7 +27,7 @@ class SlurmEngine:
     patience: float = 600.0
     time_left: Callable[[], float] = lambda: math.inf
 
-    def run(self, plan: AttemptPlan, on_begin: OnBegin, on_output: OnOutput) -> AttemptOutcome:
+    def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
         """Raises EnvironmentFailed too when Slurm refuses the job, cannot execute it, or does not answer for long."""
         plan = replace(plan, session=plan.session.resolve())
         ticket = find_ticket(plan)
@@ -37,10 +37,10 @@ class SlurmEngine:
         waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output)
         with waiting.ends_the_job():
             job = job or self._submit(plan, ticket, on_output)
-            on_begin(Began(None, job, gpus=gpus_of(plan.limits, self.options)))
+            on_launch(AttemptLaunch(None, job, gpus=gpus_of(plan.limits, self.options)))
             return waiting.until_the_end(job)
 
-    def take_up(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+    def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
         plan = replace(plan, session=plan.session.resolve())
         ticket = find_ticket(plan)
         if ticket is None or ticket.is_closed:

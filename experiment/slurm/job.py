@@ -17,7 +17,7 @@ from types import FrameType
 
 from ai_sci.experiment.attempt.clean_env import other_sessions
 from ai_sci.experiment.attempt.runner import AttemptPlan, run_attempt
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.errors import AiSciError
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.sandbox.base import Sandbox
@@ -70,7 +70,7 @@ def _here(plan: AttemptPlan, execution: Path) -> AttemptPlan:
         session=execution / "session",
         sandbox=_sandbox(plan.sandbox),
         limits=_limits(plan.limits),
-        place=Place(begun_of(execution).place),
+        allocation=Allocation(begun_of(execution).place),
         readable=tuple(other_runs(plan)),
         hidden=(other_sessions(plan.session),),
     )

@@ -16,8 +16,8 @@ from ai_sci.experiment.base.errors import EnvironmentFailed
 from ai_sci.experiment.base.output import LIVE_BYTES, TAIL_BYTES
 from ai_sci.experiment.base.quantities import format_duration
 from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.results.failure_excerpt import failure_digest
-from ai_sci.experiment.slurm.commands import Job, Unreachable, cancel, job_log, look, release
+from ai_sci.experiment.results.excerpt import failure_excerpt
+from ai_sci.experiment.slurm.commands import SlurmJob, Unreachable, cancel, job_log, look, release
 from ai_sci.experiment.slurm.ticket import Begun, Ticket, begun_of, log_of
 
 _GLANCE = 0.25  # seconds between two looks into the ticket's folder
@@ -56,7 +56,7 @@ class Waiting:
         self._plan, self._ticket, self._tell, self._taken_up = plan, ticket, on_output, taken_up
         self._patience, self._time_left = patience, time_left
         self._follower = _Follower(plan, ticket, on_output)
-        self._job = Job()
+        self._job = SlurmJob()
         self._pause, self._next_question = _FIRST_QUESTION, 0.0
         self._silent_since: float | None = None
         self._pulse: float | None = None
@@ -80,7 +80,7 @@ class Waiting:
 
     def until_the_end(self, job: str) -> AttemptOutcome:
         """Raises Unreachable when the controller has been silent for too long, EnvironmentFailed, DiskFull."""
-        self._job = Job(job)
+        self._job = SlurmJob(job)
         while self._ticket.accepted is None:
             self._follower.show()
             if self._time_left() <= 0 and self._ticket.close():
@@ -113,7 +113,7 @@ class Waiting:
             return not self._shows_life()
         return not job.is_alive
 
-    def _release(self, job: Job) -> None:
+    def _release(self, job: SlurmJob) -> None:
         if job.reason != _HELD or not self._ticket.executions or self._releases >= _MOST_RELEASES:
             return
         self._releases += 1
@@ -196,7 +196,7 @@ class Waiting:
             reason=reason,
             seconds=min(self._ticket.lived(executions[-1]), self._plan.time_limit) if executions else 0.0,
             metrics={},
-            digest="" if lost else failure_digest(verdict, reason, tail, files, [self._plan.session]),
+            digest="" if lost else failure_excerpt(verdict, reason, tail, files, [self._plan.session]),
             out_dir=self._plan.folder / "out",
             log=log,
             exit_code=137,

@@ -12,7 +12,7 @@ import pytest
 from ai_sci.agent import interrupts
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop.loop import drive
-from ai_sci.agent.loop.session_context import Work
+from ai_sci.agent.loop.session_context import SessionContext
 
 
 class Swallows:
@@ -35,7 +35,7 @@ def test_an_interrupt_in_a_destructor_is_raised_at_the_next_look():
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_loop_looks_before_each_step():
-    never_stepped = cast(Work, SimpleNamespace(state=SimpleNamespace(status=Status.running)))
+    never_stepped = cast(SessionContext, SimpleNamespace(state=SimpleNamespace(status=Status.running)))
     with interrupts.signals_interrupt():
         one = Swallows()
         del one

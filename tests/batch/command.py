@@ -16,7 +16,7 @@ import psutil
 from ai_sci.agent.batch.state import BatchState, read_batch
 from ai_sci.agent.journal.events import AttemptFinished, RunClosed
 from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from tests.end_to_end.command import Done, argv, environment
 
 PATIENCE = 900.0  # seconds

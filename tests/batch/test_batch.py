@@ -16,7 +16,7 @@ from ai_sci.agent.batch.state import read_batch
 from ai_sci.agent.journal.events import BaselineMeasured, BaselineStarted
 from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import Status
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.experiment.slots.slots import gpu_slots, take
 from tests.batch.command import gone, ledger
 from tests.batch.fleet import TOML, Thinker, clocks, make_fleet, overlaps

@@ -9,7 +9,7 @@ import pytest
 
 from ai_sci.agent.batch.state import read_batch
 from ai_sci.agent.journal.state import Status
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from tests.batch.fleet import make_fleet
 from tests.end_to_end.command import ROOT, argv, environment
 from tests.end_to_end.templates import good_session, make_template, write_script

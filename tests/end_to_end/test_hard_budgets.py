@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from ai_sci.agent.budgets.broker import Amount, Budgets, OwnDesk
+from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources
 from ai_sci.agent.commands import replay, start
 from ai_sci.agent.journal.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
 from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import State, Status, fold
 from ai_sci.agent.session.screen import PlainScreen
 from ai_sci.agent.session.session import Session
-from ai_sci.agent.views.show import as_json, read_state
+from ai_sci.agent.views.session_view import as_json, read_state
 from ai_sci.experiment.attempt.runner import AttemptPlan
 from ai_sci.experiment.base.errors import ConfigError
 from tests.end_to_end.command import ROOT, argv, environment, git_log, shown
@@ -308,12 +308,12 @@ def test_max_disk_ends_a_session_before_its_folder_grows_beyond_it(run):
     assert resume(folder, Budgets(disk=100 * 1024**2)).status is Status.completed
 
 
-# --- the desk ---------------------------------------------------------------------------------------------------------
+# --- the broker -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Watched(OwnDesk):
-    """A desk that writes down what it is asked; it refuses `no` as the batch's ledger would."""
+class Watched(OwnResources):
+    """A broker that writes down what it is asked; it refuses `no` as the batch's ledger would."""
 
     log: list[tuple[str, Amount]] = field(default_factory=list)
     spent: list[Amount] = field(default_factory=list)
@@ -342,68 +342,68 @@ class Watched(OwnDesk):
 
 
 @pytest.fixture
-def desk(monkeypatch) -> Watched:
-    desk = Watched()
-    monkeypatch.setattr(start, "OwnDesk", lambda elsewhere: desk)
-    return desk
+def broker(monkeypatch) -> Watched:
+    broker = Watched()
+    monkeypatch.setattr(start, "OwnDesk", lambda elsewhere: broker)
+    return broker
 
 
-def test_each_try_and_each_attempt_is_asked_for_at_the_desk_and_settled_there(run, desk, monkeypatch, tmp_path):
+def test_each_try_and_each_attempt_is_asked_for_at_the_desk_and_settled_there(run, broker, monkeypatch, tmp_path):
     monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "fresh"))
     with StrictServer(good_session(), [faults.cut_stream(12)]) as server:
         folder = run(Budgets(), server)
-    assert [what for what, _ in desk.log] == ["reserve", "settle"] * 7, "baseline, five tries, one attempt"
-    assert all(asked == settled for (_, asked), (_, settled) in zip(desk.log[::2], desk.log[1::2]))
-    calls = [one for one in desk.spent if one.tokens]
+    assert [what for what, _ in broker.log] == ["reserve", "settle"] * 7, "baseline, five tries, one attempt"
+    assert all(asked == settled for (_, asked), (_, settled) in zip(broker.log[::2], broker.log[1::2]))
+    calls = [one for one in broker.spent if one.tokens]
     state = read_state(folder)
     assert sum(one.cost for one in calls) == pytest.approx(state.spent.cost)
     assert sum(one.tokens for one in calls) == state.spent.committed.tokens
-    baseline, attempt = (one for one in desk.spent if not one.tokens)
+    baseline, attempt = (one for one in broker.spent if not one.tokens)
     assert baseline.gpu_seconds > 0 and attempt.gpu_seconds == pytest.approx(state.spent.gpu_seconds / 2, rel=0.6)
     assert attempt.disk > 0
-    assert [most.gpu_seconds for _, most in desk.log[::2] if most.gpu_seconds] == [2 * 7200.0] * 2
+    assert [most.gpu_seconds for _, most in broker.log[::2] if most.gpu_seconds] == [2 * 7200.0] * 2
 
 
 @pytest.mark.parametrize("of", ["tokens", "gpu_seconds"])
-def test_a_refusal_of_the_desk_ends_the_session_with_its_reason(run, desk, of):
-    desk.no = lambda most: "the batch has spent it all" if getattr(most, of) else None
+def test_a_refusal_of_the_desk_ends_the_session_with_its_reason(run, broker, of):
+    broker.no = lambda most: "the batch has spent it all" if getattr(most, of) else None
     folder = run(Budgets())
     assert reason(read_state(folder)) == "the batch has spent it all"
-    desk.no = lambda most: None
+    broker.no = lambda most: None
     assert resume(folder).status is Status.completed
 
 
-def test_an_attempt_gets_what_is_left_of_the_shared_budgets(run, desk):
-    desk.rest = Budgets(gpu_hours=3 / 3600, disk=10**9)
-    desk.no = lambda most: "another was faster" if most.gpu_seconds > 3 or most.disk > 10**9 else None
+def test_an_attempt_gets_what_is_left_of_the_shared_budgets(run, broker):
+    broker.rest = Budgets(gpu_hours=3 / 3600, disk=10**9)
+    broker.no = lambda most: "another was faster" if most.gpu_seconds > 3 or most.disk > 10**9 else None
     folder = run(Budgets(), replies=[SLOW, *good_session()[1:]])
     assert "--max-gpu-hours of the batch" in reason(read_state(folder))
     [lost] = only(AttemptFinished, folder)
     assert lost.verdict == "lost" and 1.4 < lost.seconds < 2.4, "two GPUs, so half of the three seconds"
-    desk.rest = Budgets(disk=0)
+    broker.rest = Budgets(disk=0)
     assert "--max-disk of the batch" in reason(resume(folder))
 
 
-def test_the_batchs_time_ends_a_call_and_is_named(run, desk):
+def test_the_batchs_time_ends_a_call_and_is_named(run, broker):
     with StrictServer(good_session(), [faults.stalled_stream(3)]) as server:
-        desk.deadline = time.monotonic() + 1.5
+        broker.deadline = time.monotonic() + 1.5
         folder = run(Budgets(time=600.0), server)
     assert "--max-time of the batch" in reason(read_state(folder))
 
 
-def test_ctrl_c_in_a_call_leaves_it_unsettled_and_in_an_attempt_settles_it(run, desk):
+def test_ctrl_c_in_a_call_leaves_it_unsettled_and_in_an_attempt_settles_it(run, broker):
     with StrictServer(good_session(), [faults.stalled_stream(3)]) as server, interrupted(lambda: server.requests):
         folder = run(Budgets(), server)
     state = read_state(folder)
     assert state.status is Status.interrupted and state.spent.unsettled_cost > 0
-    assert desk.log[-1][0] == "reserve", "the call may be charged: whoever keeps the books is not told otherwise"
-    desk.log.clear()
+    assert broker.log[-1][0] == "reserve", "the call may be charged: whoever keeps the books is not told otherwise"
+    broker.log.clear()
     (folder.parent / "s").rename(folder.parent / "first")
     began = folder / "attempts" / "run_1.1" / "output.log"
     with interrupted(began.exists):
         folder = run(Budgets(), replies=[SLOW, *good_session()[1:]])
     assert read_state(folder).status is Status.interrupted
-    assert desk.log[-1][0] == "settle" and desk.spent[-1].gpu_seconds < 6
+    assert broker.log[-1][0] == "settle" and broker.spent[-1].gpu_seconds < 6
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from ai_sci.agent.journal.state import Status
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from tests.slurm.cluster import wait_for
 
 pytestmark = pytest.mark.slurm

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_sci.agent.aider_history.diagnosis import diagnose
-from ai_sci.agent.aider_history.history import TurnKind, Usage, parse_history
+from ai_sci.agent.aider_history.history import TokenReport, TurnKind, parse_history
 from ai_sci.agent.aider_history.lines import Kind
 from tests.agent.aider_history.chats import TOKENS, edit, edited, first, header, histories, refusal, reply, tool, user
 
@@ -111,10 +111,10 @@ def test_a_try_that_failed_before_the_reply_belongs_to_the_same_turn():
 @pytest.mark.parametrize(
     ("line", "usage"),
     [
-        ("Tokens: 13k sent, 2.9k received. Cost: $0.08 message, $0.13 session.", Usage(13000, 2900, 0.08, 0.13)),
-        ("Tokens: 15k sent, 7.9k cache hit, 254 received.", Usage(15000, 254, None, None)),
-        ("Tokens: 1.2M sent, 3k cache write, 1k cache hit, 7 received.", Usage(1200000, 7, None, None)),
-        ("Tokens: ... sent, 7 received.", Usage(0, 7, None, None)),
+        ("Tokens: 13k sent, 2.9k received. Cost: $0.08 message, $0.13 session.", TokenReport(13000, 2900, 0.08, 0.13)),
+        ("Tokens: 15k sent, 7.9k cache hit, 254 received.", TokenReport(15000, 254, None, None)),
+        ("Tokens: 1.2M sent, 3k cache write, 1k cache hit, 7 received.", TokenReport(1200000, 7, None, None)),
+        ("Tokens: ... sent, 7 received.", TokenReport(0, 7, None, None)),
     ],
 )
 def test_the_line_on_tokens(line, usage):

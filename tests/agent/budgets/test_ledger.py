@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_sci.agent.budgets.broker import Amount, Budgets
-from ai_sci.agent.budgets.ledger import Granted, Ledger, Refused, Wait
+from ai_sci.agent.budgets.ledger import Granted, Ledger, Refusal, Wait
 
 SESSIONS = [f"session {number}" for number in range(32)]
 CENT = Amount(cost=0.25)
@@ -32,7 +32,7 @@ def test_what_fits_is_set_aside_and_what_others_hold_is_waited_for():
 def test_a_refusal_names_the_option_and_stands_whatever_others_do():
     ledger = Ledger(Budgets(cost=0.5, tokens=1000))
     answer = ledger.reserve("a", Amount(cost=0.1, tokens=1001))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Refusal)
     assert "--max-tokens 1000 of the batch" in answer.reason and "Resume the batch" in answer.reason
     assert ledger.reserved == Amount(), "nothing of it is set aside"
 
@@ -43,7 +43,7 @@ def test_one_that_waits_is_refused_once_the_others_have_spent_it():
     assert ledger.reserve("b", CENT) == Wait()
     ledger.settle("a", Amount(cost=0.5), Amount(cost=0.5))
     [(holder, answer)] = ledger.answers()
-    assert holder == "b" and isinstance(answer, Refused)
+    assert holder == "b" and isinstance(answer, Refusal)
 
 
 def test_a_large_amount_that_waits_is_not_overtaken_by_small_ones():
@@ -83,7 +83,7 @@ def test_what_is_left_is_what_nobody_has_spent():
 def test_a_holder_does_not_wait_for_itself():
     ledger = Ledger(Budgets(cost=0.5))
     assert ledger.reserve("a", Amount(cost=0.5)) == Granted()
-    assert isinstance(ledger.reserve("a", CENT), Refused)
+    assert isinstance(ledger.reserve("a", CENT), Refusal)
 
 
 def test_what_a_dead_holder_had_set_aside_stays_counted():
@@ -98,7 +98,7 @@ def test_what_a_dead_holder_had_set_aside_stays_counted():
     assert ledger.answers() == [], "the last quarter is set aside for b, who may not need it"
     ledger.settle("b", CENT, CENT)
     [(holder, answer)] = ledger.answers()
-    assert holder == "d" and isinstance(answer, Refused)
+    assert holder == "d" and isinstance(answer, Refusal)
 
 
 def test_a_settlement_that_nobody_reserved_counts_all_the_same():
@@ -115,7 +115,7 @@ def test_each_budget_is_kept_by_itself(way):
     assert ledger.reserve("a", Amount(**{way: 3600})) == Granted()
     assert ledger.reserve("b", Amount(**{way: 1})) == Wait()
     ledger.settle("a", Amount(**{way: 3600}), Amount(**{way: 3600}))
-    assert isinstance(ledger.answers()[0][1], Refused)
+    assert isinstance(ledger.answers()[0][1], Refusal)
 
 
 # --- any order ------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Batch:
     budgets: Budgets
     chance: random.Random
     honest: bool  # nobody spends more than was set aside
-    most: list[Amount]
+    worst_case: list[Amount]
     open: dict[str, Amount] = field(default_factory=dict)
     asking: dict[str, Amount] = field(default_factory=dict)
     charged: dict[str, Amount] = field(default_factory=dict)
@@ -173,52 +173,59 @@ class Batch:
         self.check()
 
     def ask(self, holder: str) -> None:
-        most = self.chance.choice(self.most)
+        worst_case = self.chance.choice(self.worst_case)
         earlier = dict(self.asking)
-        self.take(holder, most, self.ledger.reserve(holder, most), earlier)
+        self.take(holder, worst_case, self.ledger.reserve(holder, worst_case), earlier)
 
-    def take(self, holder: str, most: Amount, answer: object, earlier: dict[str, Amount]) -> None:
+    def take(self, holder: str, worst_case: Amount, answer: object, earlier: dict[str, Amount]) -> None:
         if isinstance(answer, Granted):
-            rivals = [one for one, other in earlier.items() if self.shares(most, other)]
+            rivals = [one for one, other in earlier.items() if self.shares(worst_case, other)]
             assert not rivals, f"{holder} overtook {rivals}"
-            self.open[holder] = most
+            self.open[holder] = worst_case
             self.granted.append(holder)
-        elif isinstance(answer, Refused):
-            assert self.exceeds(self.total(self.counted) + most), "refused though it fits"
+        elif isinstance(answer, Refusal):
+            assert self.exceeds(self.total(self.counted) + worst_case), "refused though it fits"
             self.refused.add(holder)
         else:
             assert self.asking or self.open, "told to wait with nobody to wait for"
-            assert not self.exceeds(self.total(self.counted) + most), "told to wait for what will never be"
-            self.asking[holder] = most
+            assert not self.exceeds(self.total(self.counted) + worst_case), "told to wait for what will never be"
+            self.asking[holder] = worst_case
 
     def hear(self) -> None:
         for holder, answer in self.ledger.answers():
-            most = self.asking[holder]
+            worst_case = self.asking[holder]
             earlier = {}
             for other, amount in self.asking.items():
                 if other == holder:
                     break
                 earlier[other] = amount
             del self.asking[holder]
-            self.take(holder, most, answer, earlier)
+            self.take(holder, worst_case, answer, earlier)
 
-    def spend(self, most: Amount) -> Amount:
+    def spend(self, worst_case: Amount) -> Amount:
         share = self.chance.choice([0.0, 0.25, 0.5, 1.0] if self.honest else [0.5, 1.0, 1.5])
-        return Amount(most.cost * share, int(most.tokens * share), most.gpu_seconds * share, int(most.disk * share))
+        return Amount(
+            worst_case.cost * share,
+            int(worst_case.tokens * share),
+            worst_case.gpu_seconds * share,
+            int(worst_case.disk * share),
+        )
 
     def settle(self, holder: str) -> None:
-        most = self.open.pop(holder)
-        spent = self.spend(most)
-        self.beyond.append(spent - most)
+        worst_case = self.open.pop(holder)
+        spent = self.spend(worst_case)
+        self.beyond.append(spent - worst_case)
         self.add(self.charged, holder, spent)
         self.add(self.counted, holder, spent)
-        self.ledger.settle(holder, most, spent)
+        self.ledger.settle(holder, worst_case, spent)
 
     def die(self, holder: str) -> None:
         """In the middle of it: the provider charges something, nobody here learns what; its most is counted."""
-        most = self.open.pop(holder)
-        self.add(self.charged, holder, Amount(most.cost * self.chance.choice([0.0, 0.5, 1.0]), most.tokens // 2))
-        self.add(self.counted, holder, most)
+        worst_case = self.open.pop(holder)
+        self.add(
+            self.charged, holder, Amount(worst_case.cost * self.chance.choice([0.0, 0.5, 1.0]), worst_case.tokens // 2)
+        )
+        self.add(self.counted, holder, worst_case)
         self.ledger.abandon(holder)
 
     def kill_the_batch(self) -> None:
@@ -279,8 +286,8 @@ class Batch:
 
 @settings(max_examples=1000, deadline=None, database=None)
 @given(limits, st.lists(amounts, min_size=1, max_size=6), st.integers(0, 2**32), st.integers(10, 80))
-def test_sessions_together_never_spend_more_than_the_budget(budgets, most, seed, steps):
-    batch = Batch(Ledger(budgets), budgets, random.Random(seed), honest=True, most=most)
+def test_sessions_together_never_spend_more_than_the_budget(budgets, worst_case, seed, steps):
+    batch = Batch(Ledger(budgets), budgets, random.Random(seed), honest=True, worst_case=worst_case)
     for _ in range(steps):
         batch.step()
     batch.finish()
@@ -298,8 +305,8 @@ def test_a_call_that_costs_more_than_was_set_aside_passes_the_budget_by_no_more_
 
 @settings(max_examples=200, deadline=None, database=None)
 @given(limits, st.lists(amounts, min_size=1, max_size=6), st.integers(0, 2**32))
-def test_overspending_is_counted_and_nobody_waits_for_ever(budgets, most, seed):
-    batch = Batch(Ledger(budgets), budgets, random.Random(seed), honest=False, most=most)
+def test_overspending_is_counted_and_nobody_waits_for_ever(budgets, worst_case, seed):
+    batch = Batch(Ledger(budgets), budgets, random.Random(seed), honest=False, worst_case=worst_case)
     for _ in range(80):
         batch.step()
     batch.finish()

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.errors import Seen, explain, one_line
+from ai_sci.agent.models.errors import HttpTrace, explain, one_line
 from ai_sci.agent.models.reply import Usage
 from ai_sci.agent.models.retrying import RetryPolicy
 from tests.agent.models.calls import PATIENT, QUICK, ask, every_protocol, model_at, serve
@@ -112,7 +112,7 @@ def test_retry_after_is_honoured_by_every_protocol(protocol):
 
 def test_waits_grow_with_jitter_up_to_a_limit():
     policy = RetryPolicy(first_wait=2.0, max_wait=60.0)
-    failure = explain(TimeoutError(), Seen(status=500))
+    failure = explain(TimeoutError(), HttpTrace(status=500))
     waits = [[policy.wait(failure, failures) for _ in range(200)] for failures in range(1, 9)]
     for failures, many in enumerate(waits):
         middle = min(60.0, 2.0 * 2**failures)
@@ -186,7 +186,7 @@ def test_an_error_of_the_caller_is_not_taken_for_one_of_the_server():
 
 
 def test_an_error_that_nothing_explains_is_fatal_and_says_its_type():
-    error = explain(AttributeError("'NoneType' object has no attribute 'x'"), Seen())
+    error = explain(AttributeError("'NoneType' object has no attribute 'x'"), HttpTrace())
     assert (error.failure.kind, error.retry) == ("internal", False)
     assert "AttributeError" in error.failure.message
 
@@ -218,7 +218,7 @@ def test_any_error_body_gives_one_short_line(text):
 
 @given(st.integers(400, 599), st.text(max_size=200), st.dictionaries(st.text(max_size=12), st.text(max_size=12)))
 def test_any_http_error_gets_a_name(status, body, headers):
-    error = explain(RuntimeError("x"), Seen(1, status, headers, body))
+    error = explain(RuntimeError("x"), HttpTrace(1, status, headers, body))
     assert error.failure.status == status
     assert error.failure.kind and error.failure.message
     if status in (401, 403, 404):

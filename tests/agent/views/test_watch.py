@@ -19,8 +19,8 @@ from ai_sci.agent.journal.events import EVENT_TYPES, RunClosed, SessionEnded, Se
 from ai_sci.agent.journal.journal import Entry, Record, encode, parse
 from ai_sci.agent.journal.tail import Tail
 from ai_sci.agent.session.session import JOURNAL
-from ai_sci.agent.views.watch import Watch
 from ai_sci.agent.views.watch_frame import frame, plain
+from ai_sci.agent.views.watching import Watch
 from tests.agent.journal.journals import entries, numbers, texts
 
 NOW = 4e9  # seconds since the epoch

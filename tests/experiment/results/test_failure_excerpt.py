@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ai_sci.experiment.base.cleaning import clean_output, last_error_line
 from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.results.failure_excerpt import MOST, failure_digest
+from ai_sci.experiment.results.excerpt import MOST, failure_excerpt
 from ai_sci.experiment.results.tracebacks import find_tracebacks
 
 FILES = ["experiment.py", "plot.py", "models/net.py"]
@@ -45,7 +45,7 @@ def output_of(folder: Path, code: str, *argv: str) -> str:
 
 
 def digest(output: str, verdict: Verdict = Verdict.crashed, reason: str = "exit code 1") -> str:
-    return failure_digest(verdict, reason, output, FILES)
+    return failure_excerpt(verdict, reason, output, FILES)
 
 
 # --- tracebacks -------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ PIECES = st.sampled_from(
     st.lists(PIECES | st.text(max_size=40), max_size=60).map("".join), st.sampled_from(Verdict), st.text(max_size=900)
 )
 def test_any_output_gives_a_short_clean_digest(output: str, verdict: Verdict, reason: str) -> None:
-    text = failure_digest(verdict, reason, output, FILES)
+    text = failure_excerpt(verdict, reason, output, FILES)
     assert len(text) <= MOST and text.startswith(f"Verdict: {verdict}\nReason:")
     assert not set("\x1b\r\x00\x07") & set(text.partition("\n\n")[2])
 

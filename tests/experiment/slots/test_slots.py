@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from ai_sci.agent.batch.messages import GivenSlot, Hangup, SlotIsFree, new_channel, receive, send
-from ai_sci.agent.budgets.broker import OwnDesk
+from ai_sci.agent.budgets.broker import OwnResources
 from ai_sci.experiment.attempt.clean_env import experiment_env
-from ai_sci.experiment.attempt.engine import Began, LocalEngine
+from ai_sci.experiment.attempt.engine import AttemptLaunch, LocalEngine
 from ai_sci.experiment.attempt.process import ProcessSpec, run_process
-from ai_sci.experiment.base.allocation import Place
+from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
@@ -36,7 +36,7 @@ def own_slots(tmp_path, monkeypatch):
 
 def holder(code: str) -> subprocess.Popen[str]:
     """Another process that holds GPU 0 and then does this."""
-    script = f"held = take(gpu_slots(['0']), 1); print(held.place.name, flush=True); {code}"
+    script = f"held = take(gpu_slots(['0']), 1); print(held.allocation.name, flush=True); {code}"
     script = f"from ai_sci.experiment.slots.slots import *; {script}"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "gpu 0\n"
@@ -47,7 +47,7 @@ def test_a_slot_is_one_process_s_until_it_dies_however():
     process = holder("import time; time.sleep(60)")
     assert take(gpu_slots(["0"]), 1) is None
     other = take(gpu_slots(["0", "1"]), 1)
-    assert other is not None and other.place == Place("gpu 1", (), ("1",), other.descriptors)
+    assert other is not None and other.allocation == Allocation("gpu 1", (), ("1",), other.descriptors)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert take(gpu_slots(["0"]), 1) is not None
@@ -57,7 +57,7 @@ def test_all_or_none():
     process = holder("input()")
     assert take(gpu_slots(["0", "1"]), 2) is None
     two = take(gpu_slots(["1", "2", "3"]), 2)  # GPU 1 was not kept by the try before
-    assert two is not None and two.place.gpus == ("1", "2") and two.place.name == "gpus 1,2"
+    assert two is not None and two.allocation.gpus == ("1", "2") and two.allocation.name == "gpus 1,2"
     process.kill()
     process.wait()
 
@@ -80,7 +80,7 @@ def test_an_experiment_holds_its_slot_as_long_as_it_lives(tmp_path):
         limits=Limits(time=20),
         log=tmp_path / "log",
         sandbox=sandbox_of("bwrap"),
-        place=held.place,
+        allocation=held.allocation,
     )
     run_process(spec, lambda text: None, began)
     assert seen == [None]
@@ -101,19 +101,19 @@ def test_shares_of_the_cpus_are_disjoint_and_cover_all(monkeypatch):
 def test_a_single_run_takes_free_gpus_and_waits_for_them(monkeypatch):
     monkeypatch.setattr(slots, "machine_gpus", lambda: ["0", "1"])
     process = holder("input()")
-    with hold_gpus(1) as place:
-        assert place.gpus == ("1",)
-    with hold_gpus(0) as place:
-        assert place == Place()
+    with hold_gpus(1) as allocation:
+        assert allocation.gpus == ("1",)
+    with hold_gpus(0) as allocation:
+        assert allocation == Allocation()
     with pytest.raises(ConfigError, match="needs 3 GPUs"), hold_gpus(3):
         pass
     process.kill()
     process.wait()
-    with hold_gpus(2) as place:
-        assert place.gpus == ("0", "1")
+    with hold_gpus(2) as allocation:
+        assert allocation.gpus == ("0", "1")
     monkeypatch.setattr(slots, "machine_gpus", lambda: [])
-    with hold_gpus(1) as place:
-        assert place == Place()
+    with hold_gpus(1) as allocation:
+        assert allocation == Allocation()
 
 
 def test_which_gpus_there_are(monkeypatch):
@@ -238,8 +238,8 @@ def test_a_single_run_says_once_that_it_waits(monkeypatch):
         said.append(text)
         process.kill()
 
-    with hold_gpus(2, hear) as place:
-        assert place.gpus == ("0", "1")
+    with hold_gpus(2, hear) as allocation:
+        assert allocation.gpus == ("0", "1")
     process.wait()
     assert said == ["waiting for 2 GPUs: 0 is in use by other experiments\n"]
     assert not list(Path(os.environ["AI_SCI_SLOTS"]).glob("wait-*"))
@@ -249,7 +249,7 @@ def test_the_wait_of_a_session_is_shown_and_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(slots, "machine_gpus", lambda: ["0"])
     process = holder("input()")
     said: list[str] = []
-    began: list[Began] = []
+    began: list[AttemptLaunch] = []
 
     def hear(text: str) -> None:
         said.append(text)
@@ -257,7 +257,7 @@ def test_the_wait_of_a_session_is_shown_and_counted(tmp_path, monkeypatch):
         process.kill()
 
     plan = make_session(tmp_path, GOOD)
-    outcome = LocalEngine(OwnDesk()).run(replace(plan, limits=Limits(time=20, gpus=1)), began.append, hear)
+    outcome = LocalEngine(OwnResources()).run(replace(plan, limits=Limits(time=20, gpus=1)), began.append, hear)
     process.wait()
     assert outcome.verdict is Verdict.ok and said[0] == "waiting for a GPU: 0 is in use by other experiments\n"
     assert began[0].place == "gpu 0" and began[0].waited >= 0.3
@@ -307,10 +307,10 @@ def test_a_gpu_that_is_named_twice_is_refused(driver, gpus):
 
 def test_cuda_counts_gpus_as_our_locks_do(monkeypatch):
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
-    assert experiment_env(PYTHON, None, False, Place(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
-    assert "CUDA_DEVICE_ORDER" not in experiment_env(PYTHON, None, False, Place())
+    assert experiment_env(PYTHON, None, False, Allocation(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in experiment_env(PYTHON, None, False, Allocation())
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
-    assert experiment_env(PYTHON, None, False, Place(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    assert experiment_env(PYTHON, None, False, Allocation(gpus=("1",)))["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
 
 
 # --- other users ------------------------------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ def a_lock_passed_on(number: int) -> tuple[tuple[int, ...], tuple[int, ...], Giv
     ours, theirs = new_channel()
     descriptors = tuple(os.open(os.devnull, os.O_RDONLY) for _ in range(number))
     with ours, theirs:
-        send(ours, GivenSlot(Place("cpus 0-255")), descriptors)
+        send(ours, GivenSlot(Allocation("cpus 0-255")), descriptors)
         send(ours, SlotIsFree())
         answer, got = receive(theirs)
         assert receive(theirs) == (SlotIsFree(), ())
@@ -369,7 +369,7 @@ def a_lock_passed_on(number: int) -> tuple[tuple[int, ...], tuple[int, ...], Giv
 def test_a_slot_of_a_large_machine_arrives_with_all_its_locks(number):
     sent, got, answer = a_lock_passed_on(number)
     try:
-        assert len(got) == number and not set(got) & set(sent) and answer.place.name == "cpus 0-255"
+        assert len(got) == number and not set(got) & set(sent) and answer.allocation.name == "cpus 0-255"
     finally:
         for descriptor in (*sent, *got):
             os.close(descriptor)

@@ -9,7 +9,8 @@ from pathlib import Path
 from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent
 from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, IdeaRecord, advance_batch
 from ai_sci.agent.journal.journal import Record
-from ai_sci.agent.journal.state import Spent, Status
+from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.journal.state import Status
 from ai_sci.agent.journal.tail import Tail
 from ai_sci.agent.session.session import is_driven
 from ai_sci.agent.views.watch_picture import IdeaLine, Picture, Standing

@@ -10,12 +10,12 @@ from typing import Any
 from ai_sci.agent.batch.state import BatchState, IdeaRecord, read_batch
 from ai_sci.agent.journal.journal import JournalError
 from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.agent.session.session import JOURNAL
-from ai_sci.agent.views.show import as_json, clock, session_object
-from ai_sci.agent.views.watch import Watch
+from ai_sci.agent.views.session_view import as_json, clock, session_object
 from ai_sci.agent.views.watch_frame import plain
 from ai_sci.agent.views.watch_picture import Standing
+from ai_sci.agent.views.watching import Watch
 from ai_sci.experiment.base.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ai_sci.agent.journal.state import RunRecord, State, Status
 from ai_sci.agent.session.logbook import comparison, metrics_line
-from ai_sci.agent.session.read_state import read_state
+from ai_sci.agent.session.reading import read_state
 from ai_sci.agent.session.workspace import NOTES
 from ai_sci.experiment.base.cleaning import printable
 

@@ -17,7 +17,7 @@ _MOST_TAIL = 1_500
 _NOISE = ("Extension modules:",)
 
 
-def failure_digest(
+def failure_excerpt(
     verdict: Verdict | str, reason: str, output: str, session_files: Collection[str], folders: Sequence[Path] = ()
 ) -> str:
     """Verdict and reason, the last traceback with the session's own frames, then the end of the output.
