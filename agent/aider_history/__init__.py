@@ -1,0 +1,18 @@
+"""Chat histories that aider wrote: parsed, diagnosed, and read as the replies of a session.
+
+Any text can be parsed; nothing here raises on a strange file.
+"""
+
+from ai_sci.agent.aider_history.diagnosis import diagnose
+from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
+from ai_sci.agent.aider_history.history import HistoryTurn
+from ai_sci.agent.aider_history.idea import recognise_idea
+
+__all__ = [
+    "HistoryTurn",
+    "choose_session",
+    "diagnose",
+    "read_history",
+    "recognise_idea",
+    "session_list",
+]

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from ai_sci.agent.aider_history.history import ApiError, HistorySession, HistoryTurn, TurnKind
 from ai_sci.agent.aider_history.lines import Kind
-from ai_sci.agent.edits.scan import all_completed
+from ai_sci.agent.edits import all_completed
 
 _ALTERNATION = re.compile(
     r"successive (user|assistant)|roles? must alternate|alternate user/assistant|interleave", re.I

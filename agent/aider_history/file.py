@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ai_sci.agent.aider_history.history import HistorySession, parse_history
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 
 def read_history(file: Path) -> list[HistorySession]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ai_sci.agent.aider_history.lines import Kind, Piece, is_aiders_own, scan_history
-from ai_sci.agent.edits.scan import Scan, scan_reply
+from ai_sci.agent.edits import Scan, scan_reply
 
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 
 from ai_sci.agent.aider_history.history import HistorySession
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, load_ideas
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import IDEA_FILES, Idea, Template, load_ideas
 
 # AI-Scientist's first message, the only part of it that never varies.
 _TITLE = "Your goal is to implement the following idea:"

@@ -1,0 +1,37 @@
+"""Many ideas at once: a process that forks one for each session, and gives out slots and shared budgets.
+
+A batch has a journal of its own above those of its sessions.
+"""
+
+from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent
+from ai_sci.agent.batch.opening import BatchStopped, add_ideas, batch_exit_code, folder_of, resume_batch, run_batch
+from ai_sci.agent.batch.plan import AT_ONCE, BatchOptions
+from ai_sci.agent.batch.state import (
+    BATCH_JOURNAL,
+    BatchState,
+    IdeaRecord,
+    advance_batch,
+    fold_batch,
+    is_batch,
+    read_batch,
+)
+
+__all__ = [
+    "AT_ONCE",
+    "BATCH_EVENT_TYPES",
+    "BATCH_JOURNAL",
+    "BatchEvent",
+    "BatchOptions",
+    "BatchState",
+    "BatchStopped",
+    "IdeaRecord",
+    "add_ideas",
+    "advance_batch",
+    "batch_exit_code",
+    "fold_batch",
+    "folder_of",
+    "is_batch",
+    "read_batch",
+    "resume_batch",
+    "run_batch",
+]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from ai_sci.agent.batch.children import Child
 from ai_sci.agent.batch.messages import Left, Refused, Reserve, Reserved, Settle
-from ai_sci.agent.budgets.broker import Amount, Budgets
-from ai_sci.agent.budgets.ledger import Answer, Granted, Ledger, Refusal
-from ai_sci.agent.journal.state import State
-from ai_sci.experiment.attempt.watchdog import measure_disk
+from ai_sci.agent.budgets import Amount, Answer, Budgets, Granted, Ledger, Refusal
+from ai_sci.agent.journal import State
+from ai_sci.experiment.attempt import measure_disk
 
 
 class BudgetManager:

@@ -14,23 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.agent.batch.messages import SharedResources
-from ai_sci.agent.commands.model_choice import choose_model
-from ai_sci.agent.commands.start import (
+from ai_sci.agent.commands import (
     ResumeOptions,
     RunOptions,
+    choose_model,
     create_session,
     drive_session,
     exit_code,
     resume,
 )
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal.events import BaselineMeasured, Event, RunClosed, SessionEnded
-from ai_sci.agent.journal.state import State
-from ai_sci.agent.session.logbook import story
-from ai_sci.agent.session.screen import PlainScreen
-from ai_sci.experiment.attempt.execution_context import ExecutionContext
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.template.ideas import Idea
+from ai_sci.agent.journal import BaselineMeasured, Event, RunClosed, SessionEnded, State
+from ai_sci.agent.session import PlainScreen, story
+from ai_sci.experiment.attempt import ExecutionContext
+from ai_sci.experiment.base import AiSciError
+from ai_sci.experiment.template import Idea
 
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

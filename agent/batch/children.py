@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ai_sci.agent.batch.child import SessionJob, fork_session
 from ai_sci.agent.batch.messages import Answer, Hangup, Said, WantSlot, new_channel, receive, send
-from ai_sci.experiment.base.process_tree import ProcessIdentity, boot_id, identify
+from ai_sci.experiment.base import ProcessIdentity, boot_id, identify
 
 
 @dataclass

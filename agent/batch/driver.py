@@ -19,15 +19,13 @@ from ai_sci.agent.batch.restart_policy import RestartPolicy, done_so_far
 from ai_sci.agent.batch.scheduling import is_critical, may_begin
 from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BatchState, IdeaRecord, advance_batch, outcome, state_of
-from ai_sci.agent.budgets.broker import Amount
-from ai_sci.agent.commands.start import ResumeOptions
+from ai_sci.agent.budgets import Amount
+from ai_sci.agent.commands import ResumeOptions
 from ai_sci.agent.interrupts import Wakeup
-from ai_sci.agent.journal.journal import Records
-from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.session.screen import Screen
-from ai_sci.experiment.attempt.execution_context import ExecutionContext
-from ai_sci.experiment.attempt.watchdog import measure_disk
-from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
+from ai_sci.agent.journal import Records, State, Status
+from ai_sci.agent.session import Screen
+from ai_sci.experiment.attempt import ExecutionContext, measure_disk
+from ai_sci.experiment.base import ConfigError, EnvironmentFailed
 
 _TICK = 0.5  # seconds
 _SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds

@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Union
 
-from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets
-from ai_sci.experiment.attempt.runner import AttemptPlan
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.slots.slots import Held
+from ai_sci.agent.budgets import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets
+from ai_sci.experiment.attempt import AttemptPlan
+from ai_sci.experiment.base import AiSciError, Allocation
+from ai_sci.experiment.slots import Held
 
 _MOST = 64 * 1024  # bytes of a message
 _HEADLINE = 1000  # characters: what a metric is called, or a server says, may be of any length

@@ -24,23 +24,27 @@ from ai_sci.agent.batch.plan import (
 from ai_sci.agent.batch.preload import preload
 from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
-from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.agent.commands.engines import check_engine, conditions_of
-from ai_sci.agent.commands.model_choice import asked_model, choose_model
-from ai_sci.agent.commands.start import ResumeOptions, RunOptions, check_machine, limits_of, session_folder
+from ai_sci.agent.budgets import Budgets
+from ai_sci.agent.commands import (
+    ResumeOptions,
+    RunOptions,
+    asked_model,
+    check_engine,
+    check_machine,
+    choose_model,
+    conditions_of,
+    limits_of,
+    session_folder,
+)
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal.journal import Record, Records
-from ai_sci.agent.journal.state import Status
-from ai_sci.agent.models.price_file import require_known
-from ai_sci.agent.session.screen import Screen
-from ai_sci.agent.session.session import folder_in_making, is_driven, locked, wait_for_leftovers, write_records
-from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
-from ai_sci.experiment.base.errors import AiSciError, ConfigError, EnvironmentFailed
-from ai_sci.experiment.base.limits import machine_memory
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.sandbox.find import find_sandbox
-from ai_sci.experiment.slots.slots import Slot, cpu_slots, gpu_slots, machine_gpus
-from ai_sci.experiment.template.template import load_template
+from ai_sci.agent.journal import Record, Records, Status
+from ai_sci.agent.models import require_known
+from ai_sci.agent.session import Screen, folder_in_making, is_driven, locked, wait_for_leftovers, write_records
+from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
+from ai_sci.experiment.base import AiSciError, ConfigError, EnvironmentFailed, machine_memory
+from ai_sci.experiment.sandbox import Sandbox, find_sandbox
+from ai_sci.experiment.slots import Slot, cpu_slots, gpu_slots, machine_gpus
+from ai_sci.experiment.template import load_template
 
 _TAKING_IN = 10.0  # seconds for a running batch to see that it has more ideas
 
@@ -220,8 +224,8 @@ def require_slots(execution: ExecutionContext, slots: list[Slot] | None) -> None
     gpus = [slot.gpu for slot in slots or () if slot.gpu is not None]
     if gpus and execution.limits.gpus > len(gpus):
         raise ConfigError(
-            f"an attempt of {execution.template.name} needs {execution.limits.gpus} GPUs ([limits] gpus in template.toml) "
-            f"and the batch has {len(gpus)}: name more with --gpus."
+            f"an attempt of {execution.template.name} needs {execution.limits.gpus} GPUs ([limits] gpus in its "
+            f"template.toml), and the batch has {len(gpus)}: name more with --gpus."
         )
 
 

@@ -6,11 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.agent.journal.events import CallFailed, Replied
-from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.models.retrying import seconds_in
-from ai_sci.agent.session.session import JOURNAL
+from ai_sci.agent.journal import CallFailed, Replied, State, Status, read_journal
+from ai_sci.agent.models import seconds_in
+from ai_sci.agent.session import JOURNAL
 
 _PASSING = ("connection", "timeout", "rate_limited", "server_error", "cut", "stream_error", "conflict")
 _FIRST_WAIT = 60.0  # seconds

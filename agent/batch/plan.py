@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.agent.batch.events import IdeaAdded
-from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.agent.commands.model_choice import scripted_session
-from ai_sci.agent.commands.start import RunOptions
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, find_idea, load_ideas, read_idea, slug
-from ai_sci.experiment.template.template import Template, load_template
+from ai_sci.agent.budgets import Budgets
+from ai_sci.agent.commands import RunOptions, scripted_session
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import IDEA_FILES, Idea, Template, find_idea, load_ideas, load_template, read_idea, slug
 
 ALL = "all"
 ADDED = "added"  # folder of requests that the batch's process has not seen yet

@@ -40,8 +40,7 @@ _LATER = (
 
 def preload() -> None:
     """Takes two or three seconds, starts no thread and makes no connection."""
-    from ai_sci.agent.models.litellm_setup import load, watch_http
-    from ai_sci.agent.models.names import resolve
+    from ai_sci.agent.models import load, resolve, watch_http
 
     litellm = load()
     resolve(litellm, "openai/any", "http://127.0.0.1:9/v1")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ai_sci.agent.batch.children import Child
 from ai_sci.agent.batch.outage import Outage, is_outage
 from ai_sci.agent.batch.plan import LOGS
-from ai_sci.agent.journal.state import State, Status
+from ai_sci.agent.journal import State, Status
 
 _CRASHES = 3  # in a row, without anything done between them
 _FIRST_WAIT = 1.0  # seconds before a session goes on in a new process; twice as long the next time

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from ai_sci.agent.batch.children import Child
 from ai_sci.agent.batch.messages import GivenSlot, Refused
 from ai_sci.agent.batch.scheduling import Candidate, Means, next_in_line
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.slots.slots import Slot, Turns
+from ai_sci.experiment.base import Allocation
+from ai_sci.experiment.slots import Slot, Turns
 
 
 class SlotAllocator:

@@ -17,13 +17,11 @@ from ai_sci.agent.batch.events import (
     SessionLaunched,
     SessionLeft,
 )
-from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.agent.journal.journal import Record, parse
-from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.session.reading import read_state
-from ai_sci.agent.session.session import is_driven
-from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL
-from ai_sci.experiment.base.errors import AiSciError, ConfigError
+from ai_sci.agent.budgets import Budgets
+from ai_sci.agent.journal import Record, State, Status, parse
+from ai_sci.agent.session import is_driven, read_state
+from ai_sci.experiment.attempt import BATCH_JOURNAL
+from ai_sci.experiment.base import AiSciError, ConfigError
 
 
 @dataclass

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.slots.slots import hold_gpus
-from ai_sci.experiment.template.settings import gpu_present
+from ai_sci.experiment.base import Allocation
+from ai_sci.experiment.slots import hold_gpus
+from ai_sci.experiment.template import gpu_present
 
 if TYPE_CHECKING:
-    from ai_sci.experiment.attempt.runner import AttemptPlan
+    from ai_sci.experiment.attempt import AttemptPlan
 
 
 BATCH_TIME_IS_UP = "--max-time of the batch is used up. Resume the batch with a higher --max-time."

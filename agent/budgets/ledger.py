@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from ai_sci.agent.budgets.broker import Amount, Budgets
-from ai_sci.experiment.base.quantities import format_size
+from ai_sci.experiment.base import format_size
 
 _NOTHING = Amount()
 _OPTIONS = {"cost": "--max-cost", "tokens": "--max-tokens", "gpu_seconds": "--max-gpu-hours", "disk": "--max-disk"}

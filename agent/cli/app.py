@@ -15,8 +15,7 @@ from ai_sci.agent.cli import batch, reading
 from ai_sci.agent.cli import options as given
 from ai_sci.agent.cli.options import budgets, detach_job, overrides, print_last, quantity, read_engine, refuse
 from ai_sci.agent.cli.standard_streams import make_streams_usable
-from ai_sci.experiment.base.errors import AiSciError, ConfigError
-from ai_sci.experiment.base.quantities import parse_duration, parse_size
+from ai_sci.experiment.base import AiSciError, ConfigError, parse_duration, parse_size
 
 _INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
@@ -108,7 +107,7 @@ def resume(
     session_max_disk: batch.SessionMaxDisk = None,
 ) -> None:
     """Go on with a session, or with all of a batch, that stopped early."""
-    from ai_sci.agent.batch.state import is_batch
+    from ai_sci.agent.batch import is_batch
     from ai_sci.agent.commands import start
 
     limits = budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk)
@@ -210,7 +209,7 @@ def replay(
 @app.command()
 def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")]) -> None:
     """A new template that runs, to start your own from."""
-    from ai_sci.agent.commands.new import copy_template
+    from ai_sci.agent.commands import copy_template
 
     print(copy_template(folder))
 
@@ -218,7 +217,7 @@ def new(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder tha
 @app.command()
 def doctor(template: given.TemplateOption = "sae") -> None:
     """What this machine can do, and what to fix."""
-    from ai_sci.agent.commands.doctor import examine
+    from ai_sci.agent.commands import examine
 
     findings = examine(template)
     for finding in findings:
@@ -233,8 +232,8 @@ for command in (reading.show, reading.watch, reading.report, reading.export):
 
 def _drive(drive: Callable[[Any], tuple[Path, Any]]) -> None:
     """Drives a session with a screen; its folder is the last line on stdout."""
-    from ai_sci.agent.commands.start import SessionStopped, exit_code
-    from ai_sci.agent.session.screen import open_screen
+    from ai_sci.agent.commands import SessionStopped, exit_code
+    from ai_sci.agent.session import open_screen
 
     screen = open_screen()
     try:

@@ -11,12 +11,11 @@ import typer
 
 from ai_sci.agent.cli import options as given
 from ai_sci.agent.cli.options import budgets, detach_job, overrides, print_last, quantity, read_engine, refuse
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.quantities import parse_duration, parse_size
+from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from ai_sci.agent.budgets.broker import Budgets
-    from ai_sci.agent.commands.start import ResumeOptions
+    from ai_sci.agent.budgets import Budgets
+    from ai_sci.agent.commands import ResumeOptions
 
 # Of each idea: as for one session, with `--session-` before the name.
 SessionMaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="A batch: of each idea.")]
@@ -74,10 +73,9 @@ def batch(
 ) -> None:
     """SessionContext on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
     given_values = dict(locals())
-    from ai_sci.agent.batch.opening import add_ideas, folder_of, run_batch
-    from ai_sci.agent.batch.plan import AT_ONCE, BatchOptions
-    from ai_sci.agent.commands.start import RunOptions
-    from ai_sci.agent.session.screen import PlainScreen
+    from ai_sci.agent.batch import AT_ONCE, BatchOptions, add_ideas, folder_of, run_batch
+    from ai_sci.agent.commands import RunOptions
+    from ai_sci.agent.session import PlainScreen
 
     if slots is not None and gpus is not None:
         raise ConfigError("--slots and --gpus exclude each other: a slot is a GPU, or a share of the CPUs.")
@@ -136,15 +134,15 @@ def _only_ideas(values: dict[str, Any]) -> None:
 
 def resume(folder: Path, options: ResumeOptions, each: Budgets) -> None:
     """`ai-sci resume BATCH`: the budgets in the options are of all sessions together, `each` of each."""
-    from ai_sci.agent.batch.opening import resume_batch
-    from ai_sci.agent.session.screen import PlainScreen
+    from ai_sci.agent.batch import resume_batch
+    from ai_sci.agent.session import PlainScreen
 
     _end(lambda: resume_batch(folder, replace(options, budgets=each), options.budgets, PlainScreen()))
 
 
 def _end(drive: Callable[[], tuple[Path, Any]]) -> None:
     """The batch's folder is the last line on stdout."""
-    from ai_sci.agent.batch.opening import BatchStopped, batch_exit_code
+    from ai_sci.agent.batch import BatchStopped, batch_exit_code
 
     try:
         folder, status = drive()

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
-from ai_sci.experiment.slurm.commands import ask, flags_of, patiently, read_options, require_commands
+from ai_sci.experiment.base import ConfigError, EnvironmentFailed
+from ai_sci.experiment.slurm import ask, flags_of, patiently, read_options, require_commands
 from ai_sci.import_path import command_line
 
 # Keys of the command line that are for this side of it only.

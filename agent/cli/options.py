@@ -11,9 +11,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ai_sci.agent.budgets.broker import Budgets
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.quantities import parse_duration, parse_size
+from ai_sci.agent.budgets import Budgets
+from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
 
 Model = Annotated[
     Optional[str],
@@ -83,7 +82,7 @@ def read_engine(engine: str, slurm: list[str]) -> dict[str, str]:
         if slurm:
             raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
         return {}
-    from ai_sci.experiment.slurm.commands import read_options
+    from ai_sci.experiment.slurm import read_options
 
     return read_options(slurm)
 

@@ -17,9 +17,8 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Where a session or a batch stands."""
-    from ai_sci.agent.batch.state import is_batch
-    from ai_sci.agent.views.batch_view import show_batch
-    from ai_sci.agent.views.session_view import show_session
+    from ai_sci.agent.batch import is_batch
+    from ai_sci.agent.views import show_batch, show_session
 
     folder = folder.resolve()
     print(show_batch(folder, json) if is_batch(folder) else show_session(folder, json))
@@ -31,7 +30,7 @@ def watch(
     follow: Annotated[bool, typer.Option("--follow", help="Stay when it has ended: it may be resumed.")] = False,
 ) -> None:
     """One screen that follows a session or a batch, wherever it was started."""
-    from ai_sci.agent.views.watch_screen import watch
+    from ai_sci.agent.views import watch
 
     watch(folder.resolve(), once, follow)
 
@@ -49,10 +48,10 @@ def report(
     """One page of what was planned, tried, measured and spent."""
     if check is not None:
         refuse({"-o": output, "--md": markdown or None}, "writes a report, and --check reads one")
-        from ai_sci.agent.report.check import check_report, tell_checked
+        from ai_sci.agent.report import check_report, tell_checked
 
         raise typer.Exit(tell_checked(check_report(folder, check), check))
-    from ai_sci.agent.report.make import write_report
+    from ai_sci.agent.report import write_report
 
     print_last(write_report(folder, output, markdown))
 
@@ -66,6 +65,6 @@ def export(
     ] = None,
 ) -> None:
     """The numbers of all runs, for MLflow or Weights & Biases; again as often as you like."""
-    from ai_sci.agent.export.send import export
+    from ai_sci.agent.export import export
 
     export(folder.resolve(), to, project, tracking_uri)

@@ -1,0 +1,41 @@
+"""What the commands do: open a session, resume it, replay it, make a template, examine the machine.
+
+From options to a session that is being driven, and from its end to a status.
+"""
+
+from ai_sci.agent.commands.doctor import examine
+from ai_sci.agent.commands.engines import check_engine, conditions_of
+from ai_sci.agent.commands.model_choice import asked_model, choose_model, scripted_session
+from ai_sci.agent.commands.new import copy_template
+from ai_sci.agent.commands.start import (
+    ResumeOptions,
+    RunOptions,
+    SessionStopped,
+    check_machine,
+    create_session,
+    drive_session,
+    exit_code,
+    limits_of,
+    resume,
+    session_folder,
+)
+
+__all__ = [
+    "ResumeOptions",
+    "RunOptions",
+    "SessionStopped",
+    "asked_model",
+    "check_engine",
+    "check_machine",
+    "choose_model",
+    "conditions_of",
+    "copy_template",
+    "create_session",
+    "drive_session",
+    "examine",
+    "exit_code",
+    "limits_of",
+    "resume",
+    "scripted_session",
+    "session_folder",
+]

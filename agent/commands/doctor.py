@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.cache import cache_root
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.base.quantities import format_size
-from ai_sci.experiment.environment.environment import is_ready
-from ai_sci.experiment.sandbox.find import find_sandbox
-from ai_sci.experiment.template.template import Template, load_template, template_names
+from ai_sci.experiment.base import AiSciError, cache_root, format_size
+from ai_sci.experiment.environment import is_ready
+from ai_sci.experiment.sandbox import find_sandbox
+from ai_sci.experiment.template import Template, load_template, template_names
 
 # The usual providers; litellm knows many more, and `ai-sci run` names the variable that a model needs.
 KEYS = (

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ai_sci.agent import interrupts
-from ai_sci.agent.budgets.broker import ResourceBroker
-from ai_sci.agent.models.retrying import seconds_in
-from ai_sci.experiment.attempt.engine import Engine, LocalEngine
-from ai_sci.experiment.base.limits import Limits
+from ai_sci.agent.budgets import ResourceBroker
+from ai_sci.agent.models import seconds_in
+from ai_sci.experiment.attempt import Engine, LocalEngine
+from ai_sci.experiment.base import Limits
 
 
 def as_asked(limits: Limits, engine: str, options: Mapping[str, str]) -> Limits:
     """With the GPUs that a job holds: `--slurm gres=gpu:8` goes before the template, and all 8 are charged for."""
     if engine == "local":
         return limits
-    from ai_sci.experiment.slurm.commands import gpus_of
+    from ai_sci.experiment.slurm import gpus_of
 
     return replace(limits, gpus=gpus_of(limits, options))
 
@@ -37,7 +37,7 @@ def check_engine(engine: str, options: Mapping[str, str], limits: Limits, tell: 
 def require_engine(engine: str) -> None:
     """Raises ConfigError where a session with this engine cannot go on."""
     if engine == "slurm":
-        from ai_sci.experiment.slurm.commands import require_commands
+        from ai_sci.experiment.slurm import require_commands
 
         require_commands()
 
@@ -48,7 +48,7 @@ def open_engine(
     """`time_left`: seconds that the session still has."""
     if engine == "local":
         return LocalEngine(broker)
-    from ai_sci.experiment.slurm.engine import SlurmEngine
+    from ai_sci.experiment.slurm import SlurmEngine
 
     def still() -> float:
         interrupts.check()

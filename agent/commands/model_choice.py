@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.protocol import Model
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.ideas import Idea
-from ai_sci.experiment.template.template import Template
+from ai_sci.agent.models import Model, open_model
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import Idea, Template
 
 
 def asked_model(option: str | None) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.template import bundled_templates
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import bundled_templates
 
 
 def copy_template(folder: Path) -> str:
@@ -29,6 +29,6 @@ def copy_template(folder: Path) -> str:
 
 
 def _first_idea(folder: Path) -> str:
-    from ai_sci.experiment.template.ideas import load_ideas
+    from ai_sci.experiment.template import load_ideas
 
     return load_ideas(folder / "ideas.json")[0].name

@@ -7,8 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ai_sci.experiment.base.cache import cache_folder
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError, cache_folder
 
 
 def session_folder(runs_dir: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from ai_sci import __version__
-from ai_sci.agent.budgets.broker import Budgets
+from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands.start import (
     ResumeOptions,
     check_machine,
@@ -23,20 +23,21 @@ from ai_sci.agent.commands.start import (
     session_folder,
     template_of,
 )
-from ai_sci.agent.journal.events import Branched, Resumed, SessionStarted
-from ai_sci.agent.journal.journal import Entry
-from ai_sci.agent.journal.state import State, Status, fold
-from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.protocol import Model
-from ai_sci.agent.models.recorded import USED_UP
-from ai_sci.agent.session.git_log import GitFailed, GitLog
-from ai_sci.agent.session.reading import read_state
-from ai_sci.agent.session.recording import Recording, load_recording
-from ai_sci.agent.session.screen import Screen
-from ai_sci.agent.session.session import JOURNAL, folder_in_making, write_records
-from ai_sci.experiment.attempt.baseline import copy_run
-from ai_sci.experiment.attempt.execution_context import ExecutionContext
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, fold
+from ai_sci.agent.models import USED_UP, Model, open_model
+from ai_sci.agent.session import (
+    JOURNAL,
+    GitFailed,
+    GitLog,
+    Recording,
+    Screen,
+    folder_in_making,
+    load_recording,
+    read_state,
+    write_records,
+)
+from ai_sci.experiment.attempt import ExecutionContext, copy_run
+from ai_sci.experiment.base import ConfigError
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,19 @@ import difflib
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from ai_sci.agent.journal.conversation import Message, prompt_hash
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     BaselineMeasured,
     EditApplied,
+    Message,
     PhaseGivenUp,
     PlotsFinished,
     ReplayCompared,
     ReplyRejected,
     RunClosed,
+    prompt_hash,
 )
-from ai_sci.agent.session.recording import EditEvent, Outcome, Recording
+from ai_sci.agent.session import EditEvent, Outcome, Recording
 
 _MOST = 20  # differences that are put into words
 

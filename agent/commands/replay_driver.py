@@ -8,17 +8,11 @@ from pathlib import Path
 
 from ai_sci.agent import interrupts
 from ai_sci.agent.commands.replay_comparison import compare, prompt_difference
-from ai_sci.agent.journal.conversation import Message
-from ai_sci.agent.journal.events import ConversationRebuilt, PromptDiffered, ResumeReplayed, SessionStarted
-from ai_sci.agent.journal.state import Status
-from ai_sci.agent.loop.loop import step
-from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
-from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
-from ai_sci.agent.models.retrying import BeforeTry, unlimited
-from ai_sci.agent.session.recording import Recording, load_recording, position_of
-from ai_sci.agent.session.session import Session
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.agent.journal import ConversationRebuilt, Message, PromptDiffered, ResumeReplayed, SessionStarted, Status
+from ai_sci.agent.loop import SessionContext, step
+from ai_sci.agent.models import BeforeTry, CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply, unlimited
+from ai_sci.agent.session import Recording, Session, load_recording, position_of
+from ai_sci.experiment.base import ConfigError
 
 
 def recorded_origin(started: SessionStarted) -> Recording | None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ai_sci.agent.aider_history.diagnosis import diagnose
-from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
-from ai_sci.agent.aider_history.idea import recognise_idea
+from ai_sci.agent.aider_history import choose_session, diagnose, read_history, recognise_idea, session_list
 from ai_sci.agent.commands.model_choice import absolute_model
 from ai_sci.agent.commands.replay import after_the_recording
 from ai_sci.agent.commands.start import ResumeOptions, RunOptions, resume, run
-from ai_sci.agent.journal.state import Status
-from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.price_file import require_known
-from ai_sci.agent.session.screen import Screen
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.template import load_template
+from ai_sci.agent.journal import Status
+from ai_sci.agent.models import open_model, require_known
+from ai_sci.agent.session import Screen
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import load_template
 
 
 def examine(file: Path, number: int | None) -> int:

@@ -11,29 +11,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_sci import __version__
-from ai_sci.agent.budgets.broker import Budgets, OwnResources, ResourceBroker
+from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
 from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal.events import Resumed, SandboxFound, SessionStarted
-from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.loop.loop import drive
-from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.price_file import require_known
-from ai_sci.agent.models.protocol import Model
-from ai_sci.agent.session.git_log import GitFailed, GitLog
-from ai_sci.agent.session.reading import read_state
-from ai_sci.agent.session.screen import Screen
-from ai_sci.agent.session.session import Session, create_folder, journal_length, locked, wait_for_leftovers
-from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.sandbox.find import find_sandbox
-from ai_sci.experiment.template.ideas import Idea, find_idea
-from ai_sci.experiment.template.template import Template, load_template
+from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status
+from ai_sci.agent.loop import SessionContext, drive
+from ai_sci.agent.models import Model, open_model, require_known
+from ai_sci.agent.session import (
+    GitFailed,
+    GitLog,
+    Screen,
+    Session,
+    create_folder,
+    journal_length,
+    locked,
+    read_state,
+    wait_for_leftovers,
+)
+from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
+from ai_sci.experiment.base import AiSciError, Limits
+from ai_sci.experiment.sandbox import find_sandbox
+from ai_sci.experiment.template import Idea, Template, find_idea, load_template
 
 
 class SessionStopped(AiSciError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import AiSciError, ConfigError
+from ai_sci.experiment.base import AiSciError, ConfigError
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ai_sci.agent.batch.state import is_batch, read_batch
+from ai_sci.agent.batch import is_batch, read_batch
 from ai_sci.agent.export.base import ExportedRun
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
     EditApplied,
+    JournalError,
     Replied,
     RunClosed,
     SandboxFound,
     SessionStarted,
+    read_journal,
 )
-from ai_sci.agent.journal.journal import JournalError, read_journal
-from ai_sci.agent.session.session import JOURNAL
-from ai_sci.experiment.base.cache import hash_of
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.agent.session import JOURNAL
+from ai_sci.experiment.base import ConfigError, hash_of
 
 LARGEST_FILE = 1024**2  # bytes
 MOST_FILES = 100  # of a run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ai_sci.agent.export.runs import exported_runs
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 
 def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> None:

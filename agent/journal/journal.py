@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ai_sci.agent.journal.events import EVENT_TYPES, Event
-from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base import AiSciError
 
 
 class JournalError(AiSciError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from ai_sci.agent.budgets.broker import Amount
+from ai_sci.agent.budgets import Amount
 from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,

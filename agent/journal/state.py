@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ai_sci.agent.budgets.broker import Budgets
+from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.journal.events import (
     AttemptFinished,
     AttemptStarted,

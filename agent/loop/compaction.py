@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ai_sci.agent.edits.scan import scan_reply
-from ai_sci.agent.journal.conversation import Message
-from ai_sci.agent.journal.events import ConversationRebuilt, Event, Replied, RunClosed, Told
-from ai_sci.agent.journal.prompts import render
+from ai_sci.agent.edits import scan_reply
+from ai_sci.agent.journal import ConversationRebuilt, Event, Message, Replied, RunClosed, Told, render
 from ai_sci.agent.loop import prompting
-from ai_sci.agent.session.session import Session
+from ai_sci.agent.session import Session
 
 _CHARACTERS_PER_TOKEN = 3.0  # of code, until the provider has counted: too many tokens rather than too few
 _MOST_RESERVED = 16_384  # tokens for the reply

@@ -7,7 +7,7 @@ Killing the process between any two events loses nothing: the next step is compu
 from __future__ import annotations
 
 from ai_sci.agent import interrupts
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
@@ -16,15 +16,16 @@ from ai_sci.agent.journal.events import (
     ConversationRebuilt,
     EditApplied,
     OutcomeCommitted,
+    Phase,
     PhaseGivenUp,
     PlotsFinished,
     Replied,
     ReplyRejected,
     RunClosed,
     SessionStarted,
+    Status,
     Told,
 )
-from ai_sci.agent.journal.state import Phase, Status
 from ai_sci.agent.loop import prompting
 from ai_sci.agent.loop.outcomes import (
     after_attempt,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
-from ai_sci.agent.budgets.broker import Amount
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.budgets import Amount
+from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
@@ -14,19 +14,14 @@ from ai_sci.agent.journal.events import (
     OutcomeCommitted,
     PlotsFinished,
     RunClosed,
+    Status,
 )
-from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop import prompting, spending
 from ai_sci.agent.loop.reuse import earlier_attempt, earlier_baseline
 from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.session.git_log import split_artefacts
-from ai_sci.agent.session.workspace import NOTES, PLOT
-from ai_sci.experiment.attempt.engine import AttemptLaunch
-from ai_sci.experiment.attempt.reuse import attempt_key
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.base.errors import EnvironmentFailed
-from ai_sci.experiment.base.process_tree import ProcessIdentity, end_leftover
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.agent.session import NOTES, PLOT, split_artefacts
+from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan, attempt_key
+from ai_sci.experiment.base import EnvironmentFailed, ProcessIdentity, Verdict, end_leftover
 
 _ROUNDING = 0.001  # seconds, of the limits in the journal
 MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ai_sci.agent.journal.events import AttemptFinished, BaselineMeasured, Replied, RunClosed, Told
-from ai_sci.agent.journal.prompts import render
-from ai_sci.agent.journal.state import State
-from ai_sci.agent.session.session import Session
-from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, read_texts
-from ai_sci.experiment.base.quantities import format_duration
-from ai_sci.experiment.template.template import Template
+from ai_sci.agent.journal import AttemptFinished, BaselineMeasured, Replied, RunClosed, State, Told, render
+from ai_sci.agent.session import NOTES, PLOT, Session, code_files, read_texts
+from ai_sci.experiment.base import format_duration
+from ai_sci.experiment.template import Template
 
 
 def task(session: Session, template: Template) -> Told:

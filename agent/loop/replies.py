@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 
-from ai_sci.agent.edits.lint import lint_report
-from ai_sci.agent.edits.planning import EditRefused, plan_edits, write_files
-from ai_sci.agent.edits.scan import all_completed
-from ai_sci.agent.journal.conversation import Message, prompt_hash, wire_messages
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.edits import EditRefused, all_completed, lint_report, plan_edits, write_files
+from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
     EditApplied,
+    Message,
+    Phase,
     PhaseGivenUp,
     Replied,
     ReplyRejected,
+    Status,
+    prompt_hash,
+    wire_messages,
 )
-from ai_sci.agent.journal.state import Phase, Status
 from ai_sci.agent.loop import compaction, prompting
 from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
 from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.loop.spending import BudgetedCall
-from ai_sci.agent.models.reply import ModelUnavailable
-from ai_sci.agent.session.logbook import first_problem
-from ai_sci.agent.session.workspace import NOTES, PLOT
+from ai_sci.agent.models import ModelUnavailable
+from ai_sci.agent.session import NOTES, PLOT, first_problem
 
 
 def request_reply(context: SessionContext) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from ai_sci.agent.journal.events import AttemptFinished, BaselineMeasured, RunClosed
+from ai_sci.agent.journal import AttemptFinished, BaselineMeasured, RunClosed
 from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.session.git_log import sha256_of
-from ai_sci.agent.session.recording import Recording
-from ai_sci.experiment.attempt.baseline import BaselineOutcome
-from ai_sci.experiment.attempt.reuse import take_over, take_over_baseline
-from ai_sci.experiment.attempt.runner import AttemptPlan
+from ai_sci.agent.session import Recording, sha256_of
+from ai_sci.experiment.attempt import AttemptPlan, BaselineOutcome, take_over, take_over_baseline
 
 
 def earlier_attempt(context: SessionContext, plan: AttemptPlan, key: str) -> AttemptFinished | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_sci.agent.budgets.broker import ResourceBroker
-from ai_sci.agent.journal.state import State
-from ai_sci.agent.models.protocol import Model
-from ai_sci.agent.session.recording import Recording
-from ai_sci.agent.session.session import Session
-from ai_sci.experiment.attempt.engine import Engine
-from ai_sci.experiment.attempt.execution_context import ExecutionContext
+from ai_sci.agent.budgets import ResourceBroker
+from ai_sci.agent.journal import State
+from ai_sci.agent.models import Model
+from ai_sci.agent.session import Recording, Session
+from ai_sci.experiment.attempt import Engine, ExecutionContext
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached
-from ai_sci.agent.journal.events import CallFailed, CallStarted
-from ai_sci.agent.models.reply import CallFailure
-from ai_sci.experiment.attempt.engine import AttemptLaunch
-from ai_sci.experiment.attempt.plots import PlotOutcome, PlotPlan, run_plots
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.attempt.watchdog import measure_disk
-from ai_sci.experiment.base.quantities import format_duration, format_size
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.agent.budgets import BATCH_TIME_IS_UP, Amount, BudgetReached
+from ai_sci.agent.journal import CallFailed, CallStarted
+from ai_sci.agent.models import CallFailure
+from ai_sci.experiment.attempt import (
+    AttemptLaunch,
+    AttemptOutcome,
+    AttemptPlan,
+    PlotOutcome,
+    PlotPlan,
+    measure_disk,
+    run_plots,
+)
+from ai_sci.experiment.base import Verdict, format_duration, format_size
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
     from ai_sci.agent.loop.session_context import SessionContext
-    from ai_sci.agent.models.reply import Reply
+    from ai_sci.agent.models import Reply
 
 _SHORTEST = 1.0  # seconds of an attempt: with less left it is not begun
 _NO_LIMIT = 2**63 - 1

@@ -1,0 +1,31 @@
+"""Language models behind one protocol: live ones through litellm, scripted ones, recorded ones.
+
+One HTTP request a try, one retry loop, reasoning kept apart from the reply.
+"""
+
+from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.litellm_setup import load, watch_http
+from ai_sci.agent.models.names import resolve
+from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
+from ai_sci.agent.models.recorded import USED_UP
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
+from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
+
+__all__ = [
+    "BeforeTry",
+    "CallFailure",
+    "Model",
+    "ModelUnavailable",
+    "OnDelta",
+    "OnFailure",
+    "Reply",
+    "USED_UP",
+    "load",
+    "open_model",
+    "require_known",
+    "resolve",
+    "seconds_in",
+    "unlimited",
+    "watch_http",
+]

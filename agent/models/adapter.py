@@ -19,10 +19,10 @@ from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usag
 from ai_sci.agent.models.request import as_stream, common, to_wire, with_cache_marks
 from ai_sci.agent.models.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
 from ai_sci.agent.models.scripted import Script, load_script, play
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
     from ai_sci.agent.models.names import Target
 
 # Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_sci.agent.models.pricing import ModelFacts, look_up
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 _NOT_CHAT = {
     "image_generation",

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
-    from ai_sci.agent.budgets.broker import Budgets
+    from ai_sci.agent.budgets import Budgets
     from ai_sci.agent.models.protocol import Model
 
 VARIABLE = "AI_SCI_PRICES"

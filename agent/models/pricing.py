@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ai_sci.agent.models.reply import Usage
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
 
 # What a token can cost at most: some prices rise with the length of the prompt, Anthropic writes to its cache for more,
 # and some providers have another price for reasoning.

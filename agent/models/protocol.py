@@ -9,7 +9,7 @@ from ai_sci.agent.models.reply import CallFailure, Reply
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
 
 OnDelta = Callable[[str], None]
 OnFailure = Callable[[CallFailure], None]

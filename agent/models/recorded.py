@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_sci.agent.aider_history.file import choose_session, read_history
-from ai_sci.agent.aider_history.history import HistoryTurn
-from ai_sci.agent.journal.events import Replied
-from ai_sci.agent.journal.journal import read_journal
+from ai_sci.agent.aider_history import HistoryTurn, choose_session, read_history
+from ai_sci.agent.journal import Replied, read_journal
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
 
 USED_UP = "recorded replies ended"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base import AiSciError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ai_sci.agent.journal.conversation import Message
+    from ai_sci.agent.journal import Message
 
 
 def to_wire(messages: Sequence[Message]) -> list[dict[str, Any]]:

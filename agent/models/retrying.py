@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_sci.agent.models.errors import TryFailed
 from ai_sci.agent.models.reply import CallFailure
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

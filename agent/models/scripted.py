@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 PROVIDER = "scripted"
 _NUMBERED = re.compile(r"(\d+)(?:[-_. ].*)?\.md")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ai_sci.agent.report.make import Page, is_relative_link, make_page, record_counts, refuse_other
 from ai_sci.agent.report.render import META, plotly_script
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 MOST_SHOWN = 20
 _VOID = {"meta", "br", "img", "link", "input", "hr"}

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.journal.events import SessionStarted
-from ai_sci.agent.journal.journal import Entry
-from ai_sci.agent.journal.state import State, fold
+from ai_sci.agent.journal import Entry, SessionStarted, State, fold
 from ai_sci.agent.report.curves import is_curve_file
 from ai_sci.agent.report.gitread import Commits
 from ai_sci.agent.report.runs import RunFacts, read_baseline, read_run
 from ai_sci.agent.report.story import AppliedEdit, RefusedReply, ReportedCall, Story, read_story
 from ai_sci.agent.report.time_breakdown import Night, where_it_went
-from ai_sci.agent.session.workspace import NOTES
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.results.results import RESULT_NAME
+from ai_sci.agent.session import NOTES
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.results import RESULT_NAME
 
 if sys.version_info >= (3, 11):
     import tomllib

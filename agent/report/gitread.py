@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ai_sci.agent.session.git_log import GitFailed
+from ai_sci.agent.session import GitFailed
 
 LARGEST = 8 << 20  # bytes; a larger file is named on the page and not read
 _HEADER = re.compile(rb"[0-9a-f]{40,64}\Z")

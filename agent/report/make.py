@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ai_sci.agent.batch.events import BATCH_EVENT_TYPES
-from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, is_batch
-from ai_sci.agent.journal.journal import Entry, JournalError, parse, read_journal
-from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.batch import BATCH_EVENT_TYPES, BATCH_JOURNAL, BatchState, fold_batch, is_batch
+from ai_sci.agent.journal import Entry, JournalError, Spent, parse, read_journal
 from ai_sci.agent.report.board import Waiting, leaderboard
 from ai_sci.agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
 from ai_sci.agent.report.markdown import batch_markdown, session_markdown
 from ai_sci.agent.report.render import BatchFacts, Meta, render_page
 from ai_sci.agent.report.time_breakdown import together
-from ai_sci.agent.session.git_log import GitFailed
-from ai_sci.agent.session.session import JOURNAL
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.agent.session import JOURNAL, GitFailed
+from ai_sci.experiment.base import ConfigError
 
 _ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
 _LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")

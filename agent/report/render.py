@@ -17,15 +17,14 @@ from typing import Any
 from urllib.parse import quote
 
 from ai_sci import __version__
-from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.journal import Spent
 from ai_sci.agent.report.board import Group, board_charts
 from ai_sci.agent.report.charts import MOST_LINES, session_charts
 from ai_sci.agent.report.facts import Image, RunFacts, SessionFacts
 from ai_sci.agent.report.measures import duration, money
 from ai_sci.agent.report.time_breakdown import SHARES, Night
-from ai_sci.agent.session.logbook import comparison
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.base.quantities import format_duration, format_size
+from ai_sci.agent.session import comparison
+from ai_sci.experiment.base import AiSciError, format_duration, format_size
 
 META = "ai-sci-report"
 MOST_DIFF_LINES = 400

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from ai_sci.agent.journal.events import BaselineMeasured
+from ai_sci.agent.journal import BaselineMeasured
 from ai_sci.agent.report.curves import Curve, read_curves
 from ai_sci.agent.report.measures import Difference, Measure, against, measured
 from ai_sci.agent.report.story import AppliedEdit, Attempt, TriedRun
-from ai_sci.experiment.base.cleaning import clean_output
-from ai_sci.experiment.results.results import RESULT_NAME, ResultError, Results, parse_results
+from ai_sci.experiment.base import clean_output
+from ai_sci.experiment.results import RESULT_NAME, ResultError, Results, parse_results
 
 LOG_LINES = 25
 _LOG_END = 32_000  # bytes of a log's end that are read for them

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
@@ -13,6 +13,7 @@ from ai_sci.agent.journal.events import (
     CallFailed,
     CompletionDoubted,
     EditApplied,
+    Entry,
     OutcomeCommitted,
     Replied,
     ReplyRejected,
@@ -20,8 +21,7 @@ from ai_sci.agent.journal.events import (
     SessionStarted,
     Told,
 )
-from ai_sci.agent.journal.journal import Entry
-from ai_sci.agent.loop.compaction import prose_of
+from ai_sci.agent.loop import prose_of
 
 _PLAN = 6000  # characters
 _SAID = 1200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
     BaselineMeasured,
@@ -13,12 +13,12 @@ from ai_sci.agent.journal.events import (
     Branched,
     CallFailed,
     CallStarted,
+    Entry,
     Event,
     PlotsFinished,
     Replied,
     Resumed,
 )
-from ai_sci.agent.journal.journal import Entry
 
 SHARES = {
     "model": "waiting for the model, retries included",

@@ -1,0 +1,59 @@
+"""One session on disk: its folder, lock, git log, readable log and screen.
+
+`read_state` tells where a session stands without opening it.
+"""
+
+from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template
+from ai_sci.agent.session.git_log import GitFailed, GitLog, sha256_of, split_artefacts
+from ai_sci.agent.session.logbook import comparison, first_problem, metrics_line, story
+from ai_sci.agent.session.reading import read_state
+from ai_sci.agent.session.recording import EditEvent, Outcome, Recording, load_recording, position_of
+from ai_sci.agent.session.screen import PlainScreen, Screen, open_screen
+from ai_sci.agent.session.session import (
+    JOURNAL,
+    Session,
+    create_folder,
+    folder_in_making,
+    is_driven,
+    journal_length,
+    locked,
+    wait_for_leftovers,
+    write_records,
+)
+from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, read_texts
+
+__all__ = [
+    "Deciding",
+    "EditEvent",
+    "GitFailed",
+    "GitLog",
+    "JOURNAL",
+    "NOTES",
+    "Outcome",
+    "PLOT",
+    "PlainScreen",
+    "Recording",
+    "Screen",
+    "Session",
+    "code_files",
+    "comparison",
+    "create_folder",
+    "deciding",
+    "first_problem",
+    "folder_in_making",
+    "is_driven",
+    "journal_length",
+    "load_recording",
+    "locked",
+    "metrics_line",
+    "open_screen",
+    "position_of",
+    "read_state",
+    "read_texts",
+    "session_template",
+    "sha256_of",
+    "split_artefacts",
+    "story",
+    "wait_for_leftovers",
+    "write_records",
+]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.agent.journal.state import RunRecord, State
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.template import Template, load_template
+from ai_sci.agent.journal import RunRecord, State
+from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.template import Template, load_template
 
 
 @dataclass(frozen=True)

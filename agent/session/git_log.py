@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base.errors import AiSciError
+from ai_sci.experiment.base import AiSciError
 
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
 MOST_TRACKED = 1000  # files of one run; and this many bytes of all of them

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     BaselineMeasured,
     Branched,
@@ -14,6 +14,7 @@ from ai_sci.agent.journal.events import (
     CompletionAccepted,
     ConversationRebuilt,
     EditApplied,
+    Entry,
     Event,
     PhaseGivenUp,
     PlotsFinished,
@@ -27,8 +28,7 @@ from ai_sci.agent.journal.events import (
     SessionEnded,
     SessionStarted,
 )
-from ai_sci.agent.journal.journal import Entry
-from ai_sci.experiment.base.cleaning import printable
+from ai_sci.experiment.base import printable
 
 LOG = "log.md"
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ai_sci.agent.journal.events import SessionEnded
-from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.journal.state import State, Status, fold
+from ai_sci.agent.journal import SessionEnded, State, Status, fold, read_journal
 from ai_sci.agent.session.session import JOURNAL, is_driven
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 
 def read_state(folder: Path) -> State:

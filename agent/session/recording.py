@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ai_sci.agent.journal.conversation import Message, wire_messages
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     AttemptFinished,
     BaselineMeasured,
     BaselineStarted,
@@ -18,7 +17,10 @@ from ai_sci.agent.journal.events import (
     CallStarted,
     ConversationRebuilt,
     EditApplied,
+    Entry,
     Event,
+    JournalError,
+    Message,
     PhaseGivenUp,
     PlotsFinished,
     PromptDiffered,
@@ -32,11 +34,12 @@ from ai_sci.agent.journal.events import (
     SessionEnded,
     SessionStarted,
     Told,
+    forgets_window,
+    read_journal,
+    wire_messages,
 )
-from ai_sci.agent.journal.journal import Entry, JournalError, read_journal
-from ai_sci.agent.journal.state import forgets_window
 from ai_sci.agent.session.session import JOURNAL
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 # What says how a session fared and not what it did: it stands between a request and its reply.
 _ASIDE = (

@@ -9,10 +9,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from ai_sci.agent.journal.events import AttemptFinished, CallFailed, Event, Replied
-from ai_sci.agent.journal.state import Phase, State
+from ai_sci.agent.journal import AttemptFinished, CallFailed, Event, Phase, Replied, State
 from ai_sci.agent.session.logbook import story
-from ai_sci.experiment.base.quantities import format_duration
+from ai_sci.experiment.base import format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -14,16 +14,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.journal.events import AttemptStarted, BaselineMeasured, Event, SessionEnded, SessionStarted
-from ai_sci.agent.journal.journal import Entry, Journal, JournalError, Record, encode
-from ai_sci.agent.journal.state import Phase, State, Status, advance, fold
+from ai_sci.agent.journal import (
+    AttemptStarted,
+    BaselineMeasured,
+    Entry,
+    Event,
+    Journal,
+    JournalError,
+    Phase,
+    Record,
+    SessionEnded,
+    SessionStarted,
+    State,
+    Status,
+    advance,
+    encode,
+    fold,
+)
 from ai_sci.agent.session.git_log import GitLog
 from ai_sci.agent.session.logbook import rebuild_log, write_log
 from ai_sci.agent.session.screen import Screen
 from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, code_hash, read_texts
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.process_tree import ProcessIdentity, identify, still_runs
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import ConfigError, ProcessIdentity, identify, still_runs
+from ai_sci.experiment.template import Template
 
 JOURNAL = "journal.jsonl"
 LOCK = "lock"

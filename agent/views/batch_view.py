@@ -7,16 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.batch.state import BatchState, IdeaRecord, read_batch
-from ai_sci.agent.journal.journal import JournalError
-from ai_sci.agent.journal.state import State, Status
-from ai_sci.agent.session.reading import read_state
-from ai_sci.agent.session.session import JOURNAL
+from ai_sci.agent.batch import BatchState, IdeaRecord, read_batch
+from ai_sci.agent.journal import JournalError, State, Status
+from ai_sci.agent.session import JOURNAL, read_state
 from ai_sci.agent.views.session_view import as_json, clock, session_object
 from ai_sci.agent.views.watch_frame import plain
 from ai_sci.agent.views.watch_picture import Standing
 from ai_sci.agent.views.watching import Watch
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 
 def show_batch(folder: Path, as_object: bool) -> str:

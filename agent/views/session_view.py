@@ -8,11 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.journal.state import RunRecord, State, Status
-from ai_sci.agent.session.logbook import comparison, metrics_line
-from ai_sci.agent.session.reading import read_state
-from ai_sci.agent.session.workspace import NOTES
-from ai_sci.experiment.base.cleaning import printable
+from ai_sci.agent.journal import RunRecord, State, Status
+from ai_sci.agent.session import NOTES, comparison, metrics_line, read_state
+from ai_sci.experiment.base import printable
 
 
 def show_session(folder: Path, as_object: bool) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_sci.agent.views.watch_picture import IdeaLine, Picture, Standing
-from ai_sci.experiment.base.quantities import format_duration
+from ai_sci.experiment.base import format_duration
 
 _WIDE = 100  # columns
 _STYLES = {Standing.running: "cyan", Standing.failed: "red", Standing.waiting: "dim", Standing.done: "green"}

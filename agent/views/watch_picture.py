@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ai_sci.agent.journal.spent import Spent
-from ai_sci.agent.journal.state import Status
+from ai_sci.agent.journal import Spent, Status
 
 
 class Standing(str, Enum):

@@ -17,10 +17,10 @@ from rich.live import Live
 
 from ai_sci.agent import interrupts
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.session.session import JOURNAL
+from ai_sci.agent.session import JOURNAL
 from ai_sci.agent.views.watch_frame import frame, plain
 from ai_sci.agent.views.watching import Watch
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 _INTERVAL = 1.0  # seconds between two looks
 _TICK = 0.2  # seconds between two looks at the keyboard and the terminal's size

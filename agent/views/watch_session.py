@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.agent.journal.events import (
+from ai_sci.agent.journal import (
     EVENT_TYPES,
     AttemptFinished,
     AttemptStarted,
@@ -14,22 +14,23 @@ from ai_sci.agent.journal.events import (
     CallFailed,
     ConversationRebuilt,
     EditApplied,
+    Entry,
     Event,
+    Phase,
     PlotsFinished,
     ReplyRejected,
     RunClosed,
     SessionStarted,
+    State,
+    Status,
+    Tail,
     Told,
+    advance,
 )
-from ai_sci.agent.journal.journal import Entry
-from ai_sci.agent.journal.state import Phase, State, Status, advance
-from ai_sci.agent.journal.tail import Tail
-from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template
-from ai_sci.agent.session.logbook import story
-from ai_sci.agent.session.session import JOURNAL, is_driven
+from ai_sci.agent.session import JOURNAL, Deciding, deciding, is_driven, session_template, story
 from ai_sci.agent.views.watch_picture import IdeaLine, RunLine, Standing
-from ai_sci.experiment.base.cleaning import printable
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import printable
+from ai_sci.experiment.template import Template
 
 KILLED = "it stopped without a word: ai-sci was killed or could not write"
 _STORY = 8  # lines

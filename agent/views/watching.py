@@ -6,13 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent
-from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, IdeaRecord, advance_batch
-from ai_sci.agent.journal.journal import Record
-from ai_sci.agent.journal.spent import Spent
-from ai_sci.agent.journal.state import Status
-from ai_sci.agent.journal.tail import Tail
-from ai_sci.agent.session.session import is_driven
+from ai_sci.agent.batch import BATCH_EVENT_TYPES, BATCH_JOURNAL, BatchEvent, BatchState, IdeaRecord, advance_batch
+from ai_sci.agent.journal import Record, Spent, Status, Tail
+from ai_sci.agent.session import is_driven
 from ai_sci.agent.views.watch_picture import IdeaLine, Picture, Standing
 from ai_sci.agent.views.watch_session import KILLED, SessionWatch, one_line
 

@@ -14,14 +14,11 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.failed_baseline import keep_failure, kept_failure
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.base.cache import cache_folder, hash_of, locked
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.results.results import ResultError, Results, read_results
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.template.checks import failed_checks
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import Limits, Verdict, cache_folder, hash_of, locked
+from ai_sci.experiment.environment import Environment
+from ai_sci.experiment.results import ResultError, Results, read_results
+from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.template import Template, failed_checks
 
 _LAYOUT = 1  # bump it when baselines that an older version measured must not be used again
 _NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what the experiment does not run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ai_sci.experiment.base.allocation import Allocation
+from ai_sci.experiment.base import Allocation
 
 # Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
 _PASSED_ON = (

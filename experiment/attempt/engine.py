@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, run_attempt
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.process_tree import ProcessIdentity
+from ai_sci.experiment.base import Allocation, ProcessIdentity
 
 
 @dataclass(frozen=True)

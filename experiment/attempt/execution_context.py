@@ -11,11 +11,10 @@ from pathlib import Path
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, baseline_key, conditions_key, measure_baseline
 from ai_sci.experiment.attempt.plots import PLOT_TIME, PlotPlan
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.environment.environment import Environment, ensure_environment
-from ai_sci.experiment.environment.prepare import ensure_prepared
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import Limits
+from ai_sci.experiment.environment import Environment, ensure_environment, ensure_prepared
+from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.template import Template
 
 
 @dataclass(frozen=True)

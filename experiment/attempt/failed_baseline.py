@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.experiment.attempt.runner import AttemptOutcome
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.base import Verdict
 
 _SIGNALS_FROM_OUTSIDE = (128 + 9, 128 + 15)  # an out-of-memory killer, a person
 

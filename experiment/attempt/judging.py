@@ -6,9 +6,7 @@ import re
 import signal
 
 from ai_sci.experiment.attempt.watchdog import Breach, memory_limit
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.quantities import format_size
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.base import Limits, Verdict, format_size
 
 _OUT_OF_MEMORY = re.compile(
     r"^(?:[\w.]+\.)?(?:MemoryError|_ArrayMemoryError|OutOfMemoryError)\b|CUDA out of memory|std::bad_alloc"

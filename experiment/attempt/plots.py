@@ -11,13 +11,11 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.results.excerpt import failure_excerpt
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import Allocation, Limits, Verdict
+from ai_sci.experiment.environment import Environment
+from ai_sci.experiment.results import failure_excerpt
+from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.template import Template
 
 PLOT_TIME = 600.0  # seconds: drawing is no experiment
 PICTURES = (".png", ".pdf", ".svg", ".jpg")

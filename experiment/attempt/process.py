@@ -16,17 +16,19 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.judging import judge_exit
 from ai_sci.experiment.attempt.watchdog import Breach, Watchdog, disk_breach
-from ai_sci.experiment.base import process_tree
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.cleaning import last_error_line
-from ai_sci.experiment.base.errors import DiskFull, EnvironmentFailed
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.output import Output
-from ai_sci.experiment.base.process_tree import ProcessIdentity, identify
-from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.sandbox import gates
-from ai_sci.experiment.sandbox.base import TAG_VARIABLE, Launch, Sandbox
-from ai_sci.experiment.sandbox.rlimits import constrain
+from ai_sci.experiment.base import (
+    Allocation,
+    DiskFull,
+    EnvironmentFailed,
+    Limits,
+    Output,
+    ProcessIdentity,
+    Verdict,
+    identify,
+    last_error_line,
+    process_tree,
+)
+from ai_sci.experiment.sandbox import TAG_VARIABLE, Launch, Sandbox, constrain, gates
 
 _READ = 256 * 1024
 _PIPE = 1024 * 1024

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked, copy_run
 from ai_sci.experiment.attempt.runner import AttemptPlan, make_room, snapshot
-from ai_sci.experiment.base.cache import hash_of
-from ai_sci.experiment.results.results import RESULT_NAME, ResultError, read_results
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import hash_of
+from ai_sci.experiment.results import RESULT_NAME, ResultError, read_results
+from ai_sci.experiment.template import Template
 
 
 def attempt_key(plan: AttemptPlan, conditions: str, code_hash: str) -> str:

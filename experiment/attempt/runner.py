@@ -15,17 +15,11 @@ from ai_sci.experiment.attempt.plots import PlotOutcome as PlotOutcome
 from ai_sci.experiment.attempt.plots import PlotPlan as PlotPlan
 from ai_sci.experiment.attempt.plots import run_plots as run_plots
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.process_tree import ProcessIdentity
-from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.results.excerpt import failure_excerpt
-from ai_sci.experiment.results.protection import Protected
-from ai_sci.experiment.results.results import ResultError, Results, read_results
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.template.checks import failed_checks
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.base import Allocation, Limits, ProcessIdentity, Verdict
+from ai_sci.experiment.environment import Environment
+from ai_sci.experiment.results import Protected, ResultError, Results, failure_excerpt, read_results
+from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.template import Template, failed_checks
 
 _BY_THE_CODE = (Verdict.ok, Verdict.crashed, Verdict.no_result, Verdict.bad_result, Verdict.degenerate)
 

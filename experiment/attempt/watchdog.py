@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base import process_tree
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.quantities import format_size
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.base import Limits, Verdict, format_size, process_tree
 
 FIRST_LOOK = 0.05  # seconds; a short attempt is never looked at
 INTERVAL = 0.1

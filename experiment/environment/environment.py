@@ -13,15 +13,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.cache import cache_folder, cache_root, hash_of, locked
-from ai_sci.experiment.base.child import Finished, run_child
-from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
-from ai_sci.experiment.base.quantities import format_duration
-from ai_sci.experiment.base.trusted_env import trusted_environment
+from ai_sci.experiment.base import (
+    ConfigError,
+    EnvironmentFailed,
+    Finished,
+    cache_folder,
+    cache_root,
+    format_duration,
+    hash_of,
+    locked,
+    run_child,
+    trusted_environment,
+)
 from ai_sci.experiment.environment.interpreters import find_interpreter
 from ai_sci.experiment.environment.pip_errors import explain
 from ai_sci.experiment.environment.requirements import content_of
-from ai_sci.experiment.template.template import Template
+from ai_sci.experiment.template import Template
 
 Tell = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 
 _NAMES = ("python3.12", "python3.11", "python3.13", "python3.10", "python3")
 _PROBE = "import json, sys; print(json.dumps([sys.executable, sys.version, sys.base_prefix, sys.base_exec_prefix]))"

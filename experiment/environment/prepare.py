@@ -9,13 +9,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.experiment.base.cache import cache_folder, cache_root, hash_of, locked
-from ai_sci.experiment.base.child import Finished, run_child
-from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
-from ai_sci.experiment.base.quantities import format_duration
-from ai_sci.experiment.base.trusted_env import trusted_environment
+from ai_sci.experiment.base import (
+    ConfigError,
+    EnvironmentFailed,
+    Finished,
+    cache_folder,
+    cache_root,
+    format_duration,
+    hash_of,
+    locked,
+    run_child,
+    trusted_environment,
+)
 from ai_sci.experiment.environment.environment import Environment
-from ai_sci.experiment.template.template import PrepareStep, Template
+from ai_sci.experiment.template import PrepareStep, Template
 
 Tell = Callable[[str], None]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ai_sci.experiment.base.cache import hash_of
-from ai_sci.experiment.base.located import read_text
+from ai_sci.experiment.base import hash_of, read_text
 
 _INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
 _LOCAL = re.compile(

@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ai_sci.experiment.base.cleaning import clean_output
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.base import Verdict, clean_output
 from ai_sci.experiment.results.tracebacks import Traceback, find_stacks, find_tracebacks, render
 
 MOST = 4_000  # characters of the whole digest

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.base import Verdict
 
 RESULT_NAME = "final_info.json"
 MAX_BYTES = 10 * 1024 * 1024

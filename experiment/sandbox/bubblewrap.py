@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.sandbox.base import SANDBOXED, Launch
 
 TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts what is used of them as memory

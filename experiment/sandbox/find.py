@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.sandbox.base import Sandbox
 from ai_sci.experiment.sandbox.bubblewrap import probe
 from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed

@@ -6,7 +6,7 @@ import os
 import resource
 from pathlib import Path
 
-from ai_sci.experiment.base.limits import Limits
+from ai_sci.experiment.base import Limits
 
 _MEMORY_SLACK = 256 * 1024**2
 

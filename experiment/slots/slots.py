@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base import Allocation, ConfigError
 from ai_sci.experiment.slots.queue import PlaceInLine
 
 _FOLDER = "/tmp/ai-sci-slots"  # not the cache: slots are the machine's, whoever asks and whatever cache they have

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.attempt.runner import AttemptPlan
-from ai_sci.experiment.base.errors import AiSciError, ConfigError, EnvironmentFailed
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.trusted_env import secret_variables
+from ai_sci.experiment.attempt import AttemptPlan
+from ai_sci.experiment.base import AiSciError, ConfigError, EnvironmentFailed, Limits, secret_variables
 from ai_sci.experiment.slurm.job import HARNESS_MEMORY, execute
 from ai_sci.experiment.slurm.ticket import Ticket
 

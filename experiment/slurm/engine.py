@@ -9,8 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ai_sci.experiment.attempt.engine import AttemptLaunch, OnLaunch, OnOutput
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
+from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan, OnLaunch, OnOutput
 from ai_sci.experiment.slurm.commands import cancel, gpus_of, is_submitted, look, parameters_of, patiently, submit
 from ai_sci.experiment.slurm.ticket import Ticket, begun_of, find_ticket, open_ticket
 from ai_sci.experiment.slurm.wait import Waiting

@@ -15,14 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from ai_sci.experiment.attempt.clean_env import other_sessions
-from ai_sci.experiment.attempt.runner import AttemptPlan, run_attempt
-from ai_sci.experiment.base.allocation import Allocation
-from ai_sci.experiment.base.errors import AiSciError
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.sandbox.base import Sandbox
-from ai_sci.experiment.sandbox.find import find_sandbox
-from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
+from ai_sci.experiment.attempt import AttemptPlan, other_sessions, run_attempt
+from ai_sci.experiment.base import AiSciError, Allocation, Limits
+from ai_sci.experiment.sandbox import Sandbox, Unsandboxed, find_sandbox
 from ai_sci.experiment.slurm.ticket import BEAT, Ticket, begun_of, other_runs
 
 HARNESS_MEMORY = 512 * 1024**2  # bytes that our own processes may need beside the experiment

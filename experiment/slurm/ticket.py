@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, free_name, make_room, snapshot
-from ai_sci.experiment.base.errors import DiskFull, EnvironmentFailed
-from ai_sci.experiment.base.verdict import Verdict
+from ai_sci.experiment.attempt import AttemptOutcome, AttemptPlan, free_name, make_room, snapshot
+from ai_sci.experiment.base import DiskFull, EnvironmentFailed, Verdict
 
 _CLOSED = "closed"
 BEAT = 2.0  # seconds between two signs of life of an execution

@@ -10,13 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ai_sci.experiment.attempt.engine import OnOutput
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.base.errors import EnvironmentFailed
-from ai_sci.experiment.base.output import LIVE_BYTES, TAIL_BYTES
-from ai_sci.experiment.base.quantities import format_duration
-from ai_sci.experiment.base.verdict import Verdict
-from ai_sci.experiment.results.excerpt import failure_excerpt
+from ai_sci.experiment.attempt import AttemptOutcome, AttemptPlan, OnOutput
+from ai_sci.experiment.base import LIVE_BYTES, TAIL_BYTES, EnvironmentFailed, Verdict, format_duration
+from ai_sci.experiment.results import failure_excerpt
 from ai_sci.experiment.slurm.commands import SlurmJob, Unreachable, cancel, job_log, look, release
 from ai_sci.experiment.slurm.ticket import Begun, Ticket, begun_of, log_of
 

@@ -6,8 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.tables import nearest
+from ai_sci.experiment.base import ConfigError, nearest
 
 # What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
 _LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.located import line_at, read_json
-from ai_sci.experiment.base.tables import nearest
+from ai_sci.experiment.base import ConfigError, line_at, nearest, read_json
 from ai_sci.experiment.template.template import Template
 
 IDEA_FILES = ("ideas.json", "seed_ideas.json")

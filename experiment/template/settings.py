@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.tables import Table, nearest
+from ai_sci.experiment.base import ConfigError, Table, nearest
 
 Setting = bool | int | float | str
 

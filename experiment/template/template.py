@@ -9,11 +9,17 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.located import TomlFile, read_json, read_toml
-from ai_sci.experiment.base.quantities import parse_duration, parse_size
-from ai_sci.experiment.base.tables import Table, nearest
+from ai_sci.experiment.base import (
+    ConfigError,
+    Limits,
+    Table,
+    TomlFile,
+    nearest,
+    parse_duration,
+    parse_size,
+    read_json,
+    read_toml,
+)
 from ai_sci.experiment.template.checks import Check
 from ai_sci.experiment.template.files import bundled_templates as bundled_templates
 from ai_sci.experiment.template.files import files_in, find_template, is_copied, templates_inside
