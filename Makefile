@@ -1,10 +1,10 @@
-# make setup | run | test | test-all | test-live | test-slurm | gauntlet | bench: each sets up what it needs first.
+# make setup | run | test | test-all | test-live | test-slurm | gauntlet | bench: each installs what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The server that `make test-live` talks to: aider-chat's pins leave no room for its packages in $(VENV).
+# For the server that `make test-live` talks to: its packages conflict with aider-chat's pins in $(VENV).
 LIVE := .venv-live
-# bubblewrap comes from PyPI; scripts/install-sandbox.sh installs the system's instead, which needs root.
+# bubblewrap comes from PyPI; to use the system's instead, run scripts/install-sandbox.sh (needs root).
 .PHONY: images setup run test test-all test-live test-slurm gauntlet lint format bench clean
 
 setup: $(VENV)/.done
@@ -15,7 +15,7 @@ $(VENV)/.done: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-# The main job on the embedded defaults: scripted session, small real language model, no key, no hub.
+# The main job with the defaults: a scripted session and a small real language model; no API key, no model hub.
 run: setup
 	$(BIN)/ai-sci run --idea temporal_sae
 
@@ -42,22 +42,22 @@ $(LIVE)/.done: tests/live/requirements.txt
 	$(LIVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-# Against a real cluster of two nodes on this host: as root, on Debian, which is where its daemons are installed from.
+# Against a real two-node Slurm cluster on this host. Needs root, and Debian or Ubuntu to install the daemons from.
 test-slurm: setup
 	@if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "test-slurm is skipped: it starts Slurm's daemons, which needs root on Debian (or Ubuntu)"; \
+		echo "test-slurm skipped: it starts Slurm's daemons, which needs root on Debian or Ubuntu"; \
 	else \
 		scripts/install-slurm.sh && $(BIN)/pytest -n 2 -m slurm tests/slurm; \
 	fi
 
-# Every fault that we know of, against the real command: a table, in at most 10 minutes.
+# Injects every known fault into the real command and prints a table of the outcomes; takes at most 10 minutes.
 gauntlet: setup
 	$(BIN)/python -m tests.gauntlet
 
 bench: setup
 	$(BIN)/python -m tests.bench
 
-# The screenshot of `ai-sci watch` in the README, made anew.
+# Remakes the screenshot of `ai-sci watch` in the README.
 images: setup
 	$(BIN)/python scripts/watch_image.py
 
