@@ -93,7 +93,7 @@ def failure(session: Session, verdict: str) -> Told:
         case "lint_failed":
             return Told("lint", render("lint", report=state.lint))
     if last is state.plots_outcome and state.plots_outcome is not None:
-        return Told("plots_failed", render("plots_failed", verdict=verdict, digest=state.plots_outcome.digest))
+        return Told("plots_failed", render("plots_failed", verdict=verdict, excerpt=state.plots_outcome.digest))
     attempt = state.last_attempt
     return Told(
         "failed",
@@ -101,7 +101,7 @@ def failure(session: Session, verdict: str) -> Told:
             "failed",
             run=attempt.run,
             smoke=attempt.attempt_kind == "smoke",
-            digest=attempt.digest,
+            excerpt=attempt.digest,
             left=session.started.max_failures - state.failures,
         ),
     )

@@ -11,7 +11,7 @@ from tests.end_to_end.old_sessions import JOURNALS, REPORTED, Unpacked, expected
 
 # A version that tells a model the same in other words sends other prompts than 0.1 did. Then this becomes False, and
 # a replay must still find the same edits and the same verdicts.
-PROMPTS_ARE_THE_SAME = True
+PROMPTS_ARE_THE_SAME = False
 
 
 @pytest.fixture

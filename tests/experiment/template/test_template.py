@@ -393,16 +393,9 @@ def test_a_setting_has_the_type_of_its_default_or_is_refused(text, default):
 
 
 def test_importing_is_cheap():
-    code = (
-        "import sys, time; started = time.process_time(); import ai_sci.experiment.template.template;"
-        "print(time.process_time() - started, *sys.modules)"
-    )
-    outputs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(5)
-    ]
-    assert min(float(output[0]) for output in outputs) < 0.05
-    assert not {"torch", "numpy", "litellm", "pydantic", "asyncio"} & set(outputs[0])
+    code = "import sys, ai_sci.experiment.template; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "litellm", "pydantic", "asyncio"} & set(done.stdout.split())
 
 
 def test_the_bundled_templates_all_load():
