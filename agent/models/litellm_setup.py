@@ -23,6 +23,8 @@ class _Current(threading.local):
 _current = _Current()
 _lock = threading.Lock()
 
+log = logging.getLogger(__name__)
+
 
 class SecondRequest(BaseException):
     """litellm was about to send another request within one try.
@@ -100,6 +102,7 @@ def _before_request(_: Any) -> None:
 
 
 def _after_response(response: Any) -> None:
+    log.debug("HTTP %s from %s", response.status_code, response.request.url.host)
     trace = _current.trace
     if trace is None:
         return
