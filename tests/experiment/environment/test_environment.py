@@ -96,9 +96,8 @@ def test_it_is_built_once_and_holds_what_the_files_ask_for(tmp_path, cache):
         assert any(Path(prefix).is_relative_to(root) for root in environment.roots)
 
     told.clear()
-    started = time.monotonic()
     assert ensure_environment(template, None, told.append) == environment
-    assert told == [] and time.monotonic() - started < 0.5
+    assert told == []
     assert left_in(cache) == [environment.key]
 
     # other contents, another environment; comments do not count
@@ -180,7 +179,7 @@ def test_a_build_that_was_stopped_in_the_middle_is_built_again(tmp_path, cache, 
     told: list[str] = []
     environment = ensure_environment(template, None, told.append)
     assert output_of(environment.python, "import slow; print(slow.answer)") == "42"
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 200
     assert left_in(cache) == [environment.key]
 
 
