@@ -25,7 +25,9 @@ WORKERS = 2
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("words", nargs="*", metavar="NAME")
-    parser.add_argument("--quick", action="store_true", help="the third that `make test` runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a case for each class of fault: those that `make test` plays"
+    )
     asked = parser.parse_args()
     chosen = [
         case.name
