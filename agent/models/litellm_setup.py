@@ -85,7 +85,7 @@ def one_try(trace: HttpTrace) -> Iterator[None]:
 
 
 def _before_request(_: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
+    trace: HttpTrace | None = getattr(_current, "trace", None)
     if trace is None:
         return
     redirected = trace.status is not None and 300 <= trace.status < 400
@@ -95,7 +95,7 @@ def _before_request(_: Any) -> None:
 
 
 def _after_response(response: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
+    trace: HttpTrace | None = getattr(_current, "trace", None)
     if trace is None:
         return
     trace.status = response.status_code
