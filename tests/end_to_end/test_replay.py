@@ -156,7 +156,7 @@ def test_prompts_that_another_version_wrote_are_no_difference(tell, again, chang
     done = again(session)
     assert done.code == 0, done.err
     last = done.err.splitlines()[-1]
-    assert f"the prompts were written by another version ({author}) and differ; 3 of 3 edits and 4 of 4 " in last
+    assert f"the prompts were written by another version ({author}) and differ; 4 of 4 edits and 4 of 4 " in last
     assert of(done.session, PromptDiffered) == [] and not (done.session / "replay").exists()
     (compared,) = of(done.session, ReplayCompared)
     assert (compared.prompts, compared.prompts_by, compared.differences) == (1, author, [])
@@ -178,7 +178,7 @@ def test_a_session_that_another_version_went_on_with_has_its_prompts_too(tell, a
             entries[index] = dataclasses.replace(entries[index], event=Told(event.prompt, f"In 0.1: {event.text}"))
     (session / "journal.jsonl").write_bytes(b"".join(map(encode, entries)))
     done = again(session)
-    assert "written by another version (ai-sci 0.1.7) and differ; 3 of 3 edits" in done.err.splitlines()[-1]
+    assert "written by another version (ai-sci 0.1.7) and differ; 4 of 4 edits" in done.err.splitlines()[-1]
 
 
 def test_another_edit_and_another_verdict_are_found(tell, again):
