@@ -27,8 +27,11 @@ _MOST = 20  # differences that are put into words
 
 
 def prompt_difference(recording: Recording, turn: int, messages: Sequence[Message]) -> str:
-    """A unified diff from the recorded request of `turn` (counted from 1) to `messages`; empty when they are alike."""
-    if _is_recorded(recording, turn, messages):
+    """A unified diff from the recorded request of `turn` (counted from 1) to `messages`.
+
+    Empty when they are alike, and when another version wrote the recorded prompts.
+    """
+    if recording.other_author or _is_recorded(recording, turn, messages):
         return ""
     recorded = recording.messages(turn)
     if recorded != messages:

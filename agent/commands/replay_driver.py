@@ -61,7 +61,6 @@ class _Compared:
         self.name = model.name
         self.context_window = model.context_window
         self._model, self._session, self._recording = model, session, recording
-        self._compares = not recording.other_author
 
     def complete(
         self,
@@ -74,8 +73,9 @@ class _Compared:
     ) -> Reply:
         if turn < len(self._recording.replies):
             self._refuse_as_recorded(turn + 1)
-            if self._compares and not self._reported(turn + 1):
-                self._report(turn + 1, prompt_difference(self._recording, turn + 1, messages))
+            diff = prompt_difference(self._recording, turn + 1, messages)
+            if diff and not self._reported(turn + 1):
+                self._report(turn + 1, diff)
         return self._model.complete(
             messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
         )
@@ -96,8 +96,6 @@ class _Compared:
         return any(isinstance(event, PromptDiffered) and event.turn == turn for event in self._session.journal.events)
 
     def _report(self, turn: int, diff: str) -> None:
-        if not diff:
-            return
         folder = self._session.folder / "replay"
         folder.mkdir(exist_ok=True)
         (folder / f"turn_{turn}.diff").write_text(diff, encoding="utf-8", errors="replace")

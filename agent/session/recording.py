@@ -139,7 +139,7 @@ class Recording:
                 found.append((position_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
         return found
 
-    @property
+    @cached_property
     def other_author(self) -> str:
         """Who wrote its prompts, such as "ai-sci 0.1.0"; empty when that was this version with the prompts of today."""
         ours = authorship()
