@@ -17,6 +17,7 @@ from ai_sci.agent.models.reply import Usage
 from ai_sci.agent.models.retrying import RetryPolicy
 from tests.agent.models.calls import PATIENT, QUICK, Outcome, ask, every_protocol, model_at, serve
 from tests.servers import faults
+from tests.servers.loopback import LoopbackServer
 from tests.servers.openai_strict import StrictServer
 
 CONTEXT_WINDOW = [
@@ -76,7 +77,7 @@ def http_date(seconds: float) -> str:
     return email.utils.formatdate(time.time() + seconds, usegmt=True)
 
 
-def waited(server: StrictServer, outcome: Outcome) -> float:
+def waited(server: LoopbackServer, outcome: Outcome) -> float:
     """Seconds that the adapter said it would wait before its second try, and did at least."""
     promised = outcome.failures[0].retry_in
     assert promised is not None
