@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.errors import HttpTrace, explain, one_line
+from ai_sci.agent.models.connections import HttpTrace
+from ai_sci.agent.models.errors import explain, one_line
 from ai_sci.agent.models.reply import Usage
 from ai_sci.agent.models.retrying import RetryPolicy
 from tests.agent.models.calls import PATIENT, QUICK, Outcome, ask, every_protocol, model_at, serve

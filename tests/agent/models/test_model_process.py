@@ -125,7 +125,7 @@ def test_a_server_that_is_gone_without_a_word_is_found_out_long_before_the_stall
     """As when its reset gets lost: nothing ever comes, and the first word may take ten minutes."""
     server_type, name = PROTOCOLS[protocol]
     with server_type(["fine"], [faults.vanish()]) as server:
-        code = "import ai_sci.agent.models.probing as p\np.AFTER = p.EVERY = 1\n"
+        code = "import ai_sci.agent.models.connections as p\np.AFTER = p.EVERY = 1\n"
         code += CALLS.format(calls=[(name, server.url, 1)])
         process = python(code, ANTHROPIC_API_KEY="test", DEEPSEEK_API_KEY="test")
         _, err = process.communicate(timeout=60)
