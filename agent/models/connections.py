@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # the model may think. A server that only thinks never notices.
 AFTER, EVERY, TIMES = 30, 10, 3
 
+log = logging.getLogger(__name__)
 _current = threading.local()
 _lock = threading.Lock()
 
@@ -110,6 +112,7 @@ def _before_request(_: Any) -> None:
 
 
 def _after_response(response: Any) -> None:
+    log.debug("HTTP %s from %s", response.status_code, response.request.url.host)
     trace: HttpTrace | None = getattr(_current, "trace", None)
     if trace is None:
         return
