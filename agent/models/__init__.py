@@ -7,12 +7,13 @@ from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.litellm_setup import load, watch_http
 from ai_sci.agent.models.names import resolve
 from ai_sci.agent.models.price_file import require_known
-from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
+from ai_sci.agent.models.protocol import Answerer, Model, OnDelta, OnFailure
 from ai_sci.agent.models.recorded import USED_UP
-from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
 
 __all__ = [
+    "Answerer",
     "BeforeTry",
     "CallFailure",
     "Model",
@@ -21,6 +22,7 @@ __all__ = [
     "OnFailure",
     "Reply",
     "USED_UP",
+    "Usage",
     "load",
     "open_model",
     "require_known",

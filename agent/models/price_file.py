@@ -12,7 +12,7 @@ from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
     from ai_sci.agent.budgets import Budgets
-    from ai_sci.agent.models.protocol import Model
+    from ai_sci.agent.models.protocol import Answerer
 
 VARIABLE = "AI_SCI_PRICES"
 EXAMPLE = '{"NAME": {"input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6, "max_output_tokens": 8192}}'
@@ -30,7 +30,7 @@ def register_prices(litellm: Any) -> None:
         litellm.register_model({name: entry})
 
 
-def require_known(model: Model, budgets: Budgets, window: int | None) -> None:
+def require_known(model: Answerer, budgets: Budgets, window: int | None) -> None:
     """Raises ConfigError for a budget that could not be kept, because nobody knows what a call can cost at most."""
     how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
     if budgets.cost is not None and model.worst_case_cost([]) is None:
