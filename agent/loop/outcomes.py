@@ -84,6 +84,7 @@ def measure_baseline(context: SessionContext) -> None:
             round(outcome.seconds, 3),
             place.gpus,
             round(waited + outcome.waited, 3),
+            outcome.metrics_source,
         )
     )
 
@@ -149,6 +150,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
         place=outcome.place,
         waited=outcome.waited,
         begun=outcome.begun,
+        metrics_source=outcome.metrics_source,
     )
 
 
