@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.command import ROOT, Done, ai_sci, shown
+from tests.end_to_end.command import ROOT, Done, ai_sci, ai_sci_cold, shown
 from tests.end_to_end.plugins import make_plugin
 from tests.end_to_end.templates import EXPERIMENT, NOTES, PLOTS, block, good_session, make_template, write_script
 
@@ -54,11 +54,11 @@ def example(module: str) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """The command with the plugins on its path."""
+    """The command with the plugins on its path, in a process of its own that looks for them."""
 
     def command(*args: str | Path, **env: Any) -> Done:
         path = f"{tmp_path / 'plugin'}:{ROOT}"
-        return ai_sci(*args, cwd=tmp_path, PYTHONPATH=path, AI_SCI_CACHE=str(tmp_path / "cache"), **env)
+        return ai_sci_cold(*args, cwd=tmp_path, PYTHONPATH=path, AI_SCI_CACHE=str(tmp_path / "cache"), **env)
 
     return command
 
