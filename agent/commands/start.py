@@ -18,7 +18,7 @@ from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status, authorship
 from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, open_model, require_known
+from ai_sci.agent.models import Model, open_model, prepare_model, require_known
 from ai_sci.agent.session import (
     GitFailed,
     GitLog,
@@ -78,10 +78,12 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = session_folder(options.runs_dir, _name_of(idea, options))
-    model_name, model = choose_model(asked_model(options.model), options.api_base, template, idea, screen.note)
-    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
+    asked = asked_model(options.model)
+    prepare_model(asked)  # the sandbox is tried meanwhile
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
+    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
+    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
     check_engine(options.engine, options.slurm, limits, screen.note)
     execution = prepare_execution(template, limits, options.python, sandbox, screen.note)

@@ -32,7 +32,7 @@ def task(session: Session, template: Template) -> Told:
         time_limit=format_duration(started.limits["time"] or 0),
         edit_format=render("edit_format"),
         baseline_note=" (as the template brought it, not measured here)" if state.baseline.source == "template" else "",
-        baseline=json.dumps(_rounded(state.baseline.metrics)),
+        baseline=beside_baseline(state.baseline.metrics, {}),
     )
     return Told("task", text)
 
@@ -179,10 +179,6 @@ def _deciding(template: Template, metrics: dict[str, float]) -> str | None:
 
 def _texts(session: Session) -> dict[str, str]:
     return read_texts(session.folder, code_files(session.all_editable))
-
-
-def _rounded(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in metrics.items()}
 
 
 def beside_baseline(metrics: dict[str, float], baseline: dict[str, float]) -> str:

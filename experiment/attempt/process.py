@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import logging
 import os
 import select
 import shutil
@@ -36,6 +38,8 @@ _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, 
 _LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
 _DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
 _LAST_BREATH = 1.0  # seconds for a killed tree to be gone: a fork bomb, or one that frees gigabytes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class _Attempt:
                     start_new_session=True,
                     pass_fds=self.spec.allocation.lock_fds,
                 )
+            log.debug("process %d in %s: %s", self.process.pid, self.spec.cwd, self.launch.argv)
             return self._supervise(self.process, gate)
         finally:
             gate.close()
@@ -197,8 +202,7 @@ class _Attempt:
         waiting = select.poll()
         waiting.register(pipe, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and waiting.poll(left * 1000):
-            data = os.read(pipe, _READ)
-            if not data:
+            if not (data := os.read(pipe, _READ)):
                 break
             self._feed(data)
         self.output.show(now=True)
@@ -238,11 +242,9 @@ class _Attempt:
         """SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and ends."""
         pids = process_tree.tree(self.process.pid, most=4)
         depth = 2 if self.launch.pid_namespace else 1
-        if len(pids) <= depth:
-            return
         try:
             os.kill(pids[depth], signal.SIGABRT)
-        except OSError:
+        except (IndexError, OSError):  # it has not begun, or has ended
             return
         deadline = time.monotonic() + _LAST_WORDS
         while time.monotonic() < deadline and pids[depth] in process_tree.tree(self.process.pid, most=16):
@@ -264,6 +266,7 @@ class _Attempt:
         ruling = watchdog.breach or disk_breach(self.folders, limits) or self._full_log()
         if ruling is None:
             ruling = judge_exit(code, seconds, peak, _oom_kills() > self.oom_kills, last_error_line(tail), limits)
+        log.debug("process %d ended with %d after %.1f s: %s", self.process.pid, code, seconds, ruling.reason)
         if ruling.ours:
             raise DiskFull(ruling.reason)
         return ProcessResult(ruling.verdict, ruling.reason, code, seconds, peak, tail)
@@ -276,10 +279,8 @@ class _Attempt:
 
 
 def _widen(pipe: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the user's allowance for large pipes is used up
         fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
-    except OSError:  # the user's allowance for large pipes is used up
-        pass
 
 
 def _pidfd(pid: int) -> int | None:
