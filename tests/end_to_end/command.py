@@ -51,7 +51,7 @@ def ai_sci(*args: str | Path, cwd: Path, timeout: float = 240, **env: str) -> Do
     done = subprocess.run(
         argv(*args),
         cwd=cwd,
-        env=environment(PYTHONPATH=str(ROOT), **env),
+        env=environment(**{"PYTHONPATH": str(ROOT), **env}),
         capture_output=True,
         text=True,
         errors="replace",
