@@ -53,6 +53,7 @@ def run(
     sandbox: given.SandboxChoice = "auto",
     allow_unsandboxed: given.AllowUnsandboxed = False,
     engine: given.EngineName = "local",
+    engine_option: given.EngineOptions = None,
     slurm: given.Slurm = None,
     detach: given.Detach = False,
     detach_slurm: given.DetachSlurm = None,
@@ -79,7 +80,7 @@ def run(
         sandbox=sandbox,
         allow_unsandboxed=allow_unsandboxed,
         engine=engine,
-        slurm=read_engine(engine, slurm or []),
+        engine_options=read_engine(engine, engine_option, slurm),
     )
     if detach or detach_slurm:
         folder = start.folder_of(options)

@@ -67,6 +67,7 @@ def batch(
     sandbox: given.SandboxChoice = "auto",
     allow_unsandboxed: given.AllowUnsandboxed = False,
     engine: given.EngineName = "local",
+    engine_option: given.EngineOptions = None,
     slurm: given.Slurm = None,
     detach: given.Detach = False,
     detach_slurm: given.DetachSlurm = None,
@@ -74,13 +75,13 @@ def batch(
     """SessionContext on many ideas at once: each a session of its own, sharing this machine's GPUs or CPUs."""
     given_values = dict(locals())
     from ai_sci.agent.batch import AT_ONCE, BatchOptions, add_ideas, folder_of, run_batch
-    from ai_sci.agent.commands import RunOptions
+    from ai_sci.agent.commands import RunOptions, engine_kind
     from ai_sci.agent.session import PlainScreen
 
     if slots is not None and gpus is not None:
         raise ConfigError("--slots and --gpus exclude each other: a slot is a GPU, or a share of the CPUs.")
-    if engine == "slurm":
-        refuse({"--slots": slots, "--gpus": gpus}, "is for this machine: on a cluster Slurm decides what runs where")
+    if not engine_kind(engine).uses_slots:
+        refuse({"--slots": slots, "--gpus": gpus}, f"is for this machine: --engine {engine} decides what runs where")
     options = BatchOptions(
         ideas=ideas,
         templates=tuple(template or ["sae"]),
@@ -107,7 +108,7 @@ def batch(
             sandbox=sandbox,
             allow_unsandboxed=allow_unsandboxed,
             engine=engine,
-            slurm=read_engine(engine, slurm or []),
+            engine_options=read_engine(engine, engine_option, slurm),
         ),
     )
     screen = PlainScreen()

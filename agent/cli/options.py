@@ -42,7 +42,10 @@ Python = Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own i
 SandboxChoice = Annotated[str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")]
 AllowUnsandboxed = Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")]
 EngineName = Annotated[
-    str, typer.Option(metavar="local|slurm", help="Who executes attempts: this machine, or a cluster.")
+    str, typer.Option(metavar="local|slurm|NAME", help="Who executes attempts: this machine, a cluster, a plug-in.")
+]
+EngineOptions = Annotated[
+    Optional[list[str]], typer.Option("--engine-option", metavar="KEY=VALUE", help="An option of the engine.")
 ]
 Slurm = Annotated[
     Optional[list[str]],
@@ -53,8 +56,6 @@ DetachSlurm = Annotated[
     Optional[list[str]], typer.Option(metavar="KEY=VALUE", help="For that job: partition=…, account=…, time=…")
 ]
 TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
-
-ENGINES = ("local", "slurm")
 
 
 def refuse(options: dict[str, Any], why: str) -> None:
@@ -74,17 +75,11 @@ def overrides(pairs: list[str]) -> dict[str, str]:
     return overrides
 
 
-def read_engine(engine: str, slurm: list[str]) -> dict[str, str]:
-    """The options of sbatch in `--slurm KEY=VALUE`. Raises ConfigError for what cannot be meant."""
-    if engine not in ENGINES:
-        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
-    if engine == "local":
-        if slurm:
-            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
-        return {}
-    from ai_sci.experiment.slurm import read_options
+def read_engine(engine: str, pairs: list[str] | None, slurm: list[str] | None) -> dict[str, str]:
+    """What `--engine-option KEY=VALUE` and `--slurm KEY=VALUE` say. Raises ConfigError for what cannot be meant."""
+    from ai_sci.agent.commands.engines import read_engine_options
 
-    return read_options(slurm)
+    return read_engine_options(engine, pairs or [], slurm or [])
 
 
 def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:

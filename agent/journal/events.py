@@ -50,8 +50,13 @@ class SessionStarted:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    engine: str = "local"  # or "slurm": who executes the attempts
-    slurm: dict[str, str] = field(default_factory=dict)  # --slurm KEY=VALUE
+    engine: str = "local"  # who executes the attempts: --engine NAME
+    slurm: dict[str, str] = field(default_factory=dict)  # in journals of older versions, engine_options
+    engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
+
+    def __post_init__(self) -> None:
+        if self.slurm and not self.engine_options:
+            object.__setattr__(self, "engine_options", self.slurm)
 
 
 @dataclass(frozen=True)

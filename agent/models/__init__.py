@@ -10,7 +10,7 @@ from ai_sci.agent.models.price_file import require_known
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
 from ai_sci.agent.models.recorded import USED_UP
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
-from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
 
 __all__ = [
     "BeforeTry",
@@ -25,7 +25,6 @@ __all__ = [
     "open_model",
     "require_known",
     "resolve",
-    "seconds_in",
     "unlimited",
     "watch_http",
 ]

@@ -19,8 +19,8 @@ from typing import Any
 from ai_sci.agent.models.errors import HttpTrace, TryFailed, explain, failed
 from ai_sci.agent.models.litellm_setup import one_try
 from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
-from ai_sci.agent.models.retrying import seconds_in
 from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
+from ai_sci.experiment.base import seconds_in
 
 # Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
 # Mistral's and Anthropic's.
