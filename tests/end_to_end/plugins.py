@@ -1,4 +1,4 @@
-"""A package that somebody else might have installed beside ai-sci: one module, and the entry points that name its parts."""
+"""A package that a third party might have installed: one module, and the entry points that name its parts."""
 
 from __future__ import annotations
 
