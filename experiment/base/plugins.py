@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_sci.experiment.base.errors import ConfigError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
-@cache  # the metadata of every installed package is read for it
+
 def installed_plugins(group: str) -> dict[str, EntryPoint]:
     """What is installed in an entry-point group such as "ai_sci.graders", by name, in the order of the names."""
-    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
+    return {entry.name: entry for entry in sorted(_entry_points().select(group=group), key=lambda entry: entry.name)}
+
+
+@cache  # the metadata of every installed package is read for it, once for all groups
+def _entry_points() -> EntryPoints:
+    from importlib.metadata import entry_points  # 20 ms, and `ai-sci --help` must not wait for it
+
+    return entry_points()
 
 
 def load_plugin(entry: EntryPoint) -> Any:
