@@ -8,7 +8,7 @@ from ai_sci.experiment.base import format_duration, format_size
 
 
 class BudgetReached(Exception):
-    """The next step may cost more than is left. The session ends for now with `reason`. Always raised, never returned."""
+    """The next step may cost more than is left. The session ends for now with `reason`. It is never returned."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

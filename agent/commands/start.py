@@ -219,7 +219,7 @@ def put_back(folder: Path, head: str, length: int) -> None:
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:
     """What the session in `folder` needs for its attempts, as it was when it began."""
     kind = engine_kind(started.engine)
-    kind.require()
+    kind.require(started.engine_options)
     template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave

@@ -59,7 +59,7 @@ class EngineKind(Protocol):
         """The limits with what these options change in them: the GPUs of a job are reserved and charged for."""
         ...
 
-    def require(self) -> None:
+    def require(self, options: Mapping[str, str]) -> None:
         """Raises ConfigError where no attempt can be executed, and no job be found again."""
         ...
 
@@ -110,7 +110,7 @@ class _Local:
     def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
         return limits
 
-    def require(self) -> None:
+    def require(self, options: Mapping[str, str]) -> None:
         return
 
     def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:

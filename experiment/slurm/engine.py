@@ -98,7 +98,7 @@ class _Slurm:
         """`gres=gpu:8` goes before the template, and all 8 are charged for."""
         return replace(limits, gpus=gpus_of(limits, options))
 
-    def require(self) -> None:
+    def require(self, options: Mapping[str, str]) -> None:
         require_commands()
 
     def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:
