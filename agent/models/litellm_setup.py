@@ -15,8 +15,15 @@ from urllib.request import getproxies
 
 from ai_sci.agent.models.errors import HttpTrace
 
-_current = threading.local()
+
+class _Current(threading.local):
+    trace: HttpTrace | None = None  # of the try that this thread makes
+
+
+_current = _Current()
 _lock = threading.Lock()
+
+log = logging.getLogger(__name__)
 
 
 class SecondRequest(BaseException):
@@ -85,7 +92,7 @@ def one_try(trace: HttpTrace) -> Iterator[None]:
 
 
 def _before_request(_: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
+    trace = _current.trace
     if trace is None:
         return
     redirected = trace.status is not None and 300 <= trace.status < 400
@@ -95,7 +102,8 @@ def _before_request(_: Any) -> None:
 
 
 def _after_response(response: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
+    log.debug("HTTP %s from %s", response.status_code, response.request.url.host)
+    trace = _current.trace
     if trace is None:
         return
     trace.status = response.status_code

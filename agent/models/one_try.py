@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import queue
 import threading
@@ -26,6 +27,8 @@ from ai_sci.experiment.base import seconds_in
 # Mistral's and Anthropic's.
 _BROKEN_OFF = {"insufficient_system_resource", "abort"}
 _OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,15 @@ def try_once(
     thread.start()
     raw: list[str] = []
     try:
-        return _listen(inbox, timeouts, seconds, on_delta, raw)
+        reply = _listen(inbox, timeouts, seconds, on_delta, raw)
+        log.debug("%s replied: %d characters, %s", arguments["model"], len(reply.text), reply.finish_reason)
+        return reply
     except BaseException as error:
         given_up.set()
         trace.hang_up()
         if isinstance(error, TryFailed):
             error.came_after("".join(raw))
+            log.debug("%s failed: %s, status %s", arguments["model"], error.failure.kind, error.failure.status)
         if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
             # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
             thread.join(0.5)

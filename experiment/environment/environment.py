@@ -125,10 +125,10 @@ def _build(template: Template, environment: Environment, tell: Tell, lock: int) 
         return run_child([str(part) for part in argv], template.folder, env, tell, log, lock)
 
     try:
-        made = run(find_interpreter(template.python).path, "-m", "venv", folder)
+        made = run(find_interpreter(template.python).path, "-I", "-m", "venv", folder)
         if made.code != 0:
             raise _venv_failed(made, log)
-        pip = (environment.python, "-m", "pip", "install", "--progress-bar", "off")
+        pip = (environment.python, "-I", "-u", "-m", "pip", "install", "--progress-bar", "off")
         for path in template.requirements:
             _check_pip(run(*pip, "-r", path), path, log)
         for path in template.requirements_no_deps:
