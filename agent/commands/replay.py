@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands.start import (
     ResumeOptions,
@@ -23,7 +22,7 @@ from ai_sci.agent.commands.start import (
     session_folder,
     template_of,
 )
-from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, fold
+from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
 from ai_sci.agent.models import USED_UP, Model, open_model
 from ai_sci.agent.session import (
     JOURNAL,
@@ -78,7 +77,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         api_base=None,
         max_runs=options.max_runs or recording.started.max_runs,
         **(Budgets.of(live[1]) if live else options.budgets).by_option,
-        version=__version__,
+        **authorship(),
         from_turn=0,
     )
     folder = _new_folder(recording, "replay", options)
@@ -108,6 +107,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.max_runs,
         context_window=resumed.context_window,
         **Budgets.of(resumed).by_option,
+        **authorship(),
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import engine_kind, open_engine
 from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status
+from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status, authorship
 from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, open_model, require_known
+from ai_sci.agent.models import Model, open_model, prepare_model, require_known
 from ai_sci.agent.session import (
     GitFailed,
     GitLog,
@@ -79,10 +78,12 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = session_folder(options.runs_dir, _name_of(idea, options))
-    model_name, model = choose_model(asked_model(options.model), options.api_base, template, idea, screen.note)
-    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
+    asked = asked_model(options.model)
+    prepare_model(asked)  # the sandbox is tried meanwhile
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
+    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
+    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
     kind = engine_kind(options.engine)
     kind.check(limits, options.engine_options, screen.note)
@@ -117,7 +118,7 @@ def create_session(
             "allow_unsandboxed": options.allow_unsandboxed,
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
-            "version": __version__,
+            **authorship(),
             "engine": options.engine,
             "engine_options": options.engine_options,
         },
@@ -185,7 +186,12 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         budgets = dataclasses.replace(budgets, tokens=None)
     require_known(model, budgets, window)
     return model, Resumed(
-        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+        name,
+        api_base,
+        options.max_runs or state.max_runs,
+        context_window=window,
+        **budgets.by_option,
+        **authorship(),
     )
 
 

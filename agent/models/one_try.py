@@ -13,15 +13,18 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ai_sci.agent.models.errors import HttpTrace, TryFailed, explain, failed
-from ai_sci.agent.models.litellm_setup import one_try
+from ai_sci.agent.models.connections import HttpTrace, traced
+from ai_sci.agent.models.errors import TryFailed, explain, failed
 from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
 from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
 from ai_sci.experiment.base import seconds_in
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal import Message
 
 # Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
 # Mistral's and Anthropic's.
@@ -73,6 +76,21 @@ class _End:
 class _Broken:
     error: BaseException
     trace: HttpTrace
+
+
+def request(messages: Sequence[Message], *, stream: bool = True, usage: bool = True) -> dict[str, Any]:
+    """What litellm is given beside the model: the messages and nothing else, no retries but ours.
+
+    Nothing but a message's two keys ever leaves: reasoning sent back is refused by some providers. litellm's and the
+    provider library's own retries are off, since ours is the only loop.
+    """
+    wire = [{"role": message.role, "content": message.content} for message in messages]
+    arguments: dict[str, Any] = {"messages": wire, "max_retries": 0, "num_retries": 0}
+    if stream:
+        arguments["stream"] = True
+    if stream and usage:
+        arguments["stream_options"] = {"include_usage": True}
+    return arguments
 
 
 def try_once(
@@ -182,7 +200,7 @@ def _sending(
     arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
 
     def run() -> None:
-        with one_try(trace):
+        with traced(trace):
             try:
                 response = litellm.completion(**arguments)
                 if response is None:

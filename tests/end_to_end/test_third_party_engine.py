@@ -61,7 +61,7 @@ def test_it_executes_a_whole_session(command, tmp_path):
     done = command(*options(tmp_path, good_session()))
     assert done.code == 0, done.err
     [started], [attempt] = events(done.session, SessionStarted), events(done.session, AttemptStarted)
-    assert started.engine_options == {"folder": str(tmp_path / "queue")} and not started.slurm
+    assert started.engine_options == {"folder": str(tmp_path / "queue")}
     assert attempt.pid == 0 and (tmp_path / "queue" / attempt.job / "outcome").exists()
     assert (done.session / "attempts" / "run_1.1" / "code" / "experiment.py").is_file()
     assert shown(done.session)["runs"][0]["status"] == "ok"

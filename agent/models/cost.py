@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ai_sci.agent.models.price_file import EXAMPLE, VARIABLE
 from ai_sci.agent.models.reply import Usage
+from ai_sci.experiment.base import ConfigError
 
 if TYPE_CHECKING:
+    from ai_sci.agent.budgets import Budgets
     from ai_sci.agent.journal import Message
+    from ai_sci.agent.models.protocol import Model
 
 # What a token can cost at most: some prices rise with the length of the prompt, Anthropic writes to its cache for more,
 # and some providers have another price for reasoning.
@@ -98,6 +102,21 @@ def worst_tokens(facts: ModelFacts, prompt: int, max_tokens: int | None, window:
     return prompt + min(known) if known else None
 
 
+def require_known(model: Model, budgets: Budgets, window: int | None) -> None:
+    """Raises ConfigError for a budget that could not be kept, because nobody knows what a call can cost at most."""
+    how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
+    if budgets.cost is not None and model.worst_case_cost([]) is None:
+        raise ConfigError(
+            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost could not be "
+            f"kept: {how}; or leave it out, and bound the session with --max-time and --max-runs."
+        )
+    if budgets.tokens is not None and model.worst_case_tokens([], window) is None:
+        raise ConfigError(
+            f"nobody knows how long a reply of {model.name} may be, so --max-tokens could not be kept: say "
+            f"--context-window TOKENS, or {how}."
+        )
+
+
 def _prices(entry: Mapping[str, Any], form: re.Pattern[str]) -> Prices:
     found = ((form.fullmatch(name), price) for name, price in entry.items() if isinstance(price, (int, float)))
     return tuple((1000 * int(match[1] or 0), float(price)) for match, price in found if match)
@@ -107,13 +126,11 @@ def _dearest(prices: Prices, prompt: int) -> float:
     return max((price for threshold, price in prices if prompt >= threshold), default=0.0)
 
 
-def count_tokens(litellm: Any, model: str, messages: Iterable[dict[str, Any]], text: str) -> Usage:
+def count_tokens(litellm: Any, model: str, messages: Iterable[Message], text: str) -> Usage:
     """Usage for a server that gives none, by litellm's tokenizer for the model, or GPT-4's."""
-    return Usage(
-        prompt_tokens=litellm.token_counter(model=model, messages=list(messages)),
-        completion_tokens=litellm.token_counter(model=model, text=text) if text else 0,
-        estimated=True,
-    )
+    wire = [{"role": message.role, "content": message.content} for message in messages]
+    completion = litellm.token_counter(model=model, text=text) if text else 0
+    return Usage(litellm.token_counter(model=model, messages=wire), completion)
 
 
 def usage_from(raw: Any) -> Usage | None:
