@@ -29,10 +29,9 @@ from ai_sci.agent.commands import (
     ResumeOptions,
     RunOptions,
     asked_model,
-    check_engine,
     check_machine,
     choose_model,
-    conditions_of,
+    engine_kind,
     limits_of,
     session_folder,
 )
@@ -165,9 +164,10 @@ class Setups:
         limits = limits_of(template, options)
         if limits.memory is None and self._slots > 1:
             limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
-        check_engine(options.engine, options.slurm, limits, self._screen.note)
+        kind = engine_kind(options.engine)
+        kind.check(limits, options.engine_options, self._screen.note)
         execution = prepare_execution(template, limits, options.python, self._sandbox, self._screen.note)
-        return dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
+        return dataclasses.replace(execution, machine=kind.conditions(options.engine_options))
 
 
 def _drive(
@@ -242,7 +242,7 @@ def _slots_of(state: BatchState) -> list[Slot] | None:
 
 def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:
     """The places of the batch: the GPUs named, or so many shares of the CPUs, or what this machine suggests."""
-    if engine == "slurm":
+    if not engine_kind(engine).uses_slots:
         return None
     if gpus:
         return gpu_slots(gpus)
@@ -256,5 +256,5 @@ def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot]
 
 def _places(slots: list[Slot] | None) -> str:
     if slots is None:
-        return "as many attempts at once as the cluster gives"
+        return "as many attempts at once as the engine takes"
     return f"{len(slots)} at once on {', '.join(slot.name for slot in slots)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
-from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
+from ai_sci.agent.commands.engines import engine_kind, open_engine
 from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
@@ -70,7 +70,7 @@ class RunOptions:
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
     engine: str = "local"
-    slurm: dict[str, str] = field(default_factory=dict)
+    engine_options: dict[str, str] = field(default_factory=dict)
 
 
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
@@ -85,9 +85,10 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
-    check_engine(options.engine, options.slurm, limits, screen.note)
+    kind = engine_kind(options.engine)
+    kind.check(limits, options.engine_options, screen.note)
     execution = prepare_execution(template, limits, options.python, sandbox, screen.note)
-    execution = dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
+    execution = dataclasses.replace(execution, machine=kind.conditions(options.engine_options))
     create_session(folder, options, idea, execution, model_name, model)
     return folder, drive_session(folder, execution, model, screen)
 
@@ -119,7 +120,7 @@ def create_session(
             "context_window": options.context_window or template.context_window or model.context_window,
             **authorship(),
             "engine": options.engine,
-            "slurm": options.slurm,
+            "engine_options": options.engine_options,
         },
     )
 
@@ -223,7 +224,8 @@ def put_back(folder: Path, head: str, length: int) -> None:
 
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:
     """What the session in `folder` needs for its attempts, as it was when it began."""
-    require_engine(started.engine)
+    kind = engine_kind(started.engine)
+    kind.require(started.engine_options)
     template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
@@ -232,7 +234,7 @@ def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) 
     if template.prepare is not None:
         trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
     execution = prepare_execution(template, limits, python, sandbox, screen.note, trusted)
-    return dataclasses.replace(execution, machine=conditions_of(started.engine, started.slurm))
+    return dataclasses.replace(execution, machine=kind.conditions(started.engine_options))
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -267,8 +269,9 @@ def drive_session(
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
                 origin = recorded_origin(session.started)
-                broker = broker or OwnResources(elsewhere=session.started.engine != "local")
-                engine = open_engine(session.started.engine, session.started.slurm, broker, session.time_left)
+                started = session.started
+                broker = broker or OwnResources(elsewhere=not engine_kind(started.engine).uses_slots)
+                engine = open_engine(started.engine, started.engine_options, broker, session.time_left)
                 context = SessionContext(
                     session, execution, model, broker, engine, origin if session.started.reuse else None
                 )
@@ -291,7 +294,7 @@ def drive_session(
 def limits_of(template: Template, options: RunOptions) -> Limits:
     asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
     limits = dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
-    return as_asked(limits, options.engine, options.slurm)
+    return engine_kind(options.engine).as_asked(limits, options.engine_options)
 
 
 def exit_code(folder: Path, status: Status) -> int:

@@ -51,8 +51,9 @@ class SessionStarted:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    engine: str = "local"  # or "slurm": who executes the attempts
-    slurm: dict[str, str] = field(default_factory=dict)  # --slurm KEY=VALUE
+    engine: str = "local"  # who executes the attempts: --engine NAME
+    slurm: dict[str, str] = field(default_factory=dict)  # what journals of format 1 have for engine_options
+    engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from ai_sci.agent.journal import (
     wire_messages,
 )
 from ai_sci.agent.loop import compaction, outcome_texts, prompting
-from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
+from ai_sci.agent.loop.attempt_steps import attempt
+from ai_sci.agent.loop.budgeting import BudgetedCall
+from ai_sci.agent.loop.closing_steps import draw_plots
+from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.loop.spending import BudgetedCall
 from ai_sci.agent.models import ModelUnavailable
 from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
 
@@ -49,7 +51,7 @@ def request_reply(context: SessionContext) -> None:
         )
     except ModelUnavailable as error:
         if error.failure.kind == "out_of_time":
-            raise call.out_of_time() from error
+            call.out_of_time()
         without_reply(context, messages, error)
         return
     session.record(

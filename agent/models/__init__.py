@@ -11,7 +11,7 @@ from ai_sci.agent.models.names import resolve
 from ai_sci.agent.models.playback import USED_UP
 from ai_sci.agent.models.protocol import Answerer, Model, OnDelta, OnFailure
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
-from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
 
 __all__ = [
     "Answerer",
@@ -30,7 +30,6 @@ __all__ = [
     "prepare_model",
     "require_known",
     "resolve",
-    "seconds_in",
     "unlimited",
     "watch_http",
 ]

@@ -91,13 +91,13 @@ def run_process(
         [*gates.INNER, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
     )
     try:
-        return _Attempt(spec, launch, on_output, on_start).run()
+        return _Execution(spec, launch, on_output, on_start).run()
     finally:
         if launch.scratch is not None:
             shutil.rmtree(launch.scratch, ignore_errors=True)
 
 
-class _Attempt:
+class _Execution:
     """The state of one `run_process`."""
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -94,15 +95,36 @@ class AttemptOutcome:
         return self.verdict in _BY_THE_CODE and self.exit_code < 128
 
 
+@dataclass(frozen=True)
+class AttemptLaunch:
+    """An attempt that begins: the process here, or the job elsewhere, that executes `plan`.
+
+    The plan is as it is executed, which may be with less time than was asked for. `gpus`: how many it has for itself.
+    `waited`: seconds until its place was free.
+    """
+
+    plan: AttemptPlan
+    process: ProcessIdentity | None = None
+    job: str = ""
+    place: str = ""
+    gpus: int = 0
+    waited: float = 0.0
+
+
+OnLaunch = Callable[[AttemptLaunch], None]
+OnOutput = Callable[[str], None]
+
+
 def run_attempt(
     plan: AttemptPlan,
-    on_start: Callable[[ProcessIdentity], None] | None = None,
-    on_output: Callable[[str], None] = lambda text: None,
+    on_launch: OnLaunch = lambda launch: None,
+    on_output: OnOutput = lambda text: None,
     slot: AbstractContextManager[Allocation] | None = None,
 ) -> AttemptOutcome:
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
-    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. Afterwards
+    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. `on_launch` is
+    called before the first instruction: what it raises ends the attempt. Afterwards
     `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
     `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
     """
@@ -112,8 +134,13 @@ def run_attempt(
     snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
-    with slot or nullcontext(plan.allocation) as allocation:
-        done = run_process(_process(_at(allocation, plan), log), on_output, on_start)
+    asked = time.monotonic()
+    with slot or nullcontext(plan.allocation) as place:
+        waited, executed = round(time.monotonic() - asked, 3), _at(place, plan)
+        launch = AttemptLaunch(executed, place=place.name, gpus=len(place.gpus or ()), waited=waited)
+        done = run_process(
+            _process(executed, log), on_output, lambda process: on_launch(replace(launch, process=process))
+        )
 
     changed = protected.changes()
     if changed:
