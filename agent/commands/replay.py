@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands.start import (
     ResumeOptions,
@@ -23,8 +22,9 @@ from ai_sci.agent.commands.start import (
     session_folder,
     template_of,
 )
-from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, fold
-from ai_sci.agent.models import USED_UP, Model, open_model
+from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
+from ai_sci.agent.loop import Editor, open_editor
+from ai_sci.agent.models import USED_UP
 from ai_sci.agent.session import (
     JOURNAL,
     GitFailed,
@@ -70,7 +70,7 @@ def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, 
 def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
     """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
     name = f"replay:{recording.folder}"
-    recorded = open_model(name)
+    recorded = open_editor(name)
     live = _live(options.model, options, recording, fold(recording.entries).max_runs, screen) if options.model else None
     started = dataclasses.replace(
         recording.started,
@@ -78,7 +78,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         api_base=None,
         max_runs=options.max_runs or recording.started.max_runs,
         **(Budgets.of(live[1]) if live else options.budgets).by_option,
-        version=__version__,
+        **authorship(),
         from_turn=0,
     )
     folder = _new_folder(recording, "replay", options)
@@ -108,6 +108,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.max_runs,
         context_window=resumed.context_window,
         **Budgets.of(resumed).by_option,
+        **authorship(),
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
@@ -118,7 +119,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
 
 def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
-) -> tuple[Model, Resumed]:
+) -> tuple[Editor, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
     asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
 from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status
-from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, open_model, prepare_model, require_known
+from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status, authorship
+from ai_sci.agent.loop import Editor, SessionContext, drive, open_editor
+from ai_sci.agent.models import prepare_model, require_known
 from ai_sci.agent.session import (
     GitFailed,
     GitLog,
@@ -94,7 +93,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
 
 
 def create_session(
-    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Model
+    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Editor
 ) -> None:
     """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
     template = execution.template
@@ -118,7 +117,7 @@ def create_session(
             "allow_unsandboxed": options.allow_unsandboxed,
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
-            "version": __version__,
+            **authorship(),
             "engine": options.engine,
             "slurm": options.slurm,
         },
@@ -169,13 +168,13 @@ def resume(
     return folder, drive_session(folder, execution, model, screen, resumed, broker)
 
 
-def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Editor, Resumed]:
     """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
     budgets = options.budgets.with_defaults(state.budgets)
-    model = open_model(name, api_base=api_base)
+    model = open_editor(name, api_base=api_base)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
     if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
@@ -186,7 +185,12 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         budgets = dataclasses.replace(budgets, tokens=None)
     require_known(model, budgets, window)
     return model, Resumed(
-        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+        name,
+        api_base,
+        options.max_runs or state.max_runs,
+        context_window=window,
+        **budgets.by_option,
+        **authorship(),
     )
 
 
@@ -246,7 +250,7 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
 def drive_session(
     folder: Path,
     execution: ExecutionContext,
-    model: Model,
+    model: Editor,
     screen: Screen,
     resumed: Resumed | None = None,
     broker: ResourceBroker | None = None,

@@ -16,7 +16,7 @@ from ai_sci.agent.journal import (
     RunClosed,
     Status,
 )
-from ai_sci.agent.loop import prompting, spending
+from ai_sci.agent.loop import outcome_texts, prompting, spending
 from ai_sci.agent.loop.reuse import earlier_attempt, earlier_baseline
 from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.session import NOTES, PLOT, split_artefacts
@@ -69,7 +69,7 @@ def measure_baseline(context: SessionContext) -> None:
             {
                 "Run": 0,
                 "Verdict": outcome.verdict.value,
-                **prompting.metric_trailer(context.execution.template, outcome.metrics),
+                **outcome_texts.metric_trailer(context.execution.template, outcome.metrics),
             },
             body="\n".join(outcome.reasons),
         )
@@ -84,6 +84,7 @@ def measure_baseline(context: SessionContext) -> None:
             round(outcome.seconds, 3),
             place.gpus,
             round(waited + outcome.waited, 3),
+            outcome.metrics_source,
         )
     )
 
@@ -149,6 +150,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
         place=outcome.place,
         waited=outcome.waited,
         begun=outcome.begun,
+        metrics_source=outcome.metrics_source,
     )
 
 
@@ -206,7 +208,7 @@ def commit_failure(context: SessionContext, finished: AttemptFinished) -> None:
     name = f"run {finished.run} attempt {finished.attempt} ({finished.attempt_kind})"
     log = f"attempts/run_{finished.run}.{finished.attempt}/output.log"
     commit = context.session.commit(
-        [log], f"{name}: {finished.verdict}", prompting.trailers(context.state, finished), body=finished.reason
+        [log], f"{name}: {finished.verdict}", outcome_texts.trailers(context.state, finished), body=finished.reason
     )
     context.session.record(OutcomeCommitted(finished.run, finished.attempt, commit))
 
@@ -218,12 +220,12 @@ def accept(context: SessionContext, finished: AttemptFinished) -> None:
     # The smoke attempts that went before have no commit of their own.
     attempts = context.state.runs[finished.run].attempts
     tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
-    identical_run = prompting.identical_run(context.state, finished.run, finished.metrics)
+    identical_run = outcome_texts.identical_run(context.state, finished.run, finished.metrics)
     remarks = [f"exactly the numbers of {identical_run}"] if identical_run else []
     commit = session.commit(
         tracked,
-        f"run {finished.run}: ok{prompting.headline(template, finished.metrics, context.state.baseline)}",
-        {**prompting.trailers(context.state, finished), **prompting.metric_trailer(template, finished.metrics)},
+        f"run {finished.run}: ok{outcome_texts.headline(template, finished.metrics, context.state.baseline)}",
+        {**outcome_texts.trailers(context.state, finished), **outcome_texts.metric_trailer(template, finished.metrics)},
         body="\n".join([*remarks, *(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items())]),
     )
     session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, context.state.code_hash, artefacts))
@@ -271,7 +273,7 @@ def ask_for_notes(context: SessionContext) -> None:
     if NOTES in context.session.all_editable:
         context.session.record(prompting.notes(context.session))
     else:
-        context.session.end(Status.completed, prompting.accepted(context.state))
+        context.session.end(Status.completed, outcome_texts.accepted(context.state))
 
 
 def draw_plots(context: SessionContext) -> None:

@@ -1,3 +1,3 @@
 """ai-sci: autonomous experiments for machine-learning researchers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -22,7 +22,7 @@ from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import State, Status, fold
 from ai_sci.agent.session.screen import PlainScreen
 from ai_sci.agent.session.session import Session
-from ai_sci.agent.views.session_view import as_json, read_state
+from ai_sci.agent.views.show import as_json, read_state
 from ai_sci.experiment.attempt.runner import AttemptPlan
 from ai_sci.experiment.base.errors import ConfigError
 from tests.end_to_end.command import ROOT, argv, environment, git_log, shown

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.agent.journal import Entry, SessionStarted, State, fold
+from ai_sci.agent.report.commits import Commits
 from ai_sci.agent.report.curves import is_curve_file
-from ai_sci.agent.report.gitread import Commits
-from ai_sci.agent.report.runs import RunFacts, read_baseline, read_run
-from ai_sci.agent.report.story import AppliedEdit, RefusedReply, ReportedCall, Story, read_story
+from ai_sci.agent.report.journal_facts import AppliedEdit, JournalFacts, RefusedReply, ReportedCall, read_journal_facts
+from ai_sci.agent.report.run_facts import RunFacts, read_baseline, read_run
 from ai_sci.agent.report.time_breakdown import Night, where_it_went
 from ai_sci.agent.session import NOTES
 from ai_sci.experiment.base import ConfigError
@@ -100,18 +100,18 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str, image_bytes: i
     """
     if not entries or not isinstance(entries[0].event, SessionStarted):
         raise ConfigError(f"{folder}: the journal does not begin with a session.")
-    story, state, commits = read_story(entries), fold(entries), Commits(folder)
+    found, state, commits = read_journal_facts(entries), fold(entries), Commits(folder)
     started = entries[0].event
     trees = commits.names(
-        [f"{tried.commit}:run_{tried.number}" for tried in story.closed]
+        [f"{tried.commit}:run_{tried.number}" for tried in found.closed]
         + ([f"{state.baseline.commit}:run_0"] if state.baseline else [])
     )
-    files = commits.files(_wanted(story, state, started, trees))
-    diffs = commits.diffs([(tried.base, tried.code) for tried in story.runs], story.edited)
+    files = commits.files(_wanted(found, state, started, trees))
+    diffs = commits.diffs([(tried.base, tried.code) for tried in found.runs], found.edited)
     toml = tomllib.loads(files.get(f"{started.commit}:template.toml", b"").decode())
-    metric, higher = _metric(toml, state, story)
-    baseline = read_baseline(state.baseline, story.baseline_line, files, trees) if state.baseline else None
-    runs = [read_run(tried, files, trees, diffs, baseline, metric, higher) for tried in story.runs]
+    metric, higher = _metric(toml, state, found)
+    baseline = read_baseline(state.baseline, found.baseline_line, files, trees) if state.baseline else None
+    runs = [read_run(tried, files, trees, diffs, baseline, metric, higher) for tried in found.runs]
     images, left_out = _images(state, files, image_bytes)
     return SessionFacts(
         name=name,
@@ -124,28 +124,28 @@ def read_facts(folder: Path, entries: Sequence[Entry], name: str, image_bytes: i
         settings=_settings(files.get(f"{started.commit}:settings.json")),
         requirements=_requirements(started, files),
         prepares_data="prepare" in toml,
-        editable=story.edited,
-        plan=story.plan,
-        plan_line=story.plan_line,
+        editable=found.edited,
+        plan=found.plan,
+        plan_line=found.plan_line,
         notes=_notes(state, files),
         baseline=baseline,
         runs=runs,
-        later_edits=story.later_edits,
-        refusals=story.refusals,
-        calls=story.calls,
+        later_edits=found.later_edits,
+        refusals=found.refusals,
+        calls=found.calls,
         night=where_it_went(entries),
         images=images,
         pictures_left_out=left_out,
     )
 
 
-def _wanted(story: Story, state: State, started: SessionStarted, trees: dict[str, list[str]]) -> list[str]:
+def _wanted(found: JournalFacts, state: State, started: SessionStarted, trees: dict[str, list[str]]) -> list[str]:
     fixed = ["template.toml", "settings.json", *_requirement_files(started)]
     names = [f"{started.commit}:{name}" for name in fixed]
     for folder, there in trees.items():
         names += [f"{folder}/{name}" for name in there if name == RESULT_NAME or is_curve_file(name)]
     names += [
-        f"{commit}:{one.log}" for tried in story.runs for one in tried.attempts if (commit := tried.log_commit(one))
+        f"{commit}:{one.log}" for tried in found.runs for one in tried.attempts if (commit := tried.log_commit(one))
     ]
     names.append(f"{state.head}:{NOTES}")
     plots = state.plots_outcome
@@ -154,12 +154,12 @@ def _wanted(story: Story, state: State, started: SessionStarted, trees: dict[str
     return names
 
 
-def _metric(toml: dict[str, Any], state: State, story: Story) -> tuple[str | None, bool]:
+def _metric(toml: dict[str, Any], state: State, found: JournalFacts) -> tuple[str | None, bool]:
     """The metric that decides and whether more of it is better, as the session's first commit has it."""
     table = toml.get("experiment", {})
     metric = table.get("metric")
     if not isinstance(metric, str):
-        known = [state.baseline.metrics if state.baseline else {}, *(tried.metrics for tried in story.runs)]
+        known = [state.baseline.metrics if state.baseline else {}, *(tried.metrics for tried in found.runs)]
         metric = next((name for metrics in known for name in metrics), None)
     return metric, table.get("direction", "higher") == "higher"
 

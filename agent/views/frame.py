@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ai_sci.agent.views.watch_picture import IdeaLine, Picture, Standing
+from ai_sci.agent.views.picture import IdeaLine, Picture, Standing
 from ai_sci.experiment.base import format_duration
 
 _WIDE = 100  # columns

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.report.facts import SessionFacts
 from ai_sci.agent.report.measures import Difference, Measure
+from ai_sci.agent.report.session_facts import SessionFacts
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from ai_sci.agent.journal import (
     advance,
 )
 from ai_sci.agent.session import JOURNAL, Deciding, deciding, is_driven, session_template, story
-from ai_sci.agent.views.watch_picture import IdeaLine, RunLine, Standing
+from ai_sci.agent.views.picture import IdeaLine, RunLine, Standing
 from ai_sci.experiment.base import printable
 from ai_sci.experiment.template import Template
 

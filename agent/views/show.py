@@ -1,4 +1,4 @@
-"""`ai-sci show`: where a session stands, for people and (as JSON, a contract) for scripts."""
+"""`ai-sci show`: where a session or a batch stands, for people and (as JSON, a contract) for scripts."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_sci.agent.journal import RunRecord, State, Status
-from ai_sci.agent.session import NOTES, comparison, metrics_line, read_state
-from ai_sci.experiment.base import printable
+from ai_sci.agent.batch import BatchState, IdeaRecord, read_batch
+from ai_sci.agent.journal import JournalError, RunRecord, State, Status
+from ai_sci.agent.session import JOURNAL, NOTES, comparison, metrics_line, read_state
+from ai_sci.agent.views.follow import Watch
+from ai_sci.agent.views.frame import plain
+from ai_sci.agent.views.picture import Standing
+from ai_sci.experiment.base import ConfigError, printable
 
 
 def show_session(folder: Path, as_object: bool) -> str:
     """What `ai-sci show` prints of a session."""
     state = read_state(folder)
-    return json.dumps(as_json(folder, state), indent=2) if as_object else printable(as_text(folder, state))
+    return json.dumps(as_json(folder, state), indent=2) if as_object else printable(_as_text(folder, state))
 
 
 def as_json(folder: Path, state: State) -> dict[str, Any]:
     """The object that DESIGN fixes for `show --json`."""
     assert state.started is not None
-    return session_object(folder, state.started.idea["Name"], Path(state.started.template).name, state)
+    return _session_object(folder, state.started.idea["Name"], Path(state.started.template).name, state)
 
 
-def session_object(folder: Path, idea: str, template: str, state: State) -> dict[str, Any]:
+def _session_object(folder: Path, idea: str, template: str, state: State) -> dict[str, Any]:
     """The same of a session that may not have begun: then `state` is empty."""
     sandbox, baseline = state.sandbox, state.baseline
     return {
@@ -36,8 +40,8 @@ def session_object(folder: Path, idea: str, template: str, state: State) -> dict
         "status": state.status.value,
         "reason": state.ended.reason if state.ended else None,
         "model": state.model,
-        "started": clock(state.started_at) if state.started else None,
-        "ended": clock(state.ended_at) if state.ended_at is not None else None,
+        "started": _clock(state.started_at) if state.started else None,
+        "ended": _clock(state.ended_at) if state.ended_at is not None else None,
         "sandbox": {
             "tier": sandbox.tier if sandbox else None,
             "backend": sandbox.backend if sandbox else None,
@@ -105,7 +109,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def as_text(folder: Path, state: State) -> str:
+def _as_text(folder: Path, state: State) -> str:
     """A page for a terminal."""
     started, baseline = state.started, state.baseline
     assert started is not None
@@ -154,5 +158,54 @@ def as_text(folder: Path, state: State) -> str:
     return "\n".join(lines)
 
 
-def clock(at: float) -> str:
+def show_batch(folder: Path, as_object: bool) -> str:
+    """What `ai-sci show` prints of a batch. Raises ConfigError when its journal is none, JournalError when spoiled."""
+    batch = read_batch(folder)
+    return json.dumps(_batch_object(folder, batch), indent=2) if as_object else _batch_text(folder, batch)
+
+
+def _batch_object(folder: Path, batch: BatchState) -> dict[str, Any]:
+    """The object that DESIGN fixes for `show BATCH --json`."""
+    return {
+        "batch": str(folder),
+        "status": batch.status.value,
+        "reason": batch.ended.reason if batch.ended else None,
+        "started": _clock(batch.started_at),
+        "ended": _clock(batch.ended_at) if batch.ended_at is not None else None,
+        "sessions": [_session_of_batch(folder / name, record) for name, record in batch.ideas.items()],
+    }
+
+
+def _session_of_batch(folder: Path, record: IdeaRecord) -> dict[str, Any]:
+    """As `show SESSION --json`; one that cannot be read keeps nobody from seeing the others."""
+    if (folder / JOURNAL).is_file():
+        try:
+            return as_json(folder, read_state(folder))
+        except (ConfigError, JournalError) as error:
+            return _without_state(folder, record, "unreadable", str(error))
+    if record.left is not None:
+        return _without_state(folder, record, "not_opened", record.left.reason)
+    return _without_state(folder, record, "waiting", None)
+
+
+def _without_state(folder: Path, record: IdeaRecord, status: str, reason: str | None) -> dict[str, Any]:
+    idea = str(record.added.idea.get("Name") or folder.name)
+    empty = _session_object(folder, idea, Path(record.added.template).name, State())
+    return {**empty, "status": status, "reason": reason}
+
+
+def _batch_text(folder: Path, batch: BatchState) -> str:
+    """What `watch` shows, of all ideas, and why ideas ended as they did."""
+    watched = Watch(folder)
+    watched.look()
+    picture = watched.picture(time.time())
+    lines = [str(folder), plain(picture)]
+    failed = [line for line in picture.lines if line.standing is Standing.failed]
+    lines += [f"  {line.idea}: {line.status}: {line.doing}" for line in failed if line.doing]
+    if batch.status.resumable and batch.status is not Status.running:
+        lines.append(f"  go on with: ai-sci resume {folder}")
+    return "\n".join(lines)
+
+
+def _clock(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

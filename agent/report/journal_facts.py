@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ai_sci.agent.edits import prose_of
 from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
@@ -21,7 +22,6 @@ from ai_sci.agent.journal import (
     SessionStarted,
     Told,
 )
-from ai_sci.agent.loop import prose_of
 
 _PLAN = 6000  # characters
 _SAID = 1200
@@ -104,7 +104,7 @@ class ReportedCall:
 
 
 @dataclass
-class Story:
+class JournalFacts:
     plan: str = ""
     plan_line: int = 0
     baseline_line: int = 0
@@ -119,17 +119,17 @@ class Story:
         return [run for run in self.runs if run.line]
 
 
-def read_story(entries: Sequence[Entry]) -> Story:
+def read_journal_facts(entries: Sequence[Entry]) -> JournalFacts:
     reader = _Reader()
     for line, entry in enumerate(entries, start=1):
         reader.take(line, entry)
     reader.end()
-    return reader.story
+    return reader.facts
 
 
 class _Reader:
     def __init__(self) -> None:
-        self.story = Story()
+        self.facts = JournalFacts()
         self._base = ""
         self._current: TriedRun | None = None
         self._started: dict[tuple[int, int], tuple[int, AttemptStarted]] = {}
@@ -138,30 +138,30 @@ class _Reader:
         self._afterwards = False  # plots and notes: what is edited then belongs to no run
 
     def take(self, line: int, entry: Entry) -> None:
-        story = self.story
+        facts = self.facts
         match entry.event:
             case SessionStarted(commit=commit):
                 self._base = commit
             case BaselineMeasured(commit=commit):
-                story.baseline_line, self._base = line, commit or self._base
+                facts.baseline_line, self._base = line, commit or self._base
             case Branched():
-                story.calls.clear()  # what stands before was spent by another session
+                facts.calls.clear()  # what stands before was spent by another session
             case Replied() as replied:
                 self._replied(line, replied)
             case CallFailed() as failed:
                 price = (failed.prompt_tokens, 0, failed.completion_tokens, failed.cost, 0.0)
-                story.calls.append(ReportedCall(line, self._turn + 1, "", *price, failure=failed.message))
+                facts.calls.append(ReportedCall(line, self._turn + 1, "", *price, failure=failed.message))
             case ReplyRejected(verdict=verdict, reasons=reasons):
-                story.refusals.append(RefusedReply(line, self._turn, self._number, verdict, reasons))
+                facts.refusals.append(RefusedReply(line, self._turn, self._number, verdict, reasons))
             case CompletionDoubted():
                 why = ["ALL_COMPLETED before any run: the model was asked why"]
-                story.refusals.append(RefusedReply(line, self._turn, self._number, "no_edit", why))
+                facts.refusals.append(RefusedReply(line, self._turn, self._number, "no_edit", why))
             case Told(prompt=prompt) if prompt in ("plots", "notes"):
                 self._afterwards = True
             case EditApplied(files=files, commit=commit) if self._afterwards:
-                story.later_edits.append(AppliedEdit(commit, line, ", ".join(files)))
+                facts.later_edits.append(AppliedEdit(commit, line, ", ".join(files)))
             case EditApplied(files=files, commit=commit):
-                story.edited = list(dict.fromkeys([*story.edited, *files]))
+                facts.edited = list(dict.fromkeys([*facts.edited, *files]))
                 self._run.edits.append(AppliedEdit(commit, line, ", ".join(files)))
                 self._run.code = commit
             case AttemptStarted(run=number, attempt=attempt) as started:
@@ -187,23 +187,23 @@ class _Reader:
     @property
     def _number(self) -> int:
         """0 once the experiments are over."""
-        return 0 if self._afterwards else len(self.story.closed) + 1
+        return 0 if self._afterwards else len(self.facts.closed) + 1
 
     @property
     def _run(self) -> TriedRun:
         """The run being worked on, which begins with the first thing that is done for it."""
         if self._current is None:
             self._current = TriedRun(self._number, self._base, said=self._said)
-            self.story.runs.append(self._current)
+            self.facts.runs.append(self._current)
         return self._current
 
     def _replied(self, line: int, event: Replied) -> None:
         self._turn += 1
         price = (event.prompt_tokens, event.cached_tokens, event.completion_tokens, event.cost, event.seconds)
-        self.story.calls.append(ReportedCall(line, self._turn, event.model, *price))
+        self.facts.calls.append(ReportedCall(line, self._turn, event.model, *price))
         said = prose_of(event.text, _PLAN)
-        if said and not self.story.plan:
-            self.story.plan, self.story.plan_line = said, line
+        if said and not self.facts.plan:
+            self.facts.plan, self.facts.plan_line = said, line
         self._said = said if len(said) <= _SAID else f"{said[:_SAID].rsplit(None, 1)[0]} …"
 
     def _finished(self, line: int, event: AttemptFinished) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ai_sci.agent.batch import BATCH_EVENT_TYPES, BATCH_JOURNAL, BatchEvent, BatchState, IdeaRecord, advance_batch
 from ai_sci.agent.journal import Record, Spent, Status, Tail
 from ai_sci.agent.session import is_driven
-from ai_sci.agent.views.watch_picture import IdeaLine, Picture, Standing
-from ai_sci.agent.views.watch_session import KILLED, SessionWatch, one_line
+from ai_sci.agent.views.follow_session import KILLED, SessionWatch, one_line
+from ai_sci.agent.views.picture import IdeaLine, Picture, Standing
 
 
 class Watch:

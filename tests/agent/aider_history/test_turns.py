@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_sci.agent.aider_history.diagnosis import diagnose
-from ai_sci.agent.aider_history.history import TokenReport, TurnKind, parse_history
-from ai_sci.agent.aider_history.lines import Kind
+from ai_sci.agent.aider_history.pieces import Kind
+from ai_sci.agent.aider_history.turns import TokenReport, TurnKind, parse_history
 from tests.agent.aider_history.chats import TOKENS, edit, edited, first, header, histories, refusal, reply, tool, user
 
 FILES = sorted((Path(__file__).parent / "histories").glob("*.md"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
-from ai_sci.agent.aider_history.history import HistorySession, parse_history
 from ai_sci.agent.aider_history.idea import recognise_idea
+from ai_sci.agent.aider_history.turns import HistorySession, parse_history
 from ai_sci.agent.models.adapter import open_model
 from ai_sci.agent.models.playback import USED_UP
 from ai_sci.experiment.base.errors import ConfigError

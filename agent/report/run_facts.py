@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ai_sci.agent.journal import BaselineMeasured
 from ai_sci.agent.report.curves import Curve, read_curves
+from ai_sci.agent.report.journal_facts import AppliedEdit, Attempt, TriedRun
 from ai_sci.agent.report.measures import Difference, Measure, against, measured
-from ai_sci.agent.report.story import AppliedEdit, Attempt, TriedRun
 from ai_sci.experiment.base import clean_output
 from ai_sci.experiment.results import RESULT_NAME, ResultError, Results, parse_results
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ai_sci.agent.aider_history.lines import Kind, Piece, is_aiders_own, scan_history
+from ai_sci.agent.aider_history.pieces import Kind, Piece, is_aiders_own, scan_history
 from ai_sci.agent.edits import Scan, scan_reply
 
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]

@@ -18,8 +18,8 @@ from rich.live import Live
 from ai_sci.agent import interrupts
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.session import JOURNAL
-from ai_sci.agent.views.watch_frame import frame, plain
-from ai_sci.agent.views.watching import Watch
+from ai_sci.agent.views.follow import Watch
+from ai_sci.agent.views.frame import frame, plain
 from ai_sci.experiment.base import ConfigError
 
 _INTERVAL = 1.0  # seconds between two looks
