@@ -186,12 +186,7 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         budgets = dataclasses.replace(budgets, tokens=None)
     require_known(model, budgets, window)
     return model, Resumed(
-        name,
-        api_base,
-        options.max_runs or state.max_runs,
-        context_window=window,
-        **budgets.by_option,
-        **authorship(),
+        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option, **authorship()
     )
 
 

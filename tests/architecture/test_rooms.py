@@ -17,6 +17,7 @@ DOORS = {
     "ai_sci.agent.commands.replay",
     "ai_sci.agent.commands.replay_history",
     "ai_sci.agent.commands.start",
+    "ai_sci.agent.edits.lint",
     "ai_sci.experiment.slurm.commands",
 }
 
