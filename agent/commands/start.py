@@ -184,14 +184,8 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         screen.note(f"No limit on tokens from here on: nobody knows how long a reply of {name} may be.")
         budgets = dataclasses.replace(budgets, tokens=None)
     require_known(model, budgets, window)
-    return model, Resumed(
-        name,
-        api_base,
-        options.max_runs or state.max_runs,
-        context_window=window,
-        **budgets.by_option,
-        **authorship(),
-    )
+    fields = {**budgets.by_option, **authorship()}
+    return model, Resumed(name, api_base, options.max_runs or state.max_runs, context_window=window, **fields)
 
 
 @contextmanager
