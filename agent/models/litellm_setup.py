@@ -53,7 +53,7 @@ def load_ahead(also: Iterable[str] = ()) -> None:
     """
     global _ahead
     if _ahead is None:
-        _ahead = threading.Thread(target=_import, args=((*_FOR_A_REQUEST, *also),), name="imports")
+        _ahead = threading.Thread(target=_import_ahead, args=((*_FOR_A_REQUEST, *also),), name="imports")
         _ahead.start()
 
 
@@ -64,6 +64,15 @@ def load_all(also: Iterable[str]) -> Any:
     _ahead.join()
     _import(also)
     return load()
+
+
+def _import_ahead(names: Iterable[str]) -> None:
+    try:
+        _import(names)
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
+        # The command has ended early: Python lets no module register for its end any more.
 
 
 def _import(names: Iterable[str]) -> None:
