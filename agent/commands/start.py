@@ -17,8 +17,8 @@ from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status, authorship
-from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, open_model, prepare_model, require_known
+from ai_sci.agent.loop import Editor, SessionContext, drive, open_editor
+from ai_sci.agent.models import prepare_model, require_known
 from ai_sci.agent.session import (
     GitFailed,
     GitLog,
@@ -94,7 +94,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
 
 
 def create_session(
-    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Model
+    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Editor
 ) -> None:
     """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
     template = execution.template
@@ -169,13 +169,13 @@ def resume(
     return folder, drive_session(folder, execution, model, screen, resumed, broker)
 
 
-def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Editor, Resumed]:
     """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
     budgets = options.budgets.with_defaults(state.budgets)
-    model = open_model(name, api_base=api_base)
+    model = open_editor(name, api_base=api_base)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
     if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
@@ -252,7 +252,7 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
 def drive_session(
     folder: Path,
     execution: ExecutionContext,
-    model: Model,
+    model: Editor,
     screen: Screen,
     resumed: Resumed | None = None,
     broker: ResourceBroker | None = None,

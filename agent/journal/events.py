@@ -156,6 +156,7 @@ class Replied:
     cost: float | None  # USD; None when the price is not known
     seconds: float
     prompt_hash: str = ""  # of the messages that were sent; "" in journals of older versions
+    files: dict[str, str] | None = None  # new texts, from an editor that gives files and not a text with edits
 
 
 @dataclass(frozen=True)

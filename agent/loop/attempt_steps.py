@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ai_sci.agent.budgets import Amount, BudgetReached
 from ai_sci.agent.journal import AttemptFinished, AttemptStarted, OutcomeCommitted, State, Status
-from ai_sci.agent.loop import budgeting, prompting
+from ai_sci.agent.loop import budgeting, outcome_texts
 from ai_sci.agent.loop.recorded_outcomes import earlier_attempt
 from ai_sci.agent.loop.run_steps import accept
 from ai_sci.agent.loop.session_context import SessionContext
@@ -77,6 +77,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
         place=outcome.place,
         waited=outcome.waited,
         begun=outcome.begun,
+        metrics_source=outcome.metrics_source,
     )
 
 
@@ -137,6 +138,6 @@ def commit_failure(context: SessionContext, finished: AttemptFinished) -> None:
     name = f"run {finished.run} attempt {finished.attempt} ({finished.attempt_kind})"
     log = f"attempts/run_{finished.run}.{finished.attempt}/output.log"
     commit = context.session.commit(
-        [log], f"{name}: {finished.verdict}", prompting.trailers(context.state, finished), body=finished.reason
+        [log], f"{name}: {finished.verdict}", outcome_texts.trailers(context.state, finished), body=finished.reason
     )
     context.session.record(OutcomeCommitted(finished.run, finished.attempt, commit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from ai_sci.agent.journal import BaselineMeasured, BaselineStarted
-from ai_sci.agent.loop import budgeting, prompting
+from ai_sci.agent.loop import budgeting, outcome_texts
 from ai_sci.agent.loop.attempt_steps import MAX_LOST
 from ai_sci.agent.loop.recorded_outcomes import earlier_baseline
 from ai_sci.agent.loop.session_context import SessionContext
@@ -55,7 +55,7 @@ def measure_baseline(context: SessionContext) -> None:
             {
                 "Run": 0,
                 "Verdict": outcome.verdict.value,
-                **prompting.metric_trailer(context.execution.template, outcome.metrics),
+                **outcome_texts.metric_trailer(context.execution.template, outcome.metrics),
             },
             body="\n".join(outcome.reasons),
         )
@@ -70,5 +70,6 @@ def measure_baseline(context: SessionContext) -> None:
             seconds=round(outcome.seconds, 3),
             gpus=gpus,
             waited=round(waited + outcome.waited, 3),
+            metrics_source=outcome.metrics_source,
         )
     )

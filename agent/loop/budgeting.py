@@ -72,8 +72,8 @@ class BudgetedCall:
 
     def __init__(self, context: SessionContext, messages: Sequence[Message]) -> None:
         self._context = context
-        self._cost = context.model.worst_case_cost(messages)
-        self._tokens = context.model.worst_case_tokens(messages, context.state.context_window)
+        self._cost = context.editor.worst_case_cost(messages)
+        self._tokens = context.editor.worst_case_tokens(messages, context.state.context_window)
         self._worst_case = Amount(self._cost or 0.0, self._tokens or 0)
         self._open = False
 

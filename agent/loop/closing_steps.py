@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_sci.agent.journal import PlotsFinished, RunClosed, Status
-from ai_sci.agent.loop import budgeting, prompting
+from ai_sci.agent.loop import budgeting, outcome_texts, prompting
 from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.session import NOTES, PLOT
@@ -39,7 +39,7 @@ def ask_for_notes(context: SessionContext) -> None:
     if NOTES in context.session.all_editable:
         context.session.record(prompting.notes(context.session))
     else:
-        context.session.end(Status.completed, prompting.accepted(context.state))
+        context.session.end(Status.completed, outcome_texts.accepted(context.state))
 
 
 def draw_plots(context: SessionContext) -> None:

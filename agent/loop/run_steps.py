@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_sci.agent.journal import AttemptFinished, RunClosed
-from ai_sci.agent.loop import prompting
+from ai_sci.agent.loop import outcome_texts
 from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.session import split_artefacts
 
@@ -15,12 +15,12 @@ def accept(context: SessionContext, finished: AttemptFinished) -> None:
     # The smoke attempts that went before have no commit of their own.
     attempts = context.state.runs[finished.run].attempts
     tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
-    identical_run = prompting.identical_run(context.state, finished.run, finished.metrics)
+    identical_run = outcome_texts.identical_run(context.state, finished.run, finished.metrics)
     remarks = [f"exactly the numbers of {identical_run}"] if identical_run else []
     commit = session.commit(
         tracked,
-        f"run {finished.run}: ok{prompting.headline(template, finished.metrics, context.state.baseline)}",
-        {**prompting.trailers(context.state, finished), **prompting.metric_trailer(template, finished.metrics)},
+        f"run {finished.run}: ok{outcome_texts.headline(template, finished.metrics, context.state.baseline)}",
+        {**outcome_texts.trailers(context.state, finished), **outcome_texts.metric_trailer(template, finished.metrics)},
         body="\n".join([*remarks, *(f"untracked: {name} sha256 {digest}" for name, digest in artefacts.items())]),
     )
     session.record(RunClosed(finished.run, "ok", finished.metrics, commit, commit, context.state.code_hash, artefacts))

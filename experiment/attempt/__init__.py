@@ -7,6 +7,7 @@ from ai_sci.experiment.attempt.baseline import BaselineOutcome, copy_run
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL, other_sessions
 from ai_sci.experiment.attempt.engine import LOCAL, Engine, EngineKind, LocalEngine, Slots
 from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
+from ai_sci.experiment.attempt.grading import Grader
 from ai_sci.experiment.attempt.plots import PlotOutcome, PlotPlan, run_plots
 from ai_sci.experiment.attempt.reuse import attempt_key, take_over, take_over_baseline
 from ai_sci.experiment.attempt.runner import (
@@ -31,6 +32,7 @@ __all__ = [
     "Engine",
     "EngineKind",
     "ExecutionContext",
+    "Grader",
     "LOCAL",
     "LocalEngine",
     "OnLaunch",

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
+from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base import Allocation, Limits, ProcessIdentity, Verdict
 from ai_sci.experiment.environment import Environment
-from ai_sci.experiment.results import Protected, ResultError, Results, failure_excerpt, read_results
+from ai_sci.experiment.results import SELF_REPORTED, Protected, ResultError, Results, failure_excerpt, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
 
@@ -83,6 +84,7 @@ class AttemptOutcome:
     peak_memory: int
     stderrs: dict[str, float] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
+    metrics_source: str = SELF_REPORTED
     place: str = ""
     waited: float = 0.0
     begun: bool = True
@@ -161,6 +163,7 @@ def run_attempt(
         peak_memory=done.peak_memory,
         stderrs=results.stderrs if results else {},
         raw=results.raw if results else {},
+        metrics_source=results.source if results else SELF_REPORTED,
     )
 
 
@@ -198,7 +201,7 @@ def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[
     if done.verdict is not Verdict.ok:
         return done.verdict, done.reason, None
     try:
-        results = read_results(plan.out_dir)
+        results = read_results(plan.out_dir) if plan.is_smoke else graded_results(plan.template, plan.out_dir)
     except ResultError as error:
         return error.verdict, error.reason, None
     failed = [] if plan.is_smoke else failed_checks(plan.template.checks, results.metrics)

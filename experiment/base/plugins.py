@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ai_sci.experiment.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint, EntryPoints
+    from importlib.metadata import EntryPoint
 
 
 def installed_plugins(group: str) -> dict[str, EntryPoint]:
@@ -17,7 +17,7 @@ def installed_plugins(group: str) -> dict[str, EntryPoint]:
 
 
 @cache  # the metadata of every installed package is read for it, once for all groups
-def _entry_points() -> EntryPoints:
+def _entry_points() -> Any:
     from importlib.metadata import entry_points  # 20 ms, and `ai-sci --help` must not wait for it
 
     return entry_points()

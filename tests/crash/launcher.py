@@ -133,10 +133,10 @@ def main() -> None:
 
 
 def _import_everything() -> None:
+
     import ai_sci.agent.cli.app
     import ai_sci.agent.commands.start  # noqa: F401
-    import ai_sci.agent.edits.lint_aider
-    import ai_sci.agent.edits.lint_flake8
+    import ai_sci.agent.edits.lint
     import ai_sci.experiment.sandbox.bubblewrap  # noqa: F401
     from ai_sci.agent.models.litellm_setup import load
     from ai_sci.agent.models.names import resolve
