@@ -166,8 +166,8 @@ class Setups:
             limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
         kind = engine_kind(options.engine)
         kind.check(limits, options.engine_options, self._screen.note)
-        execution = prepare_execution(template, limits, options.python, self._sandbox, self._screen.note)
-        return dataclasses.replace(execution, machine=kind.conditions(options.engine_options))
+        machine = kind.conditions(options.engine_options)
+        return prepare_execution(template, limits, options.python, self._sandbox, self._screen.note, machine=machine)
 
 
 def _drive(

@@ -87,8 +87,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     limits = limits_of(template, options)
     kind = engine_kind(options.engine)
     kind.check(limits, options.engine_options, screen.note)
-    execution = prepare_execution(template, limits, options.python, sandbox, screen.note)
-    execution = dataclasses.replace(execution, machine=kind.conditions(options.engine_options))
+    machine = kind.conditions(options.engine_options)
+    execution = prepare_execution(template, limits, options.python, sandbox, screen.note, machine=machine)
     create_session(folder, options, idea, execution, model_name, model)
     return folder, drive_session(folder, execution, model, screen)
 
@@ -225,11 +225,10 @@ def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) 
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
     python = Path(started.python) if started.python else None
-    trusted = None
-    if template.prepare is not None:
-        trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    execution = prepare_execution(template, limits, python, sandbox, screen.note, trusted)
-    return dataclasses.replace(execution, machine=kind.conditions(started.engine_options))
+    has_step = template.prepare is not None
+    trusted = dataclasses.replace(load_template(started.template), settings=template.settings) if has_step else None
+    machine = kind.conditions(started.engine_options)
+    return prepare_execution(template, limits, python, sandbox, screen.note, trusted, machine)
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -252,8 +251,7 @@ def drive_session(
     resumed: Resumed | None = None,
     broker: ResourceBroker | None = None,
 ) -> Status:
-    session = Session(folder, execution.template.editable, screen)
-    sandbox = execution.sandbox
+    session, sandbox = Session(folder, execution.template.editable, screen), execution.sandbox
     try:
         with signals_interrupt():
             try:
@@ -263,14 +261,12 @@ def drive_session(
                     session.rewind()
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
-                origin = recorded_origin(session.started)
                 started = session.started
+                origin = recorded_origin(started)
                 broker = broker or OwnResources(elsewhere=not engine_kind(started.engine).uses_slots)
                 engine = open_engine(started.engine, started.engine_options, broker, session.time_left)
-                context = SessionContext(
-                    session, execution, model, broker, engine, origin if session.started.reuse else None
-                )
-                return follow(context, origin) if origin and replays(model, session.started) else drive(context)
+                context = SessionContext(session, execution, model, broker, engine, origin if started.reuse else None)
+                return follow(context, origin) if origin and replays(model, started) else drive(context)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
                 session.reopen_journal()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ai_sci.agent.journal import AttemptFinished, AttemptStarted, SessionStarted, read_journal
-from tests.end_to_end.command import ROOT, Done, ai_sci, argv, environment, git_log, shown
+from tests.end_to_end.command import ROOT, Done, ai_sci, ai_sci_cold, argv, environment, git_log, shown
 from tests.end_to_end.plugins import make_plugin
 from tests.end_to_end.templates import EXPERIMENT, block, good_session, make_template, write_script
 
@@ -40,7 +40,7 @@ def command(tmp_path, cache) -> Callable[..., Any]:
             return subprocess.Popen(
                 argv(*args), cwd=tmp_path, env=environment(**env), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-        return ai_sci(*args, cwd=tmp_path, **env)
+        return ai_sci_cold(*args, cwd=tmp_path, **env)
 
     return run
 
