@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Python's filters and `sys.stdout` are the whole process's: what changes them is one thread's at a time.
+
+    Two sessions in threads of one process would else each put back what the other had set.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class EditRefused(Exception):

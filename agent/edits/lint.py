@@ -13,6 +13,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from ai_sci.agent.edits.base import without_warnings
+
 LONGEST_LINE, LONGEST_REPORT = 2_000, 12_000  # characters
 
 
@@ -35,7 +37,7 @@ def lint_file(folder: Path, name: str) -> str | None:
     from ai_sci.agent.edits.lint_aider import InProcessLinter
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
+        with without_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
             report = InProcessLinter(encoding="utf-8-sig", root=str(folder)).lint(str(path))
     except RecursionError:  # aider walks the syntax tree by recursion, and some expressions are too deep for it
         report = f"# Fix any errors below, if possible.\n\n{fatal_errors(code, name)}"

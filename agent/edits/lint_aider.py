@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from aider.linter import Linter, LintResult, basic_lint, lint_python_compile
 
+from ai_sci.agent.edits.base import without_warnings
 from ai_sci.agent.edits.lint_flake8 import COMMAND, compiles, fatal_errors
 
 
@@ -32,8 +31,7 @@ class InProcessLinter(Linter):
 
 def compile_lint(path: str, name: str, code: str) -> LintResult:
     """What Python says of code that does not compile. It reads some of the lines that it shows from `path`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         try:
             result = lint_python_compile(path, code)
         except (TypeError, AttributeError):  # aider expects a line number in every error; some have none

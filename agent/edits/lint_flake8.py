@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import functools
 import io
-import warnings
 from importlib.metadata import EntryPoint
 
 from flake8.checker import FileChecker
@@ -17,6 +16,8 @@ from flake8.plugins.finder import Checkers, LoadedPlugin, Plugin
 from flake8.plugins.pyflakes import FlakesChecker
 from flake8.processor import FileProcessor
 from flake8.violation import Violation
+
+from ai_sci.agent.edits.base import without_warnings
 
 # What aider selects, in aider.linter.Linter.flake8_lint; a test compares the reports.
 FATAL = ("E9", "F821", "F823", "F831", "F406", "F407", "F701", "F702", "F704", "F706")
@@ -61,8 +62,7 @@ class TextChecker(FileChecker):
 def fatal_errors(code: str, name: str) -> str:
     """flake8's output for those errors, with the line and a caret below each; empty when there is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             _, results, _ = TextChecker(code, name).run_checks()
     except (RecursionError, MemoryError):
         return f"{name}:1:1: E902 an expression or a block is nested too deeply for Python to compile it\n"
@@ -96,8 +96,7 @@ def output(code: str, name: str, row: int, column: int, text: str, line: str | N
 def compiles(code: str, name: str) -> bool:
     """Whether Python accepts the text. Nothing of it is executed."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             compile(code, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return False

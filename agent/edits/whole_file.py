@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 
-from ai_sci.agent.edits.base import lines_of
+from ai_sci.agent.edits.base import lines_of, without_warnings
 from ai_sci.agent.edits.match import runs
 
 LEAST_SHARE = 0.5
@@ -67,8 +66,7 @@ def missing_part(text: str, current: str) -> str | None:
 
 def parse_error(text: str) -> str | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             ast.parse(text)
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"
