@@ -108,15 +108,15 @@ def resume(
 ) -> None:
     """Go on with a session, or with all of a batch, that stopped early."""
     from ai_sci.agent.batch import is_batch
-    from ai_sci.agent.commands import start
+    from ai_sci.agent.commands import resuming
 
     limits = budgets(max_cost, max_tokens, max_time, max_gpu_hours, max_disk)
     each = budgets(session_max_cost, session_max_tokens, session_max_time, session_max_gpu_hours, session_max_disk)
-    options = start.ResumeOptions(model, api_base, max_runs, limits, context_window)
+    options = resuming.ResumeOptions(model, api_base, max_runs, limits, context_window)
     if is_batch(session):
         batch.resume(session, options, each)
     refuse({f"--session-{name.replace('_', '-')}": value for name, value in each.by_option.items()}, "is for a batch")
-    _drive(lambda screen: start.resume(session, options, screen))
+    _drive(lambda screen: resuming.resume(session, options, screen))
 
 
 app.command()(batch.batch)

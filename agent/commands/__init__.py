@@ -7,8 +7,8 @@ from ai_sci.agent.commands.doctor import examine
 from ai_sci.agent.commands.engines import check_engine, conditions_of
 from ai_sci.agent.commands.model_choice import asked_model, choose_model, scripted_session
 from ai_sci.agent.commands.new import copy_template
+from ai_sci.agent.commands.resuming import ResumeOptions, resume
 from ai_sci.agent.commands.start import (
-    ResumeOptions,
     RunOptions,
     SessionStopped,
     check_machine,
@@ -16,7 +16,7 @@ from ai_sci.agent.commands.start import (
     drive_session,
     exit_code,
     limits_of,
-    resume,
+    run,
     session_folder,
 )
 
@@ -36,6 +36,7 @@ __all__ = [
     "exit_code",
     "limits_of",
     "resume",
+    "run",
     "scripted_session",
     "session_folder",
 ]

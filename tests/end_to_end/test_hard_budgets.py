@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources
-from ai_sci.agent.commands import replay, start
+from ai_sci.agent.commands import replay, resuming, start
 from ai_sci.agent.journal.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
 from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import State, Status, fold
@@ -57,7 +57,7 @@ def run(tmp_path, monkeypatch, cache) -> Callable[..., Path]:
 
 
 def resume(folder: Path, budgets: Budgets | None = None) -> State:
-    start.resume(folder, start.ResumeOptions(budgets=budgets or Budgets()), PlainScreen())
+    resuming.resume(folder, resuming.ResumeOptions(budgets=budgets or Budgets()), PlainScreen())
     return read_state(folder)
 
 
