@@ -6,7 +6,7 @@ Folders of templates and sessions hold an `experiment.py` that a model has edite
 import os
 import sys
 
-_START = "import sys; sys.path[:] = {path!r}; from ai_sci.__main__ import main; main()"
+_START = "import sys; sys.path[:] = {path!r}; {code}"
 
 
 def forget_current_folder() -> None:
@@ -20,4 +20,9 @@ def forget_current_folder() -> None:
 
 def command_line(*arguments: str) -> list[str]:
     """`ai-sci ARGUMENTS` as an argv that imports from where this process does, whatever folder it is started in."""
-    return [sys.executable, "-I", "-c", _START.format(path=sys.path), *arguments]
+    return python_command("from ai_sci.__main__ import main; main()", *arguments)
+
+
+def python_command(code: str, *arguments: str) -> list[str]:
+    """The same for a line of Python."""
+    return [sys.executable, "-I", "-c", _START.format(path=sys.path, code=code), *arguments]
