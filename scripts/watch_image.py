@@ -25,8 +25,8 @@ from rich.console import Console  # noqa: E402
 from ai_sci.agent.journal.events import AttemptStarted  # noqa: E402
 from ai_sci.agent.journal.journal import read_journal  # noqa: E402
 from ai_sci.agent.session.session import JOURNAL  # noqa: E402
-from ai_sci.agent.views.watch_frame import frame  # noqa: E402
-from ai_sci.agent.views.watching import Watch  # noqa: E402
+from ai_sci.agent.views.follow import Watch  # noqa: E402
+from ai_sci.agent.views.frame import frame  # noqa: E402
 from ai_sci.experiment.base.cache import cache_root  # noqa: E402
 from tests.end_to_end.batches import HandMadeBatch  # noqa: E402
 from tests.end_to_end.templates import block, write_script  # noqa: E402

@@ -5,8 +5,8 @@ Any text can be parsed; nothing here raises on a strange file.
 
 from ai_sci.agent.aider_history.diagnosis import diagnose
 from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
-from ai_sci.agent.aider_history.history import HistoryTurn
 from ai_sci.agent.aider_history.idea import recognise_idea
+from ai_sci.agent.aider_history.turns import HistoryTurn
 
 __all__ = [
     "HistoryTurn",

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from ai_sci.agent.aider_history.history import ApiError, HistorySession, HistoryTurn, TurnKind
-from ai_sci.agent.aider_history.lines import Kind
+from ai_sci.agent.aider_history.pieces import Kind
+from ai_sci.agent.aider_history.turns import ApiError, HistorySession, HistoryTurn, TurnKind
 from ai_sci.agent.edits import all_completed
 
 _ALTERNATION = re.compile(

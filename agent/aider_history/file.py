@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ai_sci.agent.aider_history.history import HistorySession, parse_history
+from ai_sci.agent.aider_history.turns import HistorySession, parse_history
 from ai_sci.experiment.base import ConfigError
 
 

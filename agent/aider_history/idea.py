@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ai_sci.agent.aider_history.history import HistorySession
+from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.template import IDEA_FILES, Idea, Template, load_ideas
 

@@ -16,8 +16,7 @@ from ai_sci.agent.api.values import (
 )
 from ai_sci.agent.batch import BatchOptions, BatchStopped
 from ai_sci.agent.budgets import Budgets
-from ai_sci.agent.commands import ResumeOptions, RunOptions, SessionStopped
-from ai_sci.agent.commands.replay import ReplayOptions
+from ai_sci.agent.commands import ReplayOptions, ResumeOptions, RunOptions, SessionStopped
 from ai_sci.agent.journal import JournalError, Status
 from ai_sci.experiment.base import AiSciError, ConfigError, EnvironmentFailed
 from ai_sci.experiment.template import Idea

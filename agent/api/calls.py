@@ -15,9 +15,10 @@ from ai_sci.agent.api.opening import open_batch, open_session
 from ai_sci.agent.api.options import batch_options, resume_batch_options, with_keywords
 from ai_sci.agent.api.values import BatchView, SessionView
 from ai_sci.agent.batch import BatchOptions, is_batch
-from ai_sci.agent.commands import ResumeOptions, RunOptions, SessionStopped, resuming, start
-from ai_sci.agent.commands.replay import ReplayOptions
-from ai_sci.agent.commands.replay import replay as replay_recorded
+from ai_sci.agent.commands import ReplayOptions, ResumeOptions, RunOptions, SessionStopped
+from ai_sci.agent.commands import replay as replaying
+from ai_sci.agent.commands import resume as resume_session
+from ai_sci.agent.commands import run as run_session
 from ai_sci.agent.interrupts import handlers_restored
 from ai_sci.agent.journal import Status
 from ai_sci.agent.session import LogScreen, PlainScreen, Screen, open_screen
@@ -58,7 +59,7 @@ def run(options: RunOptions | None = None, *, progress: bool = False, **keywords
     EnvironmentFailed before there is a session, SessionStopped and SessionInterrupted afterwards; both have its folder.
     """
     run_options = with_keywords(RunOptions, options, keywords)
-    return _drive(lambda screen: start.run(run_options, screen), progress)
+    return _drive(lambda screen: run_session(run_options, screen), progress)
 
 
 def resume(
@@ -77,7 +78,7 @@ def resume(
     if is_batch(Path(session)):
         raise ConfigError(f"{Path(session)} is a batch: resume_batch(…) goes on with it.")
     resume_options = with_keywords(ResumeOptions, options, keywords)
-    return _drive(lambda screen: resuming.resume(Path(session), resume_options, screen), progress)
+    return _drive(lambda screen: resume_session(Path(session), resume_options, screen), progress)
 
 
 def replay(
@@ -95,7 +96,7 @@ def replay(
     runs_dir (the new one's), max_runs, context_window and the budgets of `run`. Raises as `run`.
     """
     replay_options = with_keywords(ReplayOptions, options, keywords)
-    return _drive(lambda screen: replay_recorded(Path(recorded), replay_options, screen), progress)
+    return _drive(lambda screen: replaying.replay(Path(recorded), replay_options, screen), progress)
 
 
 def batch(options: BatchOptions | None = None, *, progress: bool = False, **keywords: Any) -> BatchView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -29,6 +30,8 @@ from ai_sci.agent.session import PlainScreen, story
 from ai_sci.experiment.attempt import ExecutionContext
 from ai_sci.experiment.base import AiSciError
 from ai_sci.experiment.template import Idea
+
+_log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,6 +68,7 @@ def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int])
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(log)
+        _log.debug("process %d works on %s", pid, job.folder)
         return pid
     code = 3
     try:
@@ -72,6 +76,7 @@ def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int])
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = _work(job, channel)
     except BaseException:  # noqa: BLE001  nothing may go back into the batch's own code, which this process still holds
+        _log.debug("a session of the batch died", exc_info=True)
         with contextlib.suppress(OSError):
             traceback.print_exc()
     finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ai_sci.agent.batch.child import SessionJob, fork_session
 from ai_sci.agent.batch.messages import Answer, Hangup, Said, WantSlot, new_channel, receive, send
@@ -83,3 +85,9 @@ def begin(
     except ProcessLookupError:  # it has ended already; that is heard of when it is listened to
         process = ProcessIdentity(pid, 0, boot_id())
     return Child(job.folder.name, template, process, ours, done_before, runs_closed, runs_left)
+
+
+def sweep(batch: Path, session: str) -> None:
+    """Removes what a process that was killed while it opened its session has left."""
+    for partial in batch.glob(f".{session}.*.partial"):
+        shutil.rmtree(partial, ignore_errors=True)

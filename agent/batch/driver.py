@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import selectors
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from ai_sci.agent.batch.budget_manager import BudgetManager, spent_by
 from ai_sci.agent.batch.child import SessionJob
-from ai_sci.agent.batch.children import Child, begin
+from ai_sci.agent.batch.children import Child, begin, sweep
 from ai_sci.agent.batch.events import BatchEnded, BatchEvent, SessionLaunched, SessionLeft
 from ai_sci.agent.batch.messages import Headline, Refused, Reserve, Settle, SlotIsFree, WantSlot, WhatIsLeft
 from ai_sci.agent.batch.plan import LOGS, idea_of, named_sessions, options_of, read_request, requests
@@ -45,8 +44,7 @@ class Driver:
         resumed: ResumeOptions,
         screen: Screen,
     ) -> None:
-        """`state` is that of the records. `execution_for` gives the context for a template's folder; it is quick for
-        those of the beginning."""
+        """`state` is that of the records. `execution_for` takes a template's folder; the first templates are quick."""
         assert state.started is not None  # the first record of every batch
         self.folder, self.records, self.state, self.office = folder, records, state, office
         self.execution_for, self.resumed, self.screen = execution_for, resumed, screen
@@ -135,18 +133,15 @@ class Driver:
         child = begin(job, idea.added.template, others, done_before, self._max_runs(idea) - left, left)
         self.children[name] = child
         self.selector.register(child.channel, selectors.EVENT_READ, child)
-        process = child.process
-        self.record(SessionLaunched(name, process.pid, process.started, process.boot_id))
+        self.record(SessionLaunched(name, child.process.pid, child.process.started, child.process.boot_id))
         self.screen.note(f"{name}: {'goes on' if goes_on else 'begins'}")
 
     def _job(self, idea: IdeaRecord, folder: Path, execution: ExecutionContext | None) -> SessionJob:
-        log = self.folder / LOGS / f"{folder.name}.log"
-        options = options_of(self.state.options)
         return SessionJob(
             folder,
-            log,
+            self.folder / LOGS / f"{folder.name}.log",
             idea_of(idea.added.idea),
-            options,
+            options_of(self.state.options),
             self.resumed,
             execution,
             self._time_left(),
@@ -220,7 +215,7 @@ class Driver:
         self.budgets.gone(child, held * child.slots, measure_disk([self.folder / name])[0], self.children)
         state = state_of(self.folder / name)
         if state is None:
-            self._sweep(name)
+            sweep(self.folder, name)
             status = Status.interrupted.value
             reason = child.last_words or f"its process ended with code {code} before there was a session"
             if self.stopping is not None:
@@ -232,16 +227,10 @@ class Driver:
         self.runs_left[name] = 0 if idea.done else child.runs_left
         if idea.done or self.stopping is not None:
             return
-        note = self.comebacks.after(self.folder, child, code, state, reason)
-        if note:
+        if note := self.comebacks.after(self.folder, child, code, state, reason):
             self.screen.note(f"{name}: {note}")
         if self.comebacks.is_held_back(name):
             self.runs_left[name] = 0
-
-    def _sweep(self, name: str) -> None:
-        """What a process that was killed while it opened its session has left."""
-        for partial in self.folder.glob(f".{name}.*.partial"):
-            shutil.rmtree(partial, ignore_errors=True)
 
     # -- more ideas, and the end --------------------------------------------------------------------------------------
 
@@ -277,9 +266,8 @@ class Driver:
         return max(0.0, limit - self.active_before - (time.monotonic() - self.began))
 
     def _see_whether_to_stop(self) -> None:
-        now = time.monotonic()
         if self.stopping is not None:
-            if now > self.stop_by:
+            if time.monotonic() > self.stop_by:
                 for child in self.children.values():
                     child.kill()
             return

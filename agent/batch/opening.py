@@ -21,7 +21,7 @@ from ai_sci.agent.batch.plan import (
     options_of,
     requests,
 )
-from ai_sci.agent.batch.preload import preload
+from ai_sci.agent.batch.preload import begin_preload, preload
 from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BATCH_JOURNAL, BatchState, fold_batch, read_batch, state_of
 from ai_sci.agent.budgets import Budgets
@@ -57,6 +57,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     planned = find_ideas(options)
     folder = folder_of(options)
     slots = _slots(options.slots, options.gpus, options.session.engine)
+    begin_preload()
     executions = Setups(options.session, len(slots or ()), screen)
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
@@ -101,6 +102,7 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     session = dataclasses.replace(session, budgets=options.budgets.with_defaults(session.budgets))
     resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.with_defaults(state.budgets)))
     slots = _slots_of(state)
+    begin_preload()
     executions = Setups(session, len(slots or ()), screen)
     for template in {state.ideas[name].added.template for name in unfinished}:
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+from ai_sci.agent.models import load_ahead, load_all, resolve, watch_http
 
 # What litellm and the linters import only when they are first used.
 _LATER = (
     "ai_sci.agent.edits.planning",
     "ai_sci.agent.edits.lint_aider",
     "ai_sci.agent.edits.lint_flake8",
-    "ai_sci.agent.models.probing",
     "ai_sci.experiment.sandbox.bubblewrap",
     "flake8.checker",
     "flake8.main.application",
@@ -38,20 +37,13 @@ _LATER = (
 )
 
 
-def preload() -> None:
-    """Takes two or three seconds, starts no thread and makes no connection."""
-    from ai_sci.agent.models import load, resolve, watch_http
+def begin_preload() -> None:
+    """Begins with it in a thread, which has ended when `preload` returns."""
+    load_ahead(_LATER)
 
-    litellm = load()
+
+def preload() -> None:
+    """Takes a second or two, makes no connection, and leaves no thread that a fork would cut off."""
+    litellm = load_all(_LATER)
     resolve(litellm, "openai/any", "http://127.0.0.1:9/v1")
     watch_http(litellm)
-    for name in _LATER:
-        _import(name)
-
-
-def _import(name: str) -> None:
-    """Another version of litellm may have it elsewhere: then each session imports it for itself."""
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        return

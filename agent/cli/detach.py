@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ai_sci.experiment.base import ConfigError, EnvironmentFailed
 from ai_sci.experiment.slurm import ask, flags_of, patiently, read_options, require_commands
-from ai_sci.import_path import command_line
+from ai_sci.import_path import python_argv
 
 # Keys of the command line that are for this side of it only.
 _OWN = ("--detach", "--detach-slurm")
@@ -56,7 +56,7 @@ def _driver_options(slurm: list[str]) -> Mapping[str, str]:
 
 
 def _command(*arguments: str) -> str:
-    return shlex.join(command_line(*arguments))
+    return shlex.join(python_argv("ai_sci", *arguments))
 
 
 def _tell(text: str) -> None:

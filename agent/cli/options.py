@@ -1,70 +1,154 @@
-"""Options of the command line: those that several commands share, and what their text means."""
+"""The options that several commands share, and what their text means."""
 
 from __future__ import annotations
 
 import math
-import os
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from ai_sci.agent.budgets import Budgets
-from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
+from ai_sci.agent.cli.completion import template_names
 
-Model = Annotated[
-    Optional[str],
-    typer.Option(help="Any litellm name, scripted:FOLDER or replay:SESSION. Default: AI_SCI_MODEL, else a script."),
-]
-ApiBase = Annotated[Optional[str], typer.Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")]
-MaxCost = Annotated[Optional[float], typer.Option(metavar="USD", min=0.0, help="Never spend more than this.")]
-MaxRuns = Annotated[Optional[int], typer.Option(min=1, help="How many runs the model may make.")]
-MaxTokens = Annotated[Optional[int], typer.Option(metavar="N", min=1, help="Never send and receive more tokens.")]
-MaxTime = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of the whole session.")]
-MaxGpuHours = Annotated[
-    Optional[float], typer.Option(metavar="H", min=0.0, help="Never hold GPUs for longer, each counted.")
-]
-MaxDisk = Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of the whole session's folder.")]
-RunsDir = Annotated[Path, typer.Option(metavar="DIR", help="Where sessions are kept.")]
-ContextWindow = Annotated[
-    Optional[int],
-    typer.Option(metavar="TOKENS", min=256, help="The model's window; a longer conversation is rebuilt."),
-]
-IdeasFile = Annotated[Optional[Path], typer.Option(metavar="FILE", help="Another file of ideas.")]
-SessionName = Annotated[Optional[str], typer.Option(metavar="NAME", help="The session's name.")]
-Settings = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="A setting.")]
-Timeout = Annotated[Optional[str], typer.Option(metavar="DURATION", help="Limit of one attempt: 90s, 2h.")]
-Memory = Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 8G.")]
-Disk = Annotated[Optional[str], typer.Option(metavar="SIZE", help="Limit of one attempt: 20G.")]
-Python = Annotated[Optional[Path], typer.Option(metavar="PATH", help="Your own interpreter.")]
-SandboxChoice = Annotated[str, typer.Option(metavar="auto|bwrap|landlock|none", help="How attempts are kept in.")]
-AllowUnsandboxed = Annotated[bool, typer.Option("--allow-unsandboxed", help="Accept having no sandbox.")]
-EngineName = Annotated[
-    str, typer.Option(metavar="local|slurm", help="Who executes attempts: this machine, or a cluster.")
-]
-Slurm = Annotated[
-    Optional[list[str]],
-    typer.Option(metavar="KEY=VALUE", help="An option of sbatch for each job: partition=main, account=…, gres=…"),
-]
-Detach = Annotated[bool, typer.Option("--detach", help="Run ai-sci itself as a small job of the cluster.")]
-DetachSlurm = Annotated[
-    Optional[list[str]], typer.Option(metavar="KEY=VALUE", help="For that job: partition=…, account=…, time=…")
-]
-TemplateOption = Annotated[str, typer.Option(metavar="DIR|NAME", help="A bundled template or a template's folder.")]
+if TYPE_CHECKING:
+    from ai_sci.agent.budgets import Budgets
+    from ai_sci.agent.commands import RunOptions
 
 ENGINES = ("local", "slurm")
+RUNS = Path("runs")
+_EACH = "Batches: the same limit for each session."
+
+Folder = Annotated[Path, Argument(metavar="SESSION|BATCH", help="The folder of a session or a batch.")]
+RunsDir = Annotated[Path | None, Option(metavar="DIR", help="Folder of the sessions. [default: runs]")]
+SessionName = Annotated[str | None, Option(metavar="NAME", help="Name of the new session.")]
+IdeasFile = Annotated[Path | None, Option(metavar="FILE", help="Take the idea from this file, not the template's.")]
+TemplateName = Annotated[
+    str | None,
+    Option(metavar="DIR|NAME", help="A bundled template, or your own. [default: sae]", autocompletion=template_names),
+]
 
 
-def refuse(options: dict[str, Any], why: str) -> None:
-    """An option that would be without effect is an error."""
-    for name, value in options.items():
-        if value is not None and value is not False:
-            raise ConfigError(f"{name} {why}.")
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model, and how long it is asked. None: what the template or the recorded session says."""
+
+    model: Annotated[
+        str | None,
+        Option(metavar="MODEL", help="Any litellm name, scripted:FOLDER, replay:SESSION or history:FILE#N."),
+    ] = None
+    api_base: Annotated[str | None, Option(metavar="URL", help="Server of the model (vLLM, Ollama, llama.cpp).")] = None
+    max_runs: Annotated[int | None, Option(metavar="N", min=1, help="Number of runs the model may make.")] = None
+    context_window: Annotated[
+        int | None,
+        Option(metavar="TOKENS", min=256, help="The model's context window; longer conversations are compacted."),
+    ] = None
 
 
-def overrides(pairs: list[str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class BudgetOptions:
+    """Hard limits of a session or, all its sessions together, of a batch."""
+
+    max_cost: Annotated[float | None, Option(metavar="USD", min=0.0, help="Stop before spending more than this.")] = (
+        None
+    )
+    max_tokens: Annotated[
+        int | None, Option(metavar="N", min=1, help="Stop before sending and receiving more than N tokens.")
+    ] = None
+    max_time: Annotated[str | None, Option(metavar="DURATION", help="Stop after this long, such as 90m or 8h.")] = None
+    max_gpu_hours: Annotated[
+        float | None, Option(metavar="H", min=0.0, help="Stop before using more than H GPU-hours.")
+    ] = None
+    max_disk: Annotated[str | None, Option(metavar="SIZE", help="Stop before the folder grows beyond this.")] = None
+
+    def read(self) -> Budgets:
+        """Raises ConfigError for what is no quantity."""
+        return _budgets("--max", *vars(self).values())
+
+
+@dataclass(frozen=True)
+class SessionBudgetOptions:
+    """Hard limits of each session of a batch."""
+
+    session_max_cost: Annotated[float | None, Option(metavar="USD", min=0.0, help=_EACH)] = None
+    session_max_tokens: Annotated[int | None, Option(metavar="N", min=1, help=_EACH)] = None
+    session_max_time: Annotated[str | None, Option(metavar="DURATION", help=_EACH)] = None
+    session_max_gpu_hours: Annotated[float | None, Option(metavar="H", min=0.0, help=_EACH)] = None
+    session_max_disk: Annotated[str | None, Option(metavar="SIZE", help=_EACH)] = None
+
+    def read(self) -> Budgets:
+        """Raises ConfigError for what is no quantity."""
+        return _budgets("--session-max", *vars(self).values())
+
+
+@dataclass(frozen=True)
+class AttemptOptions:
+    """How experiments are executed."""
+
+    set_: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a template's setting.")] = None
+    timeout: Annotated[str | None, Option(metavar="DURATION", help="Time limit of an attempt, such as 2h.")] = None
+    memory: Annotated[str | None, Option(metavar="SIZE", help="Memory limit of an attempt, such as 8G.")] = None
+    disk: Annotated[str | None, Option(metavar="SIZE", help="Disk limit of an attempt, such as 20G.")] = None
+    python: Annotated[Path | None, Option(metavar="PATH", help="Run experiments with this interpreter.")] = None
+    sandbox: Annotated[str | None, Option(metavar="auto|bwrap|none", help="Sandbox backend. [default: auto]")] = None
+    allow_unsandboxed: Annotated[bool, Option("--allow-unsandboxed", help="Allow attempts without a sandbox.")] = False
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where attempts run, and where ai-sci itself does."""
+
+    engine: Annotated[
+        str | None, Option(metavar="local|slurm", help="Run attempts here or as Slurm jobs. [default: local]")
+    ] = None
+    slurm: Annotated[
+        list[str] | None, Option(metavar="KEY=VALUE", help="sbatch option for every attempt, such as partition=main.")
+    ] = None
+    detach: Annotated[bool, Option("--detach", help="Run ai-sci itself as a small Slurm job.")] = False
+    detach_slurm: Annotated[
+        list[str] | None, Option(metavar="KEY=VALUE", help="sbatch option for that job, such as time=3-0.")
+    ] = None
+
+
+def run_options(model: ModelOptions, attempts: AttemptOptions, limits: Budgets, **more: Any) -> RunOptions:
+    """What `run`, `batch` and the replay of a history hand on. Raises ConfigError for what cannot be read."""
+    from ai_sci.agent.commands import RunOptions
+    from ai_sci.experiment.base import parse_duration, parse_size
+
+    return RunOptions(
+        **vars(model),
+        overrides=_overrides(attempts.set_ or []),
+        timeout=_quantity("--timeout", attempts.timeout, parse_duration),
+        memory=_quantity("--memory", attempts.memory, parse_size),
+        disk=_quantity("--disk", attempts.disk, parse_size),
+        budgets=limits,
+        python=attempts.python,
+        sandbox=attempts.sandbox or "auto",
+        allow_unsandboxed=attempts.allow_unsandboxed,
+        **more,
+    )
+
+
+def read_engine(options: EngineOptions) -> dict[str, Any]:
+    """`engine` and `slurm` of RunOptions. Raises ConfigError for what cannot be meant."""
+    from ai_sci.experiment.base import ConfigError
+
+    engine = options.engine or "local"
+    if engine not in ENGINES:
+        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
+    if engine == "local":
+        if options.slurm:
+            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
+        return {"engine": engine}
+    from ai_sci.experiment.slurm import read_options
+
+    return {"engine": engine, "slurm": read_options(options.slurm or [])}
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    from ai_sci.experiment.base import ConfigError
+
     overrides = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -74,20 +158,9 @@ def overrides(pairs: list[str]) -> dict[str, str]:
     return overrides
 
 
-def read_engine(engine: str, slurm: list[str]) -> dict[str, str]:
-    """The options of sbatch in `--slurm KEY=VALUE`. Raises ConfigError for what cannot be meant."""
-    if engine not in ENGINES:
-        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
-    if engine == "local":
-        if slurm:
-            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
-        return {}
-    from ai_sci.experiment.slurm import read_options
+def _quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
+    from ai_sci.experiment.base import ConfigError
 
-    return read_options(slurm)
-
-
-def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
     if text is None:
         return None
     try:
@@ -96,33 +169,14 @@ def quantity(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
         raise ConfigError(f"{option}: {error}") from None
 
 
-def budgets(
-    max_cost: float | None,
-    max_tokens: int | None,
-    max_time: str | None,
-    max_gpu_hours: float | None,
-    max_disk: str | None,
+def _budgets(
+    prefix: str, cost: float | None, tokens: int | None, time: str | None, gpu_hours: float | None, disk: str | None
 ) -> Budgets:
-    """Raises ConfigError for what is no quantity."""
-    for option, number in (("--max-cost", max_cost), ("--max-gpu-hours", max_gpu_hours)):
+    from ai_sci.agent.budgets import Budgets
+    from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
+
+    for name, number in (("cost", cost), ("gpu-hours", gpu_hours)):
         if number is not None and not math.isfinite(number):
-            raise ConfigError(f"{option} must be a number, not {number}: leave it out for no limit")
-    time = quantity("--max-time", max_time, parse_duration)
-    return Budgets(max_cost, max_tokens, time, max_gpu_hours, quantity("--max-disk", max_disk, parse_size))
-
-
-def print_last(folder: Path) -> None:
-    """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
-    try:
-        print(folder, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-
-
-def detach_job(more: list[str], folder: Path, slurm: list[str] | None) -> None:
-    """Has this very command executed as a job; the folder that it opens is the last line on stdout."""
-    from ai_sci.agent.cli.detach import detach, without_detach
-
-    job = detach([*without_detach(sys.argv[1:]), *more], folder, slurm or [])
-    print(f"job {job} runs it; what it says is in {folder}.detached.log", file=sys.stderr)
-    print_last(folder)
+            raise ConfigError(f"{prefix}-{name} must be a number, not {number}: leave it out for no limit")
+    seconds = _quantity(f"{prefix}-time", time, parse_duration)
+    return Budgets(cost, tokens, seconds, gpu_hours, _quantity(f"{prefix}-disk", disk, parse_size))

@@ -7,6 +7,7 @@ from ai_sci.agent.commands.doctor import examine
 from ai_sci.agent.commands.engines import check_engine, conditions_of
 from ai_sci.agent.commands.model_choice import asked_model, choose_model, scripted_session
 from ai_sci.agent.commands.new import copy_template
+from ai_sci.agent.commands.replay import ReplayOptions
 from ai_sci.agent.commands.resuming import ResumeOptions, resume
 from ai_sci.agent.commands.start import (
     RunOptions,
@@ -21,6 +22,7 @@ from ai_sci.agent.commands.start import (
 )
 
 __all__ = [
+    "ReplayOptions",
     "ResumeOptions",
     "RunOptions",
     "SessionStopped",

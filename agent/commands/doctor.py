@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai_sci.agent.commands.file_locks import unreliable_filesystem
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
 from ai_sci.experiment.environment import is_ready
 from ai_sci.experiment.sandbox import find_sandbox
@@ -42,9 +43,9 @@ class Finding:
         return f"[{self.state:^4}] {self.what}"
 
 
-def examine(template_name: str) -> list[Finding]:
+def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
     """Everything worth knowing before a night's work; raises nothing."""
-    return [*_machine(), _sandbox(), _slurm(), *_template(template_name), _model()]
+    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *_template(template_name), _model()]
 
 
 def _machine() -> Iterator[Finding]:
@@ -67,6 +68,21 @@ def _machine() -> Iterator[Finding]:
         yield Finding("note", f"{room}: the sae template needs about {format_size(ROOM_FOR_ENVIRONMENT)}")
     else:
         yield Finding("ok", room)
+
+
+def _runs_folder(runs_dir: Path) -> Finding:
+    runs_dir = runs_dir.expanduser()
+    try:
+        filesystem = unreliable_filesystem(runs_dir, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+    except OSError:  # no Linux
+        filesystem = None
+    if filesystem is None:
+        return Finding("ok", f"runs folder {runs_dir}")
+    return Finding(
+        "note",
+        f"runs folder {runs_dir} is on {filesystem}, where locks (flock) may not hold between machines: "
+        "keep sessions on a local disk (--runs-dir DIR), or never open one from two machines at once",
+    )
 
 
 def _sandbox() -> Finding:

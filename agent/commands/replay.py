@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.resuming import ResumeOptions, of_open_session, resolve_resume
 from ai_sci.agent.commands.start import drive_session, execution_context_of, template_of
-from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, fold
+from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
 from ai_sci.agent.models import USED_UP, Model, open_model
 from ai_sci.agent.session import (
     JOURNAL,
@@ -71,7 +70,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         api_base=None,
         max_runs=options.max_runs or recording.started.max_runs,
         **(Budgets.of(live[1]) if live else options.budgets).by_option,
-        version=__version__,
+        **authorship(),
         from_turn=0,
     )
     folder = _new_folder(recording, "replay", options)
@@ -101,6 +100,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.max_runs,
         context_window=resumed.context_window,
         **Budgets.of(resumed).by_option,
+        **authorship(),
     )
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)

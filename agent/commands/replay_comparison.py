@@ -1,4 +1,7 @@
-"""What a replay did, beside what is recorded: prompts byte for byte, then edits and verdicts turn by turn."""
+"""What a replay did, beside what is recorded: prompts byte for byte, then edits and verdicts turn by turn.
+
+Prompts that another version wrote, or this one with other texts, are no finding when they differ.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,24 @@ _MOST = 20  # differences that are put into words
 
 
 def prompt_difference(recording: Recording, turn: int, messages: Sequence[Message]) -> str:
-    """A unified diff from the recorded request of `turn` (counted from 1) to `messages`; empty when they are alike."""
+    """A unified diff from the recorded request of `turn` (counted from 1) to `messages`.
+
+    Empty when they are alike, and when another version wrote the recorded prompts.
+    """
+    if recording.other_author or _is_recorded(recording, turn, messages):
+        return ""
     recorded = recording.messages(turn)
-    sent = recording.replies[turn - 1].prompt_hash
     if recorded != messages:
         return _diff(recorded, messages, turn)
-    if sent and sent != prompt_hash(messages):
-        return (
-            f"The journal of {recording.folder.name} gives this very request, but what was sent then had another hash: "
-            "the journal was changed since, or its version of ai-sci made requests in another way.\n"
-        )
-    return ""
+    return (
+        f"The journal of {recording.folder.name} gives this very request, but what was sent then had another hash: "
+        "the journal was changed since, or its version of ai-sci made requests in another way.\n"
+    )
+
+
+def _is_recorded(recording: Recording, turn: int, messages: Sequence[Message]) -> bool:
+    sent = recording.replies[turn - 1].prompt_hash
+    return recording.messages(turn) == messages and sent in ("", prompt_hash(messages))
 
 
 def _diff(recorded: Sequence[Message], messages: Sequence[Message], turn: int) -> str:
@@ -55,15 +65,17 @@ def _lines(messages: Sequence[Message]) -> list[str]:
 def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
     """How many prompts, edits and verdicts of `recording` came out the same, and what did not, in words."""
     differences: list[str] = []
-    prompts = 0
+    prompts, prompts_by = 0, recording.other_author
     for turn in range(1, len(recording.replies) + 1):
         if turn > len(replayed.replies):
             differences.append(f"turn {turn} and what follows it were not reached")
             break
-        if prompt_difference(recording, turn, replayed.messages(turn)):
-            differences.append(f"turn {turn}: another prompt")
-        else:
+        if _is_recorded(recording, turn, replayed.messages(turn)):
             prompts += 1
+        elif not prompts_by:
+            differences.append(f"turn {turn}: another prompt")
+    if prompts == len(recording.replies):
+        prompts_by = ""  # they are the same nevertheless
     edits = edits_recorded = verdicts = verdicts_recorded = 0
     then, now = recording.turns(), replayed.turns()
     for turn, (before, after) in enumerate(zip(then, now)):
@@ -76,7 +88,7 @@ def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
     if len(differences) > _MOST:
         differences[_MOST:] = [f"and {len(differences) - _MOST} more"]
     return ReplayCompared(
-        prompts, len(recording.replies), edits, edits_recorded, verdicts, verdicts_recorded, differences
+        prompts, len(recording.replies), edits, edits_recorded, verdicts, verdicts_recorded, differences, prompts_by
     )
 
 

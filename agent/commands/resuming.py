@@ -13,7 +13,7 @@ from ai_sci.agent.budgets import Budgets, ResourceBroker
 from ai_sci.agent.commands.model_choice import absolute_model
 from ai_sci.agent.commands.start import SessionStopped, drive_session, execution_context_of, template_of
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal import Resumed, State, Status
+from ai_sci.agent.journal import Resumed, State, Status, authorship
 from ai_sci.agent.models import Model, open_model, require_known
 from ai_sci.agent.session import GitFailed, GitLog, Screen, journal_length, locked, read_state, wait_for_leftovers
 from ai_sci.experiment.base import AiSciError
@@ -67,7 +67,12 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         budgets = dataclasses.replace(budgets, tokens=None)
     require_known(model, budgets, window)
     return model, Resumed(
-        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option
+        name,
+        api_base,
+        options.max_runs or state.max_runs,
+        context_window=window,
+        **budgets.by_option,
+        **authorship(),
     )
 
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ai_sci import __version__
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
 from ai_sci.agent.commands.model_choice import asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, Status
+from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, Status, authorship
 from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, require_known
+from ai_sci.agent.models import Model, prepare_model, require_known
 from ai_sci.agent.session import Screen, Session, create_folder, read_state
 from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
 from ai_sci.experiment.base import AiSciError, Limits
@@ -72,10 +71,12 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = session_folder(options.runs_dir, _name_of(idea, options))
-    model_name, model = choose_model(asked_model(options.model), options.api_base, template, idea, screen.note)
-    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
+    asked = asked_model(options.model)
+    prepare_model(asked)  # the sandbox is tried meanwhile
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
+    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
+    require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
     check_engine(options.engine, options.slurm, limits, screen.note)
     execution = prepare_execution(template, limits, options.python, sandbox, screen.note)
@@ -109,7 +110,7 @@ def create_session(
             "allow_unsandboxed": options.allow_unsandboxed,
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
-            "version": __version__,
+            **authorship(),
             "engine": options.engine,
             "slurm": options.slurm,
         },

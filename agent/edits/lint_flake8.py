@@ -31,6 +31,7 @@ PYFLAKES = LoadedPlugin(
 OPTIONS = argparse.Namespace(
     hang_closing=False, indent_size=4, max_line_length=79, max_doc_length=None, verbose=0, disable_noqa=False
 )
+TOO_DEEP = ":1:1: E902 an expression or a block is nested too deeply for Python to compile it\n"
 
 
 class TextInMemory(FileProcessor):
@@ -65,13 +66,14 @@ def fatal_errors(code: str, name: str) -> str:
         with without_warnings():
             _, results, _ = TextChecker(code, name).run_checks()
     except (RecursionError, MemoryError):
-        return f"{name}:1:1: E902 an expression or a block is nested too deeply for Python to compile it\n"
+        return f"{name}{TOO_DEEP}"
     except ValueError as error:
         return f"{name}:1:1: E902 {type(error).__name__}: {error}\n"
     except PluginExecutionFailed as error:
         if not isinstance(error.original_exception, RecursionError):
             raise
-        return ""  # Python compiles it and may well run it; only pyflakes cannot go so deep
+        # Python may well compile and run what pyflakes cannot follow. Python 3.10 parses more than it compiles.
+        return "" if compiles(code, name) else f"{name}{TOO_DEEP}"
     results.sort(key=lambda result: (result[1], result[2]))
     lines = io.StringIO(code).readlines()
     return "".join(

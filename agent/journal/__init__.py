@@ -33,8 +33,18 @@ from ai_sci.agent.journal.events import (
     SessionStarted,
     Told,
 )
-from ai_sci.agent.journal.journal import Entry, Journal, JournalError, Record, Records, encode, parse, read_journal
-from ai_sci.agent.journal.prompts import render
+from ai_sci.agent.journal.journal import (
+    Entry,
+    Journal,
+    JournalError,
+    NewerJournal,
+    Record,
+    Records,
+    encode,
+    parse,
+    read_journal,
+)
+from ai_sci.agent.journal.prompts import authorship, render
 from ai_sci.agent.journal.spent import Spent
 from ai_sci.agent.journal.state import Phase, RunRecord, State, Status, advance, fold, forgets_window
 from ai_sci.agent.journal.tail import Tail
@@ -57,6 +67,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Message",
+    "NewerJournal",
     "OutcomeCommitted",
     "Phase",
     "PhaseGivenUp",
@@ -80,6 +91,7 @@ __all__ = [
     "Tail",
     "Told",
     "advance",
+    "authorship",
     "encode",
     "fold",
     "forgets_window",

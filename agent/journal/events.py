@@ -44,6 +44,7 @@ class SessionStarted:
     code_hash: str  # of the files that an experiment executes, unmodified
     version: str
     context_window: int | None = None  # tokens: as asked for, else the model's own; None when unknown
+    prompts: str = ""  # sha256 of the files in prompts/; "" in journals of older versions
     origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
     from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
     reuse: bool = False  # whether finished attempts of the origin are taken over
@@ -70,6 +71,8 @@ class Branched:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
+    version: str = ""  # of ai-sci, as it goes on; "" in journals of older versions
+    prompts: str = ""  # as in SessionStarted
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Resumed:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
+    version: str = ""  # of ai-sci, as it goes on; "" in journals of older versions
+    prompts: str = ""  # as in SessionStarted
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,7 @@ class ReplayCompared:
     verdicts: int
     verdicts_recorded: int
     differences: list[str]
+    prompts_by: str = ""  # the other version of ai-sci that wrote the prompts, which are then not compared
 
 
 Event = Union[

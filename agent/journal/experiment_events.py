@@ -1,4 +1,4 @@
-"""What can happen in a session with its experiments: lines of the journal, as all in `agent.events`."""
+"""What can happen in a session with its experiments: lines of the journal, as all in `events`."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ai_sci.agent.journal.events import EVENT_TYPES, Event
+from ai_sci.agent.journal.formats import FORMAT, NewerRecord, is_record, newer_writer, upcast
 from ai_sci.experiment.base import AiSciError
 
 
@@ -22,6 +23,12 @@ class JournalError(AiSciError):
     """The journal cannot be read or written; what is already in it is kept. The session can be resumed."""
 
     exit_code = 3
+
+
+class NewerJournal(JournalError):
+    """A newer version of ai-sci wrote it: nothing is wrong with it, and this version leaves it as it is."""
+
+    exit_code = 2
 
 
 E = TypeVar("E")
@@ -45,22 +52,29 @@ def _fields(cls: type) -> frozenset[str]:
 
 def encode(entry: Record[Any]) -> bytes:
     """One line with its newline. ASCII only, so a torn line can never be a torn character."""
-    record: dict[str, Any] = {"at": round(entry.at, 3), "event": entry.event.kind}
+    record: dict[str, Any] = {"at": round(entry.at, 3), "v": FORMAT, "event": entry.event.kind}
     for field in dataclasses.fields(entry.event):
         record[field.name] = getattr(entry.event, field.name)
     return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
 
 
 def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
-    """The inverse of `encode` for these kinds of events. Raises ValueError on anything else."""
+    """The inverse of `encode` for these kinds of events, of this format or an earlier one.
+
+    Raises NewerRecord on a record of a newer version, ValueError on anything else.
+    """
     try:
         record = json.loads(line)
-        at = float(record.pop("at"))
-        kind = record.pop("event")
+        if not is_record(record):
+            raise ValueError("not a journal record")
+        upcast(record)
+        at, kind = float(record.pop("at")), record.pop("event")
+        if kind not in types:
+            raise NewerRecord(f"a record of the kind {kind!r}")
         # A newer version may have added fields; what we know is still true.
         cls = types[kind]
         event = cls(**{key: value for key, value in record.items() if key in _fields(cls)})
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a journal record: {error}") from error
     return Record(at, event)
 
@@ -68,13 +82,13 @@ def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
 def read_journal(path: Path) -> list[Entry]:
     """All whole records of a session. A torn last line (a crash in the middle of a write) is left out.
 
-    Raises JournalError when a line before the last one cannot be read.
+    Raises NewerJournal, and JournalError when a line before the last one cannot be read.
     """
     return parse(path, EVENT_TYPES)[0]
 
 
 def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], int]:
-    """The entries, and how many bytes of the file they take."""
+    """The entries, and how many bytes of the file they take. Raises as `read_journal`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -85,21 +99,22 @@ def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], in
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was never finished
         try:
             entries.append(decode(line, types))
+        except NewerRecord as error:
+            raise NewerJournal(f"{path}: {newer_writer(lines[:number])}.") from error
         except ValueError as error:
-            if number == len(lines) - 1 and not lines[-1] and not is_record(line):
+            if number == len(lines) - 1 and not lines[-1] and is_torn(line):
                 break  # the last line, newline included, but its pages did not all reach the disk
             raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
         whole += len(line) + 1
     return entries, whole
 
 
-def is_record(line: bytes) -> bool:
-    """Whether it is a whole record, if only of a kind that a newer version of ai-sci knows: never to be cut off."""
+def is_torn(line: bytes) -> bool:
+    """Whether a last line is what a crash left of a record; a whole one that cannot be read is never cut off."""
     try:
-        record = json.loads(line)
+        return not is_record(json.loads(line))
     except (ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and "at" in record and isinstance(record.get("event"), str)
+        return True
 
 
 class Records(Generic[E]):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from ai_sci.agent.journal.journal import Record, decode, is_record
+from ai_sci.agent.journal.formats import NewerRecord, newer_writer
+from ai_sci.agent.journal.journal import Record, decode, is_torn
 
 E = TypeVar("E")
 
@@ -75,8 +76,11 @@ class Tail(Generic[E]):
         for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is being written
             try:
                 records.append(decode(line, self._types))
+            except NewerRecord:
+                self.trouble = f"{self._path}: {newer_writer(lines[:number])}"
+                break
             except ValueError as error:
-                if number == len(lines) - 1 and not lines[-1] and not is_record(line):
+                if number == len(lines) - 1 and not lines[-1] and is_torn(line):
                     break  # torn, newline included: its writer cuts it off when it goes on
                 self.trouble = f"{self._path}:{self._lines + 1}: {error}"
                 break

@@ -3,12 +3,13 @@
 One HTTP request a try, one retry loop, reasoning kept apart from the reply.
 """
 
-from ai_sci.agent.models.adapter import open_model
-from ai_sci.agent.models.litellm_setup import load, watch_http
+from ai_sci.agent.models.adapter import open_model, prepare_model
+from ai_sci.agent.models.connections import watch_http
+from ai_sci.agent.models.cost import require_known
+from ai_sci.agent.models.litellm_setup import load_ahead, load_all
 from ai_sci.agent.models.names import resolve
-from ai_sci.agent.models.price_file import require_known
+from ai_sci.agent.models.playback import USED_UP
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
-from ai_sci.agent.models.recorded import USED_UP
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
 from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
 
@@ -21,8 +22,10 @@ __all__ = [
     "OnFailure",
     "Reply",
     "USED_UP",
-    "load",
+    "load_ahead",
+    "load_all",
     "open_model",
+    "prepare_model",
     "require_known",
     "resolve",
     "seconds_in",

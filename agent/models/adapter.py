@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_sci.agent.models.connections import watch_http
+from ai_sci.agent.models.cost import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.errors import TryFailed
-from ai_sci.agent.models.one_try import RawReply, Timeouts, try_once
+from ai_sci.agent.models.litellm_setup import load, load_ahead
+from ai_sci.agent.models.names import Target, key_names, nearest, resolve
+from ai_sci.agent.models.one_try import RawReply, Timeouts, request, try_once
+from ai_sci.agent.models.playback import open_history, open_recorded
 from ai_sci.agent.models.price_file import register_prices
-from ai_sci.agent.models.pricing import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
-from ai_sci.agent.models.recorded import open_history, open_recorded
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
-from ai_sci.agent.models.request import as_stream, common, to_wire, with_cache_marks
 from ai_sci.agent.models.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
-from ai_sci.agent.models.scripted import Script, load_script, play
-from ai_sci.experiment.base import ConfigError
+from ai_sci.agent.models.scripted import ScriptedModel, load_script
 
 if TYPE_CHECKING:
     from ai_sci.agent.journal import Message
-    from ai_sci.agent.models.names import Target
 
 # Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.
 _ANTHROPIC_MAX_TOKENS = 32_000
@@ -33,26 +32,19 @@ _NO_STREAM = re.compile(r"\bstream(ing)?\b.{0,40}\b(not|un)\s?(supported|allowed
 
 
 def open_model(
-    name: str | None,
+    name: str,
     *,
     api_base: str | None = None,
-    template_scripted: Path | None = None,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
-    max_tokens: int | None = None,
 ) -> Model:
-    """The model that `--model` names, else `$AI_SCI_MODEL`, else the template's scripted session.
+    """The model that `--model` names.
 
     Raises ConfigError, before anything is paid, for a name that litellm does not know, a missing key (it says which
     variable), a malformed URL or a folder without replies. litellm is imported here only for a live model.
     """
     retry = retry or RetryPolicy.from_environment()
     timeouts = timeouts or Timeouts.from_environment()
-    name = name or os.environ.get("AI_SCI_MODEL") or None
-    if name is None:
-        if template_scripted is None:
-            raise ConfigError("no model: say --model NAME or set AI_SCI_MODEL; this idea has no scripted session")
-        return ScriptedModel(f"scripted:{template_scripted}", load_script(template_scripted), retry, timeouts)
     if name.startswith("scripted:"):
         folder = Path(name.removeprefix("scripted:")).expanduser()
         return ScriptedModel(name, load_script(folder), retry, timeouts)
@@ -60,80 +52,31 @@ def open_model(
         return open_recorded(name)
     if name.startswith("history:"):
         return open_history(name)
-    from ai_sci.agent.models.litellm_setup import load, watch_http
-    from ai_sci.agent.models.names import resolve
-
     litellm = load()
     register_prices(litellm)
     target = resolve(litellm, name, api_base)
     watch_http(litellm)
-    return LiveModel(target, retry, timeouts, max_tokens)
+    return LiveModel(target, retry, timeouts)
 
 
-class ScriptedModel:
-    """Plays fixed replies on the path of a live model: litellm, streaming, retries, usage. It costs nothing."""
-
-    context_window = None
-
-    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts) -> None:
-        self.name = name
-        self._script = script
-        self._retry = retry
-        self._timeouts = timeouts
-
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        turn: int,
-        on_delta: OnDelta,
-        on_failure: OnFailure,
-        before_try: BeforeTry = unlimited,
-    ) -> Reply:
-        if turn >= len(self._script.replies):
-            failure = CallFailure(None, "script_ended", self._script.used_up())
-            on_failure(failure)
-            raise ModelUnavailable(failure.message, failure)
-        from ai_sci.agent.models.litellm_setup import load
-
-        litellm = load()
-        arguments = {
-            **common(to_wire(messages)),
-            **as_stream(usage=True),
-            "model": play(litellm, self._script),
-            "turn": turn,
-        }
-        try:
-            raw = until_answered(
-                lambda seconds: try_once(litellm, arguments, self._timeouts, on_delta, seconds),
-                self._retry,
-                before_try,
-                on_failure,
-                lambda: True,
-            )
-        except TryFailed as error:
-            raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
-        return Reply(raw.text, raw.reasoning, raw.finish_reason, usage_from(raw.usage) or Usage(), 0.0)
-
-    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
-        return 0.0
-
-    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
-        return prompt_tokens(messages) + max(len(reply) for reply in self._script.replies) // 4 + 1
+def prepare_model(name: str | None) -> None:
+    """Begins to import in a thread what `open_model(name)` and its first request need; None is a template's script."""
+    if not (name or "").startswith(("replay:", "history:")):
+        load_ahead()
 
 
 class LiveModel:
     """A model behind litellm. It remembers nothing of the conversation, only what its server cannot do."""
 
-    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts, max_tokens: int | None) -> None:
+    def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts) -> None:
         self.name = target.name
         self.context_window = target.facts.context_window
         self._target = target
         self._retry = retry
         self._timeouts = timeouts
-        if max_tokens is None and target.provider == "anthropic":
-            max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
-        self._max_tokens = max_tokens
+        self._max_tokens = None
+        if target.provider == "anthropic":
+            self._max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
         self._reached = False  # has the server ever answered?
         self._streams = True  # until a server turns out to stream nothing
         self._stream_usage = True  # until it refuses to give usage in a stream
@@ -149,11 +92,10 @@ class LiveModel:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
-        wire = to_wire(messages)
         self._whole_next = False
         try:
             return until_answered(
-                lambda seconds: self._ask(wire, on_delta, seconds),
+                lambda seconds: self._ask(messages, on_delta, seconds),
                 self._retry,
                 before_try,
                 on_failure,
@@ -169,26 +111,24 @@ class LiveModel:
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
         return worst_tokens(self._target.facts, prompt_tokens(messages), self._max_tokens, window)
 
-    def _ask(self, wire: list[dict[str, Any]], on_delta: OnDelta, seconds: float) -> Reply:
-        from ai_sci.agent.models.litellm_setup import load
-
+    def _ask(self, messages: Sequence[Message], on_delta: OnDelta, seconds: float) -> Reply:
         litellm = load()
         streaming = self._streams and not self._whole_next
         try:
-            raw = try_once(litellm, self._arguments(wire, streaming), self._timeouts, on_delta, seconds)
+            raw = try_once(litellm, self._arguments(messages, streaming), self._timeouts, on_delta, seconds)
         except TryFailed as error:
             self._learn(error, streaming)
-            self._price(litellm, wire, error)
+            self._price(litellm, messages, error)
             raise
         self._reached = True
         self._whole_helped += self._whole_next and not streaming
         if self._whole_helped >= 2:
             self._streams = False  # this server ignores `stream`; asking so again would pay for every reply twice
-        return self._reply(litellm, wire, raw)
+        return self._reply(litellm, messages, raw)
 
-    def _arguments(self, wire: list[dict[str, Any]], streaming: bool) -> dict[str, Any]:
+    def _arguments(self, messages: Sequence[Message], streaming: bool) -> dict[str, Any]:
         target = self._target
-        arguments = {**common(wire), "model": target.name}
+        arguments = {**request(messages, stream=streaming, usage=self._stream_usage), "model": target.name}
         if target.api_base is not None:
             arguments["api_base"] = target.api_base
         if target.api_key is not None:
@@ -196,8 +136,8 @@ class LiveModel:
         if self._max_tokens is not None:
             arguments["max_tokens"] = self._max_tokens
         if target.provider == "anthropic":
-            arguments["messages"] = with_cache_marks(wire)
-        return {**arguments, **as_stream(usage=self._stream_usage)} if streaming else arguments
+            arguments["messages"] = with_cache_marks(arguments["messages"])
+        return arguments
 
     def _learn(self, error: TryFailed, streaming: bool) -> None:
         """Note what the server cannot do, and let such a failure be tried again at once in another way."""
@@ -212,31 +152,28 @@ class LiveModel:
         elif error.unreadable:
             self._whole_next = True
 
-    def _price(self, litellm: Any, wire: list[dict[str, Any]], error: TryFailed) -> None:
+    def _price(self, litellm: Any, messages: Sequence[Message], error: TryFailed) -> None:
         """What a failed try may have cost: the provider has read all of it, and written what was received."""
         if error.received is not None:
-            usage, cost = self._counted(litellm, wire, error.received)
+            usage, cost = self._counted(litellm, messages, error.received)
             error.failure = replace(error.failure, usage=usage, cost=cost)
 
-    def _counted(self, litellm: Any, wire: list[dict[str, Any]], text: str) -> tuple[Usage, float | None]:
+    def _counted(self, litellm: Any, messages: Sequence[Message], text: str) -> tuple[Usage, float | None]:
         """Tokens and cost where the server gave no usage."""
         target = self._target
-        usage = count_tokens(litellm, target.name, wire, text)
+        usage = count_tokens(litellm, target.name, messages, text)
         raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         return usage, cost_of(litellm, target.facts, target.provider, raw)
 
-    def _reply(self, litellm: Any, wire: list[dict[str, Any]], raw: RawReply) -> Reply:
+    def _reply(self, litellm: Any, messages: Sequence[Message], raw: RawReply) -> Reply:
         usage, target = usage_from(raw.usage), self._target
         if usage is None:
-            usage, cost = self._counted(litellm, wire, raw.reasoning + raw.text)
+            usage, cost = self._counted(litellm, messages, raw.reasoning + raw.text)
         else:
             cost = cost_of(litellm, target.facts, target.provider, raw.usage)
         return Reply(raw.text, raw.reasoning, raw.finish_reason, usage, cost)
 
     def _advice(self, failure: CallFailure) -> str:
-        from ai_sci.agent.models.litellm_setup import load
-        from ai_sci.agent.models.names import key_names, nearest
-
         if failure.kind == "auth":
             names = key_names(load(), self.name) or [f"{self._target.provider.upper()}_API_KEY"]
             return f"; check {' or '.join(names)}"
@@ -248,3 +185,15 @@ class LiveModel:
             close = [name for name in nearest(load(), self.name) if name != self.name]
             return f"; nearest names: {', '.join(close)}" if close else ""
         return ""
+
+
+def with_cache_marks(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Anthropic caches a prefix only up to a mark: one after the instructions, which outlive a rebuilt conversation,
+    and one at the end, where the next request goes on."""
+    marked = [next((i for i, message in enumerate(wire) if message["role"] == "user"), 0), len(wire) - 1]
+    return [
+        {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}
+        if index in marked
+        else message
+        for index, message in enumerate(wire)
+    ]

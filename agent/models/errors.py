@@ -6,17 +6,15 @@ InternalServerError 500, and llama.cpp's words for a full context window are not
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
+import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ai_sci.agent.models.error_words import one_line
+from ai_sci.agent.models.connections import HttpTrace
 from ai_sci.agent.models.reply import CallFailure
 
 _UNANSWERED = {504, 524}  # a gateway did not wait for the reply: the model behind it may have written one
@@ -62,25 +60,6 @@ _CONTEXT_WINDOW = re.compile(
 # Out of credit, said with another status than 402. Gemini says "exceeded your current quota" of a limit per minute
 # too, so those words alone do not count.
 _NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insufficient balance", re.IGNORECASE)
-
-
-@dataclass
-class HttpTrace:
-    """What was seen of HTTP during one try, however litellm reports it."""
-
-    requests: int = 0
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""  # of an error
-    answer: bytes = b""  # a whole body that came with a good status
-    connection: Any = None  # httpcore's stream, once the answer has begun
-
-    def hang_up(self) -> None:
-        """Wake a thread that is reading from the connection, and have the server stop generating."""
-        connected = self.connection.get_extra_info("socket") if self.connection is not None else None
-        if connected is not None:
-            with contextlib.suppress(OSError):  # closed meanwhile
-                connected.shutdown(socket.SHUT_RDWR)
 
 
 class TryFailed(Exception):
@@ -257,3 +236,45 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if when.tzinfo is None:
         when = when.replace(tzinfo=timezone.utc)
     return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """The words in an error body: dug out of JSON or HTML, without litellm's prefixes, on one line, keys hidden."""
+    text = _dug_out(text)
+    if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
+        text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    text = re.split(r"\s*Traceback \(most recent call last\)|\s*Handle with `litellm", text)[0]
+    text = re.sub(r"^(\s*(litellm\.)?\w*(Error|Exception):\s*|\s*\w+Exception - )+", "", text)
+    text = " ".join(text.split())
+    for name, value in os.environ.items():
+        if name.endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
+            text = text.replace(value, "***")
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _dug_out(text: str) -> str:
+    """The message in a JSON error body of any provider; the text itself when it is no such thing."""
+    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
+    if start < 0:
+        return text
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[start:])
+        return _message_in(value) or text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _message_in(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return _message_in(value[0])
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        return ""
+    for key in ("error", "message", "detail", "msg"):
+        found = _message_in(value.get(key))
+        if found:
+            code = value.get("code")
+            told = isinstance(code, str) and not code.endswith("_error") and code not in found and key == "message"
+            return f"{found} [{code}]" if told else found
+    return ""

@@ -1,4 +1,4 @@
-"""Imports litellm on first use (1–2 s) and keeps it silent, local and at one HTTP request a try."""
+"""Imports litellm on first use and keeps it silent, local and at one HTTP request a try."""
 
 from __future__ import annotations
 
@@ -9,34 +9,28 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
-from urllib.request import getproxies
 
-from ai_sci.agent.models.errors import HttpTrace
+from ai_sci.agent.models.lean_import import lean_import
 
-_current = threading.local()
 _lock = threading.Lock()
-
-
-class SecondRequest(BaseException):
-    """litellm was about to send another request within one try.
-
-    Its OpenAI handler does so when the error says that roles must alternate; it would insert blank messages.
-    Not an `Exception`, so that nothing on the way retries or rewraps it.
-    """
+_ahead: threading.Thread | None = None
+# What litellm imports only when it sends a first request through OpenAI's client.
+_FOR_A_REQUEST = ("httpcore", "openai.resources.chat.completions", "litellm._service_logger")
 
 
 def load() -> Any:
     """litellm, set up. Costs nothing after the first call."""
     with _lock:
-        if "litellm" in sys.modules and getattr(sys.modules["litellm"], "_ai_sci_ready", False):
+        if _is_loaded():
             return sys.modules["litellm"]
         os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no fetch of prices at import
         os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # no .env file read from a parent folder
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        litellm: Any = importlib.import_module("litellm")
+        with lean_import():
+            litellm: Any = importlib.import_module("litellm")
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the import sets its own level
         litellm.suppress_debug_info = True  # 'Give Feedback / Get Help', 'Provider List'
@@ -52,57 +46,34 @@ def load() -> Any:
         return litellm
 
 
-def watch_http(litellm: Any) -> None:
-    """Have the providers that go through OpenAI's client report what they send and get; needed once for live models."""
-    with _lock:
-        if litellm.client_session is not None:
-            return
-        import httpx
-        from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
+def load_ahead(also: Iterable[str] = ()) -> None:
+    """Begins to import in a thread what a first request needs, and the modules `also`; `load` waits for litellm.
 
-        transport = None
-        if not getproxies():  # a socket to a proxy says nothing of the server, and a transport of ours would go past it
-            from ai_sci.agent.models.probing import ProbingTransport
-
-            transport = ProbingTransport(get_ssl_configuration(), os.getenv("SSL_CERTIFICATE"))
-            litellm.sync_transport = transport  # for the providers that do not go through OpenAI's client
-        litellm.client_session = httpx.Client(
-            transport=transport,
-            verify=get_ssl_configuration(),
-            follow_redirects=True,
-            event_hooks={"request": [_before_request], "response": [_after_response]},
-        )
+    Not a daemon: Python aborts when it ends while a thread is inside pydantic's Rust code.
+    """
+    global _ahead
+    if _ahead is None:
+        _ahead = threading.Thread(target=_import, args=((*_FOR_A_REQUEST, *also),), name="imports")
+        _ahead.start()
 
 
-@contextlib.contextmanager
-def one_try(trace: HttpTrace) -> Iterator[None]:
-    """Writes what HTTP does in this thread until the end of the block into `trace`."""
-    _current.trace = trace
-    try:
-        yield
-    finally:
-        _current.trace = None
+def load_all(also: Iterable[str]) -> Any:
+    """litellm, with all that `load_ahead` would import; when this returns no thread of ours is at work."""
+    load_ahead()
+    assert _ahead is not None
+    _ahead.join()
+    _import(also)
+    return load()
 
 
-def _before_request(_: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
-    if trace is None:
-        return
-    redirected = trace.status is not None and 300 <= trace.status < 400
-    if trace.requests and not redirected:
-        raise SecondRequest
-    trace.requests += 1
+def _import(names: Iterable[str]) -> None:
+    load()
+    with _lock, lean_import():
+        for name in names:
+            # Another version of a library may have it elsewhere: then it is imported when it is needed.
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
 
-def _after_response(response: Any) -> None:
-    trace: HttpTrace | None = getattr(_current, "seen", None)
-    if trace is None:
-        return
-    trace.status = response.status_code
-    trace.connection = response.extensions.get("network_stream")
-    if response.status_code >= 400:
-        trace.headers = dict(response.headers)
-        trace.body = response.read().decode("utf-8", "replace")
-    elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
-        # A stream has no length: this is a whole body, which nobody would read who asked for a stream.
-        trace.answer = response.read()
+def _is_loaded() -> bool:
+    return getattr(sys.modules.get("litellm"), "_ai_sci_ready", False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ai_sci.agent.models.pricing import ModelFacts, look_up
+from ai_sci.agent.models.cost import ModelFacts, look_up
 from ai_sci.experiment.base import ConfigError
 
 _NOT_CHAT = {

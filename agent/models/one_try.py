@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ai_sci.agent.models.errors import HttpTrace, TryFailed, explain, failed
-from ai_sci.agent.models.litellm_setup import one_try
+from ai_sci.agent.models.connections import HttpTrace, traced
+from ai_sci.agent.models.errors import TryFailed, explain, failed
 from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
 from ai_sci.agent.models.retrying import seconds_in
 from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal import Message
 
 # Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
 # Mistral's and Anthropic's.
 _BROKEN_OFF = {"insufficient_system_resource", "abort"}
 _OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,21 @@ class _Broken:
     trace: HttpTrace
 
 
+def request(messages: Sequence[Message], *, stream: bool = True, usage: bool = True) -> dict[str, Any]:
+    """What litellm is given beside the model: the messages and nothing else, no retries but ours.
+
+    Nothing but a message's two keys ever leaves: reasoning sent back is refused by some providers. litellm's and the
+    provider library's own retries are off, since ours is the only loop.
+    """
+    wire = [{"role": message.role, "content": message.content} for message in messages]
+    arguments: dict[str, Any] = {"messages": wire, "max_retries": 0, "num_retries": 0}
+    if stream:
+        arguments["stream"] = True
+    if stream and usage:
+        arguments["stream_options"] = {"include_usage": True}
+    return arguments
+
+
 def try_once(
     litellm: Any,
     arguments: Mapping[str, Any],
@@ -88,12 +109,15 @@ def try_once(
     thread.start()
     raw: list[str] = []
     try:
-        return _listen(inbox, timeouts, seconds, on_delta, raw)
+        reply = _listen(inbox, timeouts, seconds, on_delta, raw)
+        log.debug("%s replied: %d characters, %s", arguments["model"], len(reply.text), reply.finish_reason)
+        return reply
     except BaseException as error:
         given_up.set()
         trace.hang_up()
         if isinstance(error, TryFailed):
             error.came_after("".join(raw))
+            log.debug("%s failed: %s, status %s", arguments["model"], error.failure.kind, error.failure.status)
         if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
             # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
             thread.join(0.5)
@@ -176,7 +200,7 @@ def _sending(
     arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
 
     def run() -> None:
-        with one_try(trace):
+        with traced(trace):
             try:
                 response = litellm.completion(**arguments)
                 if response is None:

@@ -1,4 +1,4 @@
-"""Budgets need to know what a call can cost: where litellm does not, `AI_SCI_PRICES=FILE.json` says it."""
+"""`AI_SCI_PRICES=FILE.json`: the prices of models that litellm does not know."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ai_sci.experiment.base import ConfigError
-
-if TYPE_CHECKING:
-    from ai_sci.agent.budgets import Budgets
-    from ai_sci.agent.models.protocol import Model
 
 VARIABLE = "AI_SCI_PRICES"
 EXAMPLE = '{"NAME": {"input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6, "max_output_tokens": 8192}}'
@@ -28,21 +24,6 @@ def register_prices(litellm: Any) -> None:
         provider = entry.get("litellm_provider") or _provider(litellm, name)
         entry = {"mode": "chat", **entry, "litellm_provider": provider}
         litellm.register_model({name: entry})
-
-
-def require_known(model: Model, budgets: Budgets, window: int | None) -> None:
-    """Raises ConfigError for a budget that could not be kept, because nobody knows what a call can cost at most."""
-    how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
-    if budgets.cost is not None and model.worst_case_cost([]) is None:
-        raise ConfigError(
-            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost could not be "
-            f"kept: {how}; or leave it out, and bound the session with --max-time and --max-runs."
-        )
-    if budgets.tokens is not None and model.worst_case_tokens([], window) is None:
-        raise ConfigError(
-            f"nobody knows how long a reply of {model.name} may be, so --max-tokens could not be kept: say "
-            f"--context-window TOKENS, or {how}."
-        )
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:

@@ -9,13 +9,11 @@ from ai_sci.experiment.base import AiSciError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that the provider had in its prefix cache;
-    `estimated` says that the server gave no usage and the tokens were counted here."""
+    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that the provider had in its prefix cache."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    estimated: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The scripted model: plays replies from files, through a litellm provider of our own."""
+"""The model `scripted:FOLDER`: plays replies from files, through a litellm provider of our own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ai_sci.agent.models.cost import prompt_tokens, usage_from
+from ai_sci.agent.models.errors import TryFailed
+from ai_sci.agent.models.litellm_setup import load
+from ai_sci.agent.models.one_try import Timeouts, request, try_once
+from ai_sci.agent.models.protocol import OnDelta, OnFailure
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
+from ai_sci.agent.models.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
 from ai_sci.experiment.base import ConfigError
+
+if TYPE_CHECKING:
+    from ai_sci.agent.journal import Message
 
 PROVIDER = "scripted"
 _NUMBERED = re.compile(r"(\d+)(?:[-_. ].*)?\.md")
@@ -25,6 +35,51 @@ class Script:
     def used_up(self) -> str:
         count = len(self.replies)
         return f"the scripted session has {count} {'reply' if count == 1 else 'replies'} and they are used up"
+
+
+class ScriptedModel:
+    """Plays fixed replies on the path of a live model: litellm, streaming, retries, usage. It costs nothing."""
+
+    context_window = None
+
+    def __init__(self, name: str, script: Script, retry: RetryPolicy, timeouts: Timeouts) -> None:
+        self.name = name
+        self._script = script
+        self._retry = retry
+        self._timeouts = timeouts
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        if turn >= len(self._script.replies):
+            failure = CallFailure(None, "script_ended", self._script.used_up())
+            on_failure(failure)
+            raise ModelUnavailable(failure.message, failure)
+        litellm = load()
+        arguments = {**request(messages), "model": play(litellm, self._script), "turn": turn}
+        try:
+            raw = until_answered(
+                lambda seconds: try_once(litellm, arguments, self._timeouts, on_delta, seconds),
+                self._retry,
+                before_try,
+                on_failure,
+                lambda: True,
+            )
+        except TryFailed as error:
+            raise ModelUnavailable(f"{self.name}: {error.failure.message}", error.failure) from error
+        return Reply(raw.text, raw.reasoning, raw.finish_reason, usage_from(raw.usage) or Usage(), 0.0)
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        return 0.0
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        return prompt_tokens(messages) + max(len(reply) for reply in self._script.replies) // 4 + 1
 
 
 def load_script(folder: Path) -> Script:

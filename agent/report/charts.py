@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_sci.agent.report.facts import RunFacts, SessionFacts
+from ai_sci.agent.report.session_facts import RunFacts, SessionFacts
 
 Chart = dict[str, Any]
 

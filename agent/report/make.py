@@ -12,11 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ai_sci.agent.batch import BATCH_EVENT_TYPES, BATCH_JOURNAL, BatchState, fold_batch, is_batch
-from ai_sci.agent.journal import Entry, JournalError, Spent, parse, read_journal
-from ai_sci.agent.report.board import Waiting, leaderboard
-from ai_sci.agent.report.facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
+from ai_sci.agent.journal import Entry, JournalError, NewerJournal, Spent, parse, read_journal
+from ai_sci.agent.report.leaderboard import Waiting, leaderboard
 from ai_sci.agent.report.markdown import batch_markdown, session_markdown
 from ai_sci.agent.report.render import BatchFacts, Meta, render_page
+from ai_sci.agent.report.session_facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
 from ai_sci.agent.report.time_breakdown import together
 from ai_sci.agent.session import JOURNAL, GitFailed
 from ai_sci.experiment.base import ConfigError
@@ -137,6 +137,8 @@ def read_batch_facts(
                 sessions.append(read_facts(folder / name, entries, name, image_bytes))
                 counts[name] = len(entries)
                 continue
+        except NewerJournal:
+            status, reason = "unreadable", "written by a newer ai-sci: upgrade"
         except (JournalError, GitFailed, ConfigError):
             # One spoiled session is no reason to have no page of the others.
             status, reason = "unreadable", "its journal or its commits cannot be read"

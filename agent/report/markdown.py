@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ai_sci.agent.report.facts import RunFacts, SessionFacts
 from ai_sci.agent.report.measures import duration, money
 from ai_sci.agent.report.render import BatchFacts
+from ai_sci.agent.report.session_facts import RunFacts, SessionFacts
 from ai_sci.agent.report.time_breakdown import Night
 
 _MOST_METRICS = 6

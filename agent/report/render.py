@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from ai_sci import __version__
 from ai_sci.agent.journal import Spent
-from ai_sci.agent.report.board import Group, board_charts
 from ai_sci.agent.report.charts import MOST_LINES, session_charts
-from ai_sci.agent.report.facts import Image, RunFacts, SessionFacts
+from ai_sci.agent.report.leaderboard import Group, board_charts
 from ai_sci.agent.report.measures import duration, money
+from ai_sci.agent.report.session_facts import Image, RunFacts, SessionFacts
 from ai_sci.agent.report.time_breakdown import SHARES, Night
 from ai_sci.agent.session import comparison
 from ai_sci.experiment.base import AiSciError, format_duration, format_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ _EXCLUDED = [
     "__pycache__/",
 ]
 
+log = logging.getLogger(__name__)
+
 
 class GitFailed(AiSciError):
     """git is missing or refused; the session is kept and can be resumed."""
@@ -57,6 +60,7 @@ class GitLog:
             from git.exc import GitCommandError, GitCommandNotFound
         except ImportError as error:  # GitPython looks for git when it is imported
             raise GitFailed(f"git cannot be used: {str(error).splitlines()[0]} Install git.") from error
+        log.debug("git %s in %s", " ".join(args), self.folder)
         with tempfile.TemporaryFile() as given:
             given.write((stdin or "").encode("utf-8", "surrogateescape"))
             given.seek(0)
@@ -73,6 +77,7 @@ class GitLog:
             except GitCommandError as error:
                 detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
                 said = detail.splitlines()[0] if error.stderr else f"exit code {error.status}"
+                log.debug("git ended with %s: %s", error.status, detail)
                 raise GitFailed(f"git {args[0]} failed in {self.folder}: {said}") from error
 
     def create(self, files: Iterable[str], message: str) -> str:

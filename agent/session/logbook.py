@@ -129,9 +129,11 @@ def metrics_line(metrics: dict[str, float], most: int = 6) -> str:
 
 def comparison(compared: ReplayCompared) -> str:
     """One line, and one more for each difference."""
+    prompts = f"{compared.prompts} of {compared.prompts_recorded} prompts as recorded"
+    if compared.prompts_by:
+        prompts = f"the prompts were written by another version ({compared.prompts_by}) and differ"
     line = (
-        f"{compared.prompts} of {compared.prompts_recorded} prompts as recorded; "
-        f"{compared.edits} of {compared.edits_recorded} edits and "
+        f"{prompts}; {compared.edits} of {compared.edits_recorded} edits and "
         f"{compared.verdicts} of {compared.verdicts_recorded} verdicts as recorded"
     )
     return "\n".join([line, *(f"  differs: {difference}" for difference in compared.differences)])

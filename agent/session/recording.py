@@ -34,6 +34,7 @@ from ai_sci.agent.journal import (
     SessionEnded,
     SessionStarted,
     Told,
+    authorship,
     forgets_window,
     read_journal,
     wire_messages,
@@ -137,6 +138,20 @@ class Recording:
             if other_model or before != (model, max_runs, window):
                 found.append((position_of(self.events[:index]), ResumeReplayed(max_runs, window, other_model)))
         return found
+
+    @cached_property
+    def other_author(self) -> str:
+        """Who wrote its prompts, such as "ai-sci 0.1.0"; empty when that was this version with the prompts of today."""
+        ours = authorship()
+        for event in self.events:
+            if not isinstance(event, (SessionStarted, Branched, Resumed)):
+                continue
+            version = event.version or self.started.version
+            if version != ours["version"]:
+                return f"ai-sci {version}"
+            if event.prompts != ours["prompts"]:
+                return f"ai-sci {version} with other prompt files"
+        return ""
 
     def refusal(self, turn: int) -> str:
         """Why the request of `turn` (counted from 1) was too long for the server at first; empty when it was not."""

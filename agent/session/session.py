@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import math
 import os
 import shutil
@@ -42,6 +43,8 @@ from ai_sci.experiment.template import Template
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 _LEFTOVER_PATIENCE = 60.0  # seconds
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -81,6 +84,7 @@ class Session:
         previous = self.journal.entries[-1].at if self.journal.entries else None
         entry = self.journal.append(event)
         advance(self.state, entry, previous)
+        log.debug("%s: %s", self.folder.name, type(event).__name__)
         if isinstance(event, (AttemptStarted, BaselineMeasured)):
             self._waited += event.waited
         write_log(self.folder, entry)

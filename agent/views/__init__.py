@@ -3,9 +3,8 @@
 Everything here only reads journals.
 """
 
-from ai_sci.agent.views.batch_view import show_batch
-from ai_sci.agent.views.session_view import show_session
-from ai_sci.agent.views.watch_screen import watch
+from ai_sci.agent.views.show import show_batch, show_session
+from ai_sci.agent.views.terminal import watch
 
 __all__ = [
     "show_batch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import select
 import shutil
@@ -36,6 +37,8 @@ _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, 
 _LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
 _DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
 _LAST_BREATH = 1.0  # seconds for a killed tree to be gone: a fork bomb, or one that frees gigabytes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class _Attempt:
                     start_new_session=True,
                     pass_fds=self.spec.allocation.lock_fds,
                 )
+            log.debug("process %d in %s: %s", self.process.pid, self.spec.cwd, self.launch.argv)
             return self._supervise(self.process, gate)
         finally:
             gate.close()
@@ -264,6 +268,7 @@ class _Attempt:
         ruling = watchdog.breach or disk_breach(self.folders, limits) or self._full_log()
         if ruling is None:
             ruling = judge_exit(code, seconds, peak, _oom_kills() > self.oom_kills, last_error_line(tail), limits)
+        log.debug("process %d ended with %d after %.1f s: %s", self.process.pid, code, seconds, ruling.reason)
         if ruling.ours:
             raise DiskFull(ruling.reason)
         return ProcessResult(ruling.verdict, ruling.reason, code, seconds, peak, tail)

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
-from ai_sci.experiment.attempt.plots import PlotOutcome as PlotOutcome
-from ai_sci.experiment.attempt.plots import PlotPlan as PlotPlan
-from ai_sci.experiment.attempt.plots import run_plots as run_plots
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base import Allocation, Limits, ProcessIdentity, Verdict
 from ai_sci.experiment.environment import Environment

@@ -3,6 +3,7 @@
 Imports nothing else of ours.
 """
 
+from ai_sci.experiment.base import process_tree
 from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.cache import cache_folder, cache_root, hash_of, locked
 from ai_sci.experiment.base.child import Finished, run_child
@@ -49,6 +50,7 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "printable",
+    "process_tree",
     "read_json",
     "read_text",
     "read_toml",

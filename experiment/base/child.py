@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import selectors
@@ -20,6 +21,8 @@ from ai_sci.experiment.base.quantities import format_duration
 _QUIET = 20.0  # seconds without a line before we say that it is still working
 _PROGRESS = 5.0  # at most one update of a progress bar in so many seconds
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+_log = logging.getLogger(__name__)
 
 # Kills the command's process group when the harness dies, however that happens: nobody may go on writing into a
 # half-built environment. A parent's death reaches only one process, so that one has to stay and tell the others.
@@ -76,6 +79,7 @@ def run_child(
         start_new_session=True,
         pass_fds=(lock,),
     )
+    _log.debug("process %d in %s: %s", process.pid, cwd, argv)
     assert process.stdout is not None
     ended = False
     try:
@@ -88,6 +92,7 @@ def run_child(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    _log.debug("process %d ended with %d", process.pid, process.returncode)
     return Finished(process.returncode, not ended, time.monotonic() - started, tuple(lines.kept))
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Environment:
     """An interpreter to run experiments with.
 
     `python` must be started under this very path (resolving its symlink would leave the venv); `key` changes when
-    what is installed changes; `roots` are the folders that it needs to see: itself and its base installation.
+    what is installed changes; `roots` are the folders and links that it needs to see: itself and its base installation.
     """
 
     python: Path
@@ -125,10 +125,10 @@ def _build(template: Template, environment: Environment, tell: Tell, lock: int) 
         return run_child([str(part) for part in argv], template.folder, env, tell, log, lock)
 
     try:
-        made = run(find_interpreter(template.python).path, "-m", "venv", folder)
+        made = run(find_interpreter(template.python).path, "-I", "-m", "venv", folder)
         if made.code != 0:
             raise _venv_failed(made, log)
-        pip = (environment.python, "-m", "pip", "install", "--progress-bar", "off")
+        pip = (environment.python, "-I", "-u", "-m", "pip", "install", "--progress-bar", "off")
         for path in template.requirements:
             _check_pip(run(*pip, "-r", path), path, log)
         for path in template.requirements_no_deps:
@@ -207,8 +207,16 @@ def _probed(python: Path, refused_prefix: str | None = None) -> Environment | No
         return None
     if done.returncode != 0 or prefix == refused_prefix:
         return None
-    roots = _roots(folder for folder in (*folders, Path(executable).resolve().parent.parent) if Path(folder).exists())
+    needed = [*folders, Path(executable).resolve().parent.parent, *_links(Path(executable))]
+    roots = _roots(path for path in needed if Path(path).exists())
     return Environment(Path(executable), "python-" + hash_of(executable, prefix, version, packages), roots)
+
+
+def _links(path: Path) -> Iterator[Path]:
+    """The links that lead from `path` to a file: with Python 3.10, those of a venv made from a venv lead through it."""
+    while path.is_symlink():
+        yield path
+        path = Path(os.path.normpath(path.parent / path.readlink()))
 
 
 def _roots(folders: Iterable[str | Path]) -> tuple[Path, ...]:

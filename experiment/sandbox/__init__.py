@@ -3,6 +3,7 @@
 A tier counts as available when a command has run in it with the real flags.
 """
 
+from ai_sci.experiment.sandbox import gates
 from ai_sci.experiment.sandbox.base import TAG_VARIABLE, Launch, Sandbox
 from ai_sci.experiment.sandbox.find import find_sandbox
 from ai_sci.experiment.sandbox.rlimits import constrain
@@ -15,4 +16,5 @@ __all__ = [
     "Unsandboxed",
     "constrain",
     "find_sandbox",
+    "gates",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -17,6 +19,7 @@ from ai_sci.experiment.attempt import AttemptPlan
 from ai_sci.experiment.base import AiSciError, ConfigError, EnvironmentFailed, Limits, secret_variables
 from ai_sci.experiment.slurm.job import HARNESS_MEMORY, execute
 from ai_sci.experiment.slurm.ticket import Ticket
+from ai_sci.import_path import python_argv
 
 SETTING_UP = (
     300.0  # seconds of a job beyond the experiment's own limit: the interpreter, the sandbox, a slow file system
@@ -35,6 +38,8 @@ _GPUS = ("gres", "gpus", "gpus_per_node", "gpus_per_task")
 _MEMORY = ("mem", "mem_per_cpu", "mem_per_gpu")
 
 Parameters = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 class Unreachable(AiSciError):
@@ -126,6 +131,10 @@ def submit(ticket: Ticket, plan: AttemptPlan, parameters: Parameters) -> str:
 
     class Executor(SlurmExecutor):
         """Options on the command line go before variables such as SBATCH_PARTITION, those in the script do not."""
+
+        @property
+        def _submitit_command_str(self) -> str:
+            return shlex.join(python_argv("submitit.core._submit", str(self.folder)))
 
         def _make_submission_command(self, submission_file_path: Path) -> list[str]:
             unset = [f"--unset={name}" for name in _left_out()]
@@ -241,6 +250,7 @@ def ask(*argv: str) -> str:
         raise Unreachable(f"Slurm does not answer: {argv[0]} took more than {_COMMAND_TIME:.0f} s.") from None
     except OSError as error:
         raise EnvironmentFailed(f"{argv[0]} cannot be executed: {error.strerror}.") from None
+    log.debug("%s ended with %d", shlex.join(argv), done.returncode)
     if done.returncode != 0:
         raise _failure(argv[0], done.stderr or done.stdout)
     return done.stdout

@@ -54,11 +54,6 @@ class Check:
         return not math.isnan(value) and _COMPARE[self.relation](value, self.bound)
 
 
-def parse_check(text: str) -> Check:
-    """`Check.parse` as a function."""
-    return Check.parse(text)
-
-
 def failed_checks(checks: Iterable[Check], metrics: Mapping[str, float]) -> list[str]:
     """One sentence for each comparison that does not hold, such as `l0 is 0, must be > 0`; a missing metric fails.
 

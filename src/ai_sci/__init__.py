@@ -14,91 +14,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ai_sci.agent.api import (
-        AiSciError as AiSciError,
-    )
-    from ai_sci.agent.api import (
-        AttemptView as AttemptView,
-    )
-    from ai_sci.agent.api import (
-        BaselineView as BaselineView,
-    )
-    from ai_sci.agent.api import (
-        BatchOptions as BatchOptions,
-    )
-    from ai_sci.agent.api import (
-        BatchStopped as BatchStopped,
-    )
-    from ai_sci.agent.api import (
-        BatchView as BatchView,
-    )
-    from ai_sci.agent.api import (
-        Budgets as Budgets,
-    )
-    from ai_sci.agent.api import (
-        ConfigError as ConfigError,
-    )
-    from ai_sci.agent.api import (
-        EnvironmentFailed as EnvironmentFailed,
-    )
-    from ai_sci.agent.api import (
-        Idea as Idea,
-    )
-    from ai_sci.agent.api import (
-        JournalError as JournalError,
-    )
-    from ai_sci.agent.api import (
-        ReplayOptions as ReplayOptions,
-    )
-    from ai_sci.agent.api import (
-        ReplyView as ReplyView,
-    )
-    from ai_sci.agent.api import (
-        ResumeOptions as ResumeOptions,
-    )
-    from ai_sci.agent.api import (
-        RunOptions as RunOptions,
-    )
-    from ai_sci.agent.api import (
-        RunView as RunView,
-    )
-    from ai_sci.agent.api import (
-        SessionInterrupted as SessionInterrupted,
-    )
-    from ai_sci.agent.api import (
-        SessionStopped as SessionStopped,
-    )
-    from ai_sci.agent.api import (
-        SessionView as SessionView,
-    )
-    from ai_sci.agent.api import (
-        SpentView as SpentView,
-    )
-    from ai_sci.agent.api import (
-        Status as Status,
-    )
-    from ai_sci.agent.api import (
-        batch as batch,
-    )
-    from ai_sci.agent.api import (
-        open_batch as open_batch,
-    )
-    from ai_sci.agent.api import (
-        open_session as open_session,
-    )
-    from ai_sci.agent.api import (
-        replay as replay,
-    )
-    from ai_sci.agent.api import (
-        resume as resume,
-    )
-    from ai_sci.agent.api import (
-        resume_batch as resume_batch,
-    )
-    from ai_sci.agent.api import (
-        run as run,
+        AiSciError,
+        AttemptView,
+        BaselineView,
+        BatchOptions,
+        BatchStopped,
+        BatchView,
+        Budgets,
+        ConfigError,
+        EnvironmentFailed,
+        Idea,
+        JournalError,
+        ReplayOptions,
+        ReplyView,
+        ResumeOptions,
+        RunOptions,
+        RunView,
+        SessionInterrupted,
+        SessionStopped,
+        SessionView,
+        SpentView,
+        Status,
+        batch,
+        open_batch,
+        open_session,
+        replay,
+        resume,
+        resume_batch,
+        run,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "AiSciError",
     "AttemptView",

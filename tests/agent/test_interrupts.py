@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,6 +14,15 @@ from ai_sci.agent import interrupts
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.loop.loop import drive
 from ai_sci.agent.loop.session_context import SessionContext
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Put back: a session that is on its way out hears no more signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Swallows:
@@ -29,8 +39,6 @@ def test_an_interrupt_in_a_destructor_is_raised_at_the_next_look():
         del one
         with pytest.raises(KeyboardInterrupt):
             interrupts.check()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -41,8 +49,6 @@ def test_the_loop_looks_before_each_step():
         del one
         with pytest.raises(KeyboardInterrupt):
             drive(never_stepped)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
 
 def test_the_next_session_starts_with_a_clean_slate():

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.end_to_end.command import ai_sci, environment
+from tests.end_to_end.command import ai_sci_cold, environment
 from tests.end_to_end.templates import block, make_template, write_script
 
 TURNS = 12
@@ -37,7 +37,7 @@ def main() -> None:
     runs, writing, checking = report_seconds()
     print(f"report        {writing:.2f} s wall for a session of {runs} runs (bound 5.00), {checking:.2f} s to check it")
     with tempfile.TemporaryDirectory() as folder:
-        done = ai_sci("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
+        done = ai_sci_cold("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
         if done.code != 0:
             sys.exit(done.err)
         for session in [done.session, *sessions]:
@@ -134,7 +134,7 @@ def report_seconds() -> tuple[int, float, float]:
         for what, args in (("write", []), ("check", ["--check", session / "report.html"])):
             for _ in range(3):
                 started = time.perf_counter()
-                done = ai_sci("report", session, *args, cwd=Path(name))
+                done = ai_sci_cold("report", session, *args, cwd=Path(name))
                 times[what].append(time.perf_counter() - started)
                 if done.code != 0:
                     sys.exit(done.err + done.out)

@@ -35,7 +35,7 @@ from ai_sci.agent.journal.events import (
     SessionStarted,
 )
 from ai_sci.agent.journal.journal import read_journal
-from ai_sci.agent.views.session_view import as_json, read_state
+from ai_sci.agent.views.show import as_json, read_state
 
 _VOLATILE = {
     "commit",

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.crash.launcher import Launcher, open_launcher
+from tests.crash.launcher import Launcher, warm_process
 
 
 @pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher]:
-    with open_launcher() as one:
-        yield one
+def launcher() -> Launcher:
+    return warm_process()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import select
@@ -67,8 +68,10 @@ class Launcher:
         kill_after: float | None = None,
         counted: bool = True,
         patience: float = TOO_LONG,
+        cwd: Path | None = None,
     ) -> Ended:
-        """`ai-sci ARGS` in `folder`, dying at `death` or after so many seconds, if it has not ended by then.
+        """`ai-sci ARGS` in `cwd`, else in `folder`, with `env` beside this process's variables. It dies at `death` or
+        after so many seconds, if it has not ended by then.
 
         `folder` gets the files `out` and `err`, and `counts` and `calls` unless it is the command as it is, not
         `counted`.
@@ -77,7 +80,8 @@ class Launcher:
         request = {
             "args": list(map(str, args)),
             "folder": str(folder),
-            "env": dict(env),
+            "cwd": str(cwd or folder),
+            "env": environment(**{"PYTHONPATH": str(ROOT), **env}),
             "death": dataclasses.asdict(death) if death else None,
             "kill_after": kill_after,
             "counted": counted,
@@ -93,6 +97,12 @@ class Launcher:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
+
+
+@functools.cache
+def warm_process() -> Launcher:
+    """One for this process, which ends it by ending."""
+    return Launcher()
 
 
 @contextlib.contextmanager
@@ -142,7 +152,8 @@ def _be_the_command(request: dict[str, Any]) -> None:
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.setsid()
-    os.chdir(folder)
+    os.chdir(request["cwd"])
+    os.environ.clear()
     os.environ.update(request["env"])
     death = Death(**request["death"]) if request["death"] else None
     scene = Scene(death, folder / "counts")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from ai_sci.agent.views.session_view import as_json, read_state
+from ai_sci.agent.views.show import as_json, read_state
 from tests.crash.stories import SPOILED
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment, shown
 from tests.end_to_end.templates import NOTES, PLOTS, block, good_session, make_template, write_script

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ def argv(*args: str | Path) -> list[str]:
 
 
 def ai_sci(*args: str | Path, cwd: Path, timeout: float = 240, **env: str) -> Done:
+    """The command in a child of a process that has imported everything, which saves up to two seconds of CPU."""
+    from tests.crash.launcher import warm_process
+
+    with tempfile.TemporaryDirectory() as streams:
+        ended = warm_process().run(args, Path(streams), env, counted=False, patience=timeout, cwd=cwd)
+    if ended.hung:
+        raise subprocess.TimeoutExpired(argv(*args), timeout, ended.out, ended.err)
+    return Done(ended.code, ended.out, ended.err)
+
+
+def ai_sci_cold(*args: str | Path, cwd: Path, timeout: float = 240, **env: str) -> Done:
+    """The command as a user starts it."""
     done = subprocess.run(
         argv(*args),
         cwd=cwd,

@@ -9,10 +9,6 @@ import pytest
 
 from tests.end_to_end.old_sessions import JOURNALS, REPORTED, Unpacked, expected, resumed, unpack
 
-# A version that tells a model the same in other words sends other prompts than 0.1 did. Then this becomes False, and
-# a replay must still find the same edits and the same verdicts.
-PROMPTS_ARE_THE_SAME = False
-
 
 @pytest.fixture
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Unpacked:
@@ -48,12 +44,16 @@ def test_it_is_resumed_to_the_same_end(old):
 
 
 @of("completed")
-def test_it_is_replayed_with_the_same_edits_and_verdicts(old):
+def test_it_is_replayed_with_the_same_edits_and_verdicts_and_its_prompts_are_no_difference(old):
     now, then = old.replay(), expected("completed.replayed.json")
-    if not PROMPTS_ARE_THE_SAME:
-        for one in (now, then):
-            del one["said"], one["show"]["origin"]["compared"]["prompts"]
-            del one["show"]["origin"]["compared"]["differences"]
+    found, recorded = (one["show"]["origin"]["compared"] for one in (now, then))
+    assert found["prompts_by"] == "ai-sci 0.1.0" and found["prompts"] < recorded["prompts"]
+    as_recorded = "13 of 13 edits and 17 of 17 verdicts as recorded"
+    assert now["said"] == f"the prompts were written by another version (ai-sci 0.1.0) and differ; {as_recorded}"
+    assert then["said"] == f"13 of 13 prompts as recorded; {as_recorded}"
+    assert not (old.root / "runs" / "again" / "replay").exists()
+    for one in (now, then):
+        del one["said"], one["show"]["origin"]["compared"]["prompts"]
     assert_as_then(now, then)
 
 

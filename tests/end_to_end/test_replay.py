@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_sci import __version__
 from ai_sci.agent.commands import replay
 from ai_sci.agent.journal.events import (
     AttemptFinished,
@@ -20,10 +21,11 @@ from ai_sci.agent.journal.events import (
     ReplayCompared,
     Replied,
     ReplyRejected,
+    Resumed,
     SessionStarted,
     Told,
 )
-from ai_sci.agent.journal.journal import encode, read_journal
+from ai_sci.agent.journal.journal import Entry, encode, read_journal
 from ai_sci.agent.session.screen import PlainScreen
 from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.recordings import doctor, events, fingerprint, hashed, of, prompts, tree
@@ -124,6 +126,59 @@ def test_a_journal_without_hashes_is_compared_by_its_texts(tell, again):
     session = tell(Story(good_session()))
     hashed(session, "")
     assert "4 of 4 prompts as recorded" in again(session).err
+
+
+@pytest.mark.parametrize(
+    ("change", "author"),
+    [
+        ({"version": "0.1.7"}, "ai-sci 0.1.7"),
+        ({"prompts": "0" * 64}, f"ai-sci {__version__} with other prompt files"),
+        ({"prompts": ""}, f"ai-sci {__version__} with other prompt files"),
+    ],
+)
+def test_prompts_that_another_version_wrote_are_no_difference(tell, again, change, author):
+    session = tell(Story(["Hm.", *good_session()]))
+    (started,) = of(session, SessionStarted)
+    assert started.version == __version__ and len(started.prompts) == 64
+
+    def in_other_words(event: Event) -> Event:
+        if isinstance(event, Told) and event.prompt == "no_edit":
+            return dataclasses.replace(event, text=event.text.replace("Nothing was executed", "Nothing at all was run"))
+        return event
+
+    def by_another(event: Event) -> Event:
+        return dataclasses.replace(event, **change) if isinstance(event, SessionStarted) else event
+
+    doctor(session, by_another)
+    done = again(session)
+    assert "5 of 5 prompts as recorded" in done.err  # they are the same nevertheless
+    doctor(session, in_other_words)
+    done = again(session)
+    assert done.code == 0, done.err
+    last = done.err.splitlines()[-1]
+    assert f"the prompts were written by another version ({author}) and differ; 4 of 4 edits and 4 of 4 " in last
+    assert of(done.session, PromptDiffered) == [] and not (done.session / "replay").exists()
+    (compared,) = of(done.session, ReplayCompared)
+    assert (compared.prompts, compared.prompts_by, compared.differences) == (1, author, [])
+    assert of(done.session, SessionStarted)[0].prompts == started.prompts
+    assert "5 of 5 prompts as recorded" in again(done.session).err  # that one is of this version
+
+
+def test_a_session_that_another_version_went_on_with_has_its_prompts_too(tell, again):
+    session = tell(Story(["Hm.", *good_session()]))
+    entries = read_journal(session / "journal.jsonl")
+    place = next(i for i, entry in enumerate(entries) if isinstance(entry.event, Replied))
+    state = entries[0].event
+    assert isinstance(state, SessionStarted)
+    resumed = Resumed(state.model, None, state.max_runs, None, None, state.context_window, version="0.1.7")
+    entries.insert(place, Entry(entries[place].at, resumed))
+    for index in range(place, len(entries)):
+        event = entries[index].event
+        if isinstance(event, Told):
+            entries[index] = dataclasses.replace(entries[index], event=Told(event.prompt, f"In 0.1: {event.text}"))
+    (session / "journal.jsonl").write_bytes(b"".join(map(encode, entries)))
+    done = again(session)
+    assert "written by another version (ai-sci 0.1.7) and differ; 4 of 4 edits" in done.err.splitlines()[-1]
 
 
 def test_another_edit_and_another_verdict_are_found(tell, again):

@@ -12,7 +12,7 @@ from ai_sci.agent.journal.journal import read_journal
 from tests.agent.aider_history.chats import BAR, edit, edited, first, header, refusal, reply, tool, user
 from tests.end_to_end.command import Done, ai_sci, git_log, shown
 
-HISTORIES = Path(__file__).resolve().parents[1] / "agent" / "histories"
+HISTORIES = Path(__file__).resolve().parents[1] / "agent" / "aider_history" / "histories"
 
 
 @pytest.fixture(scope="module")

@@ -341,13 +341,13 @@ def _tree(folder: Path) -> list[str]:
 
 
 def test_max_time_bounds_an_attempt_and_resume_can_raise_it(session, tmp_path):
-    slow, fast = SLOW.replace("(30)", "(5)"), FAST.replace("(30)", "(5)")
+    slow, fast = SLOW, FAST
     done = session([slow, fast, "ALL_COMPLETED", PLOTS, NOTES], "--max-time", "2s")
     assert done.code == 3
     state = shown(done.session)
     assert state["status"] == "budget_exhausted"
     assert "--max-time" in state["reason"]
-    assert all(one["seconds"] < 4 for run in state["runs"] for one in run["attempts"])
+    assert all(one["seconds"] < 20 for run in state["runs"] for one in run["attempts"])
     done = ai_sci("resume", done.session, "--max-time", "10m", cwd=tmp_path, AI_SCI_CACHE=str(tmp_path / "cache"))
     assert done.code == 0, done.err
 

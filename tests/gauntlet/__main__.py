@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.gauntlet.cases import all_cases
 from tests.gauntlet.stage import cache_for, warm_up
 from tests.gauntlet.table import HEAD, Row, play_one, totals
+from tests.signals import ignored, outlive
 
 WORKERS = 2
 
@@ -24,7 +25,9 @@ WORKERS = 2
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("words", nargs="*", metavar="NAME")
-    parser.add_argument("--quick", action="store_true", help="the third that `make test` runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a case for each class of fault: those that `make test` plays"
+    )
     asked = parser.parse_args()
     chosen = [
         case.name
@@ -34,7 +37,8 @@ def main() -> None:
     ]
     if not chosen:
         sys.exit("no such case")
-    began = time.monotonic()
+    began, deaf_to = time.monotonic(), ignored()
+    outlive(deaf_to)
     with tempfile.TemporaryDirectory(prefix="gauntlet-") as name:
         folder = Path(name)
         cache = cache_for(folder)
@@ -43,7 +47,7 @@ def main() -> None:
         # Fresh processes: a case makes its worker the parent of every orphan.
         context = multiprocessing.get_context("spawn")
         rows: list[Row] = []
-        with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
+        with ProcessPoolExecutor(WORKERS, context, outlive, (deaf_to,)) as pool:
             for row in pool.map(play_one, chosen, [folder] * len(chosen), [cache] * len(chosen)):
                 print(row, flush=True)
                 rows.append(row)

@@ -56,7 +56,7 @@ class Case:
     code: int | None = None
     says: str = ""
     resumed: Ends | None = None
-    quick: bool = False  # runs in `make test` too
+    quick: bool = False  # stands for its class of fault in `make test`
 
     # A model behind HTTP; without a server the replies are played by `scripted:FOLDER`.
     server: type[LoopbackServer] | None = None

@@ -26,7 +26,6 @@ ENDS = [
         story(_SYNTAX_ERROR, repair=block(_LAST_LINE + "\n    print('no end", _LAST_LINE + "\n    print('an end')")),
         ("lint_failed",),
         says=r"experiment\.py:\d+.*unterminated string",
-        quick=True,
     ),
     Case(
         "undefined name, seen by lint only after the reply",
@@ -87,7 +86,6 @@ ENDS = [
         ("crashed",),
         says=r"killed from outside by SIGKILL, by another program or by hand",
         act=kill_the_experiment("kill me"),
-        quick=True,
     ),
     Case(
         "SIGKILL from outside near the memory limit, as the kernel does it",
@@ -157,7 +155,7 @@ def hangs(name: str, code: str, *args: str, quick: bool = False) -> Case:
 
 
 HANGS = [
-    hangs("endless loop", "while True:\n    pass", quick=True),
+    hangs("endless loop", "while True:\n    pass"),
     hangs("ignores SIGTERM and every other signal", _DEAF, quick=True),
     hangs("ignores every signal, without a sandbox", _DEAF, *UNSANDBOXED),
     hangs("stops itself", "import signal\nos.kill(os.getpid(), signal.SIGSTOP)"),
@@ -167,7 +165,6 @@ HANGS = [
     hangs(
         "endless loop while a daemon in a session of its own holds stdout",
         _DAEMON.format(closing="pass") + "while True:\n    pass",
-        quick=True,
     ),
     hangs(
         "endless loop while a daemon holds stdout, without a sandbox",
@@ -179,7 +176,6 @@ HANGS = [
         faulty_run("import subprocess\nsubprocess.Popen(['sleep', '60'])"),
         accepted=3,
         check=is_over_soon(8),
-        quick=True,
     ),
     Case("leaves a daemon behind", faulty_run(_DAEMON.format(closing=_CLOSING)), accepted=3, check=is_over_soon(8)),
     Case(

@@ -31,7 +31,6 @@ OUTPUT = [
         faulty_run("os.write(1, os.urandom(1_000_000) + b'\\n\\x1b[2J\\x00')\nraise ValueError('and so it ends')"),
         ("crashed",),
         says=r"ValueError: and so it ends",
-        quick=True,
     ),
     Case(
         "nothing but binary output, and then it fails",

@@ -150,7 +150,7 @@ GIT = [
         says=r"git \w+ failed in .*index\.lock': File exists",
         quick=True,
     ),
-    interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git, quick=True),
+    interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git),
 ]
 
 # --- people -----------------------------------------------------------------------------------------------------------

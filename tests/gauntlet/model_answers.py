@@ -12,7 +12,7 @@ from tests.servers.deepseek_strict import DeepSeekServer
 from tests.servers.openai_strict import StrictServer
 
 NOT_A_REPLY = [
-    passes("HTTP 200 with HTML", faults.html(), "not_a_reply", quick=True),
+    passes("HTTP 200 with HTML", faults.html(), "not_a_reply"),
     passes("HTTP 200 with an error in it", faults.error_in_200(), "stream_error", "Provider returned error"),
     passes("HTTP 200 with nothing", faults.no_body(), "not_a_reply"),
     passes("HTTP 200 with null", faults.null_body(), "not_a_reply"),
@@ -34,7 +34,7 @@ NOT_A_REPLY = [
         "not_a_reply",
         "cannot be read",
     ),
-    passes("Latin-1 instead of UTF-8", faults.wrong_encoding(), "not_a_reply", "cannot be read", quick=True),
+    passes("Latin-1 instead of UTF-8", faults.wrong_encoding(), "not_a_reply", "cannot be read"),
     # Read as far as can be, by litellm: what is not UTF-8 becomes U+FFFD.
     passes("Latin-1 at Anthropic", faults.wrong_encoding(), "no_edit", server=AnthropicServer),
     passes(
@@ -53,9 +53,7 @@ ODD_REPLIES = [
     passes("content of white space", faults.whitespace(), "no_edit", "empty"),
     passes("reasoning only", faults.reasoning_only(), "no_edit", "empty"),
     passes("reasoning only at DeepSeek", faults.reasoning_only(), "no_edit", "empty", server=DeepSeekServer),
-    passes(
-        "reasoning only at Anthropic", faults.reasoning_only(), "no_edit", "empty", server=AnthropicServer, quick=True
-    ),
+    passes("reasoning only at Anthropic", faults.reasoning_only(), "no_edit", "empty", server=AnthropicServer),
     passes(
         "cut off in the middle of a block",
         faults.finish_length(SECOND[: SECOND.index(">>>>>>>")]),
@@ -71,7 +69,7 @@ ODD_REPLIES = [
         server=AnthropicServer,
     ),
     passes("cut off before the first word", faults.says(Answer("", "hm. " * 99, "length")), "no_edit", "output limit"),
-    passes("a reply of 2 MB", faults.big_reply(), "no_edit", quick=True),
+    passes("a reply of 2 MB", faults.big_reply(), "no_edit"),
     passes("a reply of 2 MB at Anthropic", faults.big_reply(), "no_edit", server=AnthropicServer),
     passes(
         "a refusal by the content filter",
@@ -85,7 +83,7 @@ ODD_REPLIES = [
         "no_edit",
         server=AnthropicServer,
     ),
-    passes("a tool call that nobody offered", faults.tool_call(), "no_edit", quick=True),
+    passes("a tool call that nobody offered", faults.tool_call(), "no_edit"),
     Case(
         "refused for ever",
         replies=lambda messages: "I can't help with that.",

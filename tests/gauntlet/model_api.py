@@ -112,7 +112,7 @@ STATUSES = [
         server=DeepSeekServer,
     ),
     stops("403", faults.status(403, "Country not supported"), "auth", "HTTP 403"),
-    stops("404", faults.status(404, "The model does not exist"), "not_found", "HTTP 404", quick=True),
+    stops("404", faults.status(404, "The model does not exist"), "not_found", "HTTP 404"),
     passes("408", faults.status(408), "timeout", "HTTP 408.*try 2 of 8"),
     passes("409", faults.status(409), "conflict", "HTTP 409"),
     stops(
@@ -171,7 +171,6 @@ STATUSES = [
         "payment",
         "cannot pay",
         server=AnthropicServer,
-        quick=True,
     ),
     Case(
         "redirected without end",
@@ -195,8 +194,8 @@ WINDOWS = [
     too_long("vLLM", VLLM),
     too_long("llama.cpp", LLAMA_CPP),
     too_long("llama.cpp, as 500", LLAMA_CPP, 500),
-    too_long("Anthropic", "prompt is too long: 210000 tokens > 200000 maximum", server=AnthropicServer, quick=True),
-    too_long("DeepSeek", DEEPSEEK, server=DeepSeekServer, quick=True),
+    too_long("Anthropic", "prompt is too long: 210000 tokens > 200000 maximum", server=AnthropicServer),
+    too_long("DeepSeek", DEEPSEEK, server=DeepSeekServer),
     too_long("Ollama", "input length exceeds the context length"),
     too_long("as 413", "Prompt is too long", 413),
     passes("413", faults.status(413, body=b"Payload Too Large"), "too_large", "HTTP 413"),
@@ -207,7 +206,6 @@ WINDOWS = [
         verdicts=("context_window",),
         says="n_ctx 2400",
         refused_requests=1,
-        quick=True,
     ),
     Case(
         "context window: too small for the task",
@@ -238,7 +236,7 @@ CONNECTION = [
     passes("reset in the middle", faults.cut_stream(rudely=True), "cut", "connection broke", quick=True),
     passes("reset in the middle at Anthropic", faults.cut_stream(5, rudely=True), "cut", "", server=AnthropicServer),
     passes("hung up without an answer", faults.hang_up(), "cut", "hung up"),
-    passes("stream cut", faults.cut_stream(), "cut", "connection broke", quick=True),
+    passes("stream cut", faults.cut_stream(), "cut", "connection broke"),
     passes(
         "stream ends in the middle of the reply", faults.cut_stream(politely=True), "cut", "in the middle of the reply"
     ),

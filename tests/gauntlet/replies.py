@@ -55,14 +55,12 @@ TALK = [
         "a plan with ALL_COMPLETED in a sentence",
         "When both runs are done I will say ALL_COMPLETED, not before.",
         "holds no edit",
-        quick=True,
     ),
     asked("ALL_COMPLETED in a code fence", "I end with\n\n```\nALL_COMPLETED\n```\n"),
     asked(
         "shell commands",
         "```bash\nsed -i s/3/4/ experiment.py\npython experiment.py --out_dir=run_2\n```\n",
         "holds no edit",
-        quick=True,
     ),
     asked("a tool call in text", '<tool_call>{"name": "edit", "arguments": {"file": "experiment.py"}}</tool_call>'),
     asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n"),
@@ -89,29 +87,24 @@ BLOCKS = [
         "===== inside the content",
         block(RUN_1, f"{RUN_2}\n    # above\n=======\n    # below"),
         "`=======` 2 times",
-        quick=True,
     ),
     taken("a short row of = inside the content", block(RUN_1, f"    # ====\n{RUN_2}")),
     taken(
         "two blocks in one fence",
         EDIT.replace("```\n", "") + EDIT_AGAIN.split("```python\n")[1],
         check=code_has(f"{RUN_2}  # faster"),
-        quick=True,
     ),
     refused("SEARCH that matches nowhere", block("    return 9 * x", "    return 4 * x"), "SEARCH part", quick=True),
-    refused("SEARCH that matches twice", block("plt.legend()", "plt.legend(loc=1)", "plot.py"), "2 ", quick=True),
+    refused("SEARCH that matches twice", block("plt.legend()", "plt.legend(loc=1)", "plot.py"), "2 "),
     refused("empty SEARCH in a file with text", starts_file("x = 1", "experiment.py"), "is empty"),
     refused("the same edit again", FIRST, "already there", quick=True),
     refused(
         "contradicting blocks",
         EDIT + "\n" + block(RUN_1, "    return 5 * x[:, None] - 1"),
         "before the edits above it",
-        quick=True,
     ),
     refused("one good block and one bad", EDIT + "\n" + block("no such line", "x = 1"), "SEARCH part"),
-    refused(
-        "a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py", quick=True
-    ),
+    refused("a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py"),
     refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
     refused(
         "tabs for spaces",
@@ -126,7 +119,6 @@ BLOCKS = [
     taken(
         "unicode",
         block(RUN_1, "    größe = 4  # Größe → α · 漢字 🎲\n    return größe * x[:, None] - 1") + "\n…fertig 🎉",
-        quick=True,
     ),
     taken(
         "a thousand blocks",
@@ -139,7 +131,7 @@ BLOCKS = [
 
 FILES = [
     refused("wrong file name", EDIT.replace("experiment.py", "experiments.py"), "experiments.py"),
-    refused("absolute path", EDIT.replace("experiment.py", "/etc/cron.d/job.py"), "/etc/cron.d/job.py", quick=True),
+    refused("absolute path", EDIT.replace("experiment.py", "/etc/cron.d/job.py"), "/etc/cron.d/job.py"),
     refused(
         "a path with ..", EDIT.replace("experiment.py", "../../experiment.py"), r"\.\./\.\./experiment.py", quick=True
     ),
@@ -156,7 +148,6 @@ FILES = [
         "a protected file: the baseline",
         block('"test_r2"', '"test_r1"', "run_0/final_info.json"),
         "run_0/final_info.json",
-        quick=True,
     ),
     refused("a protected file: a git hook", starts_file("#!/bin/sh\nid", ".git/hooks/post-commit.sh"), "post-commit"),
     refused("a protected file: the journal", starts_file("{}", "journal.jsonl"), "journal.jsonl"),
@@ -204,7 +195,6 @@ CODE_FAULTS = [
         ),
         verdicts=("lint_failed",),
         says="scale",
-        quick=True,
     ),
 ]
 
@@ -248,7 +238,7 @@ def with_a_link_for_plot_py(stage: Stage) -> None:
 
 ODD_FILES = [
     Case("a file with CRLF", prepare=with_crlf, check=crlf_everywhere, quick=True),
-    Case("a file with a byte order mark", prepare=with_byte_order_mark, quick=True),
+    Case("a file with a byte order mark", prepare=with_byte_order_mark),
     Case(
         "a file that is a symbolic link",
         server=StrictServer,

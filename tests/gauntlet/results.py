@@ -21,14 +21,12 @@ CASES = [
         "result.unlink()",
         r"ended without writing final_info\.json into run_2 \(it holds only curves\.json, curves\.npz\)",
         verdict="no_result",
-        quick=True,
     ),
     _bad("result empty", "result.write_text('')", r"final_info\.json is empty"),
     _bad(
         "result truncated",
         "result.write_text(result.read_text()[:60])",
         r"final_info\.json is not (?:valid|whole)? ?JSON",
-        quick=True,
     ),
     _bad("result in UTF-16", "result.write_text(result.read_text(), 'utf-16')", r"final_info\.json is not UTF-8 text"),
     _bad(
@@ -64,7 +62,7 @@ CASES = [
         "result.write_text(json.dumps({'waves': {'means': {'test_r2': '0.9', 'steps': '5'}}}))",
         r"final_info\.json .*(?:text|no number)",
     ),
-    _bad("result is a folder", "result.unlink()\nresult.mkdir()", r"final_info\.json is a folder", quick=True),
+    _bad("result is a folder", "result.unlink()\nresult.mkdir()", r"final_info\.json is a folder"),
     _bad(
         "result is a symlink",
         "result.unlink()\nresult.symlink_to('/etc/hostname')",
@@ -135,7 +133,6 @@ CASES = [
         "result from the year 2100",
         faulty_result("os.utime(out_dir / 'final_info.json', (4102444800, 4102444800))"),
         accepted=3,
-        quick=True,
     ),
     Case(
         "copies the result of run 1",

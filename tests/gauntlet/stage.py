@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from ai_sci.agent.journal.events import (
     SessionEnded,
 )
 from ai_sci.agent.journal.journal import Entry, JournalError, read_journal
-from tests.crash.launcher import Launcher
+from tests.crash.launcher import warm_process
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment
 from tests.end_to_end.templates import write_script
 from tests.gauntlet.case import Case
@@ -270,12 +269,6 @@ def play(case: Case, folder: Path, cache: Path) -> Outcome:
     warm_process()  # before the block, so that it is not taken for an orphan
     with brood() as births:
         return Stage(case, folder, cache, births).play()
-
-
-@functools.cache
-def warm_process() -> Launcher:
-    """One for this process, which ends it by ending."""
-    return Launcher()
 
 
 def warm_up(folder: Path, cache: Path) -> None:

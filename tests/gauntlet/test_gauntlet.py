@@ -1,4 +1,4 @@
-"""The gauntlet under pytest: the quick third in `make test`, the rest in `make test-all`."""
+"""The gauntlet under pytest: a case for each class of fault in `make test`, the rest in `make test-all`."""
 
 from __future__ import annotations
 

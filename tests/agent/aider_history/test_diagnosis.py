@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_sci.agent.aider_history.diagnosis import diagnose
-from ai_sci.agent.aider_history.history import parse_history
+from ai_sci.agent.aider_history.turns import parse_history
 from tests.agent.aider_history.chats import BAR, TOKENS, edit, edited, first, header, refusal, reply, tool, user
 
 HISTORIES = Path(__file__).parent / "histories"

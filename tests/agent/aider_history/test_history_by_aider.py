@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_sci.agent.aider_history.history import HistorySession, TurnKind, parse_history
+from ai_sci.agent.aider_history.turns import HistorySession, TurnKind, parse_history
 from tests.agent.aider_history.chats import edit
 
 LINT = "# Fix any errors below, if possible.\n\nexperiment.py:3:5: F821 undefined name 'F'\n    F.relu(x)\n    ^\n"

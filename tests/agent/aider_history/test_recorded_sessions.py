@@ -12,11 +12,11 @@ import pytest
 
 from ai_sci.agent.aider_history.diagnosis import diagnose
 from ai_sci.agent.aider_history.file import read_history
-from ai_sci.agent.aider_history.history import HistorySession, TurnKind
 from ai_sci.agent.aider_history.idea import recognise_idea
-from ai_sci.agent.aider_history.lines import scan_history
+from ai_sci.agent.aider_history.pieces import scan_history
+from ai_sci.agent.aider_history.turns import HistorySession, TurnKind
 from ai_sci.experiment.template.template import load_template
-from tests.agent.aider_history.test_history import read
+from tests.agent.aider_history.test_turns import read
 
 FOLDER = os.environ.get("AI_SCI_RECORDED_SESSIONS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="AI_SCI_RECORDED_SESSIONS names no folder with recorded sessions")

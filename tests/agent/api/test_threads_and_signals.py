@@ -88,7 +88,6 @@ SCRIPT = """
 import signal, sys
 import ai_sci
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it as ignored
 handlers = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 try:
     for name in ("s", "never"):  # an interrupt ends the loop, as it does without ai-sci

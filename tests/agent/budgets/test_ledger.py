@@ -284,7 +284,7 @@ class Batch:
         return sum(kept.values(), Amount())
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=300, deadline=None, database=None)
 @given(limits, st.lists(amounts, min_size=1, max_size=6), st.integers(0, 2**32), st.integers(10, 80))
 def test_sessions_together_never_spend_more_than_the_budget(budgets, worst_case, seed, steps):
     batch = Batch(Ledger(budgets), budgets, random.Random(seed), honest=True, worst_case=worst_case)

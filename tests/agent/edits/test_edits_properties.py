@@ -240,8 +240,8 @@ def test_files_are_written_all_or_none(tmp_path_factory: pytest.TempPathFactory,
     ],
     ids=["search", "replace", "quotes", "prose", "fences", "heads", "line", "blocks", "hunk", "hunks"],
 )
-def test_a_reply_of_two_megabytes_takes_seconds_at_most(reply: str):
+def test_a_reply_of_two_megabytes_takes_no_minutes(reply: str):
     before = time.process_time()
     planned(reply, FILES)
     all_completed(reply)
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 30

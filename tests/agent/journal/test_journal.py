@@ -135,12 +135,3 @@ def test_the_fold_takes_time_between_an_end_and_a_resume_for_no_work():
     state = fold(story)
     assert state.active_seconds == 15.0
     assert state.status is Status.running
-
-
-def test_a_last_record_of_a_newer_version_is_never_cut_off(tmp_path):
-    path = tmp_path / "journal.jsonl"
-    whole = encode(Entry(1.0, Told("task", "a"))) + b'{"at": 2.0, "event": "of_tomorrow", "text": "x"}\n'
-    path.write_bytes(whole)
-    with pytest.raises(JournalError, match="of_tomorrow"):
-        Journal(path)
-    assert path.read_bytes() == whole

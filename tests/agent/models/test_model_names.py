@@ -72,16 +72,6 @@ def test_an_api_base_that_is_no_url_is_refused(url):
         open_model("openai/x", api_base=url)
 
 
-def test_no_model_at_all_is_refused_and_the_environment_is_asked(monkeypatch, tmp_path):
-    with pytest.raises(ConfigError, match="AI_SCI_MODEL"):
-        open_model(None)
-    (tmp_path / "01.md").write_text("hello")
-    assert open_model(None, template_scripted=tmp_path).name == f"scripted:{tmp_path}"
-    monkeypatch.setenv("AI_SCI_MODEL", "gpt-4o")
-    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
-        open_model(None, template_scripted=tmp_path)
-
-
 def test_an_unknown_name_is_refused_in_a_process_that_has_played_a_script_too(tmp_path):
     (tmp_path / "01.md").write_text("hello")
     assert ask(open_model(f"scripted:{tmp_path}")).good.text == "hello"

@@ -8,8 +8,8 @@ import pytest
 
 from ai_sci.agent.journal.conversation import Message
 from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.cost import cost_of, look_up, prompt_tokens, worst_cost, worst_tokens
 from ai_sci.agent.models.litellm_setup import load
-from ai_sci.agent.models.pricing import cost_of, look_up, prompt_tokens, worst_cost, worst_tokens
 from ai_sci.experiment.base.errors import ConfigError
 
 GOOD = {"input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6, "max_output_tokens": 1000}

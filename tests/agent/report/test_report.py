@@ -23,10 +23,10 @@ from ai_sci.agent.journal.events import (
     Told,
 )
 from ai_sci.agent.journal.journal import Entry
-from ai_sci.agent.report.board import Row, ordered
 from ai_sci.agent.report.curves import POINTS, read_curves
+from ai_sci.agent.report.journal_facts import read_journal_facts
+from ai_sci.agent.report.leaderboard import Row, ordered
 from ai_sci.agent.report.measures import Measure, against, measured
-from ai_sci.agent.report.story import read_story
 from ai_sci.agent.report.time_breakdown import where_it_went
 from tests.agent.journal.journals import entries
 
@@ -143,7 +143,7 @@ def test_an_attempt_of_a_cluster_is_told_with_its_node_and_its_wait():
         Entry(0.0, AttemptStarted(1, 1, "full", "h", "c", 0, 0, "", job="7")),
         Entry(90.0, replace(FULL, waited=50.0, place="node n1 gpu 0")),
     ]
-    attempt = read_story(entries).runs[0].attempts[0]
+    attempt = read_journal_facts(entries).runs[0].attempts[0]
     assert (attempt.waited, attempt.place) == (50.0, "node n1 gpu 0")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,14 @@ from rich.console import Console
 
 from ai_sci.agent.batch.events import BatchEnded, BatchEvent, BatchStarted, IdeaAdded, SessionLaunched
 from ai_sci.agent.batch.state import BATCH_JOURNAL
-from ai_sci.agent.journal.events import EVENT_TYPES, RunClosed, SessionEnded, SessionStarted, Told
+from ai_sci.agent.journal.events import EVENT_TYPES, Told
 from ai_sci.agent.journal.journal import Entry, Record, encode, parse
 from ai_sci.agent.journal.tail import Tail
 from ai_sci.agent.session.session import JOURNAL
-from ai_sci.agent.views.watch_frame import frame, plain
-from ai_sci.agent.views.watching import Watch
+from ai_sci.agent.views.follow import Watch
+from ai_sci.agent.views.frame import frame, plain
 from tests.agent.journal.journals import entries, numbers, texts
+from tests.bench.watching import make_batch
 
 NOW = 4e9  # seconds since the epoch
 names = st.sampled_from(["one", "two", "three"])
@@ -135,29 +135,7 @@ def test_no_byte_is_read_twice(journal, monkeypatch):
 
 @pytest.fixture
 def large(tmp_path) -> Path:
-    """200 ideas, of which 120 are done."""
-    folder = tmp_path / "night"
-    folder.mkdir()
-    lines = [Record(1.0, BatchStarted("night", {}, "local", 8, [], {"cost": 10.0}, "0"))]
-    lines += [Record(1.0, IdeaAdded(f"idea_{n}", {"Name": f"idea_{n}"}, "/t")) for n in range(200)]
-    (folder / BATCH_JOURNAL).write_bytes(b"".join(map(encode, lines)))
-    started = _started()
-    for number in range(150):
-        (folder / f"idea_{number}").mkdir()
-        events = [started, Told("task", "go " * 2000)]
-        if number < 120:
-            events += [RunClosed(1, "ok", {"loss": 1.0}, "c", "c", "h"), SessionEnded("completed", "1 run accepted")]
-        elif number < 130:
-            events.append(SessionEnded("gave_up", "no use\x1b[31m"))
-        (folder / f"idea_{number}" / JOURNAL).write_bytes(b"".join(encode(Entry(2.0, event)) for event in events))
-    return folder
-
-
-def _started() -> SessionStarted:
-    fields = {"session": "s", "idea": {"Name": "i"}, "template": "/t", "files": [], "brings_baseline": False}
-    fields |= {"overrides": {}, "model": "m", "api_base": None, "max_runs": 3, "max_failures": 4, "limits": {}}
-    fields |= {"python": None, "sandbox_choice": "auto", "allow_unsandboxed": False, "max_cost": None}
-    return SessionStarted(**fields, max_time=None, commit="c", code_hash="h", version="0")
+    return make_batch(tmp_path / "night")
 
 
 def drawn(watched: Watch, width: int, height: int) -> list[str]:
@@ -178,16 +156,3 @@ def test_of_200_ideas_the_most_interesting_are_on_the_screen_and_the_rest_is_cou
     assert order == ["running"] * 20 + ["failed"] * 10 + ["waiting"] * 50 + ["done"] * 120
     everything = plain(watched.picture(NOW))
     assert "\x1b" not in everything and len(everything.splitlines()) > 200
-
-
-def test_a_frame_of_200_sessions_costs_less_than_a_twentieth_of_a_second(large):
-    watched = Watch(large)
-    watched.look()
-
-    def cost() -> float:
-        began = time.process_time()
-        watched.look()
-        drawn(watched, 120, 40)
-        return time.process_time() - began
-
-    assert min(cost() for _ in range(5)) < 0.05  # there is one a second

@@ -93,14 +93,15 @@ def make_attempts(folder: Path, tier: str) -> Attempts:
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def no_hang() -> Iterator[None]:
+    """For experiments that take a minute or for ever when nobody ends them; a busy machine takes some seconds."""
     before = time.monotonic()
     yield
     took = time.monotonic() - before
-    assert took < seconds, f"took {took:.2f} s"
+    assert took < 45, f"took {took:.2f} s"
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

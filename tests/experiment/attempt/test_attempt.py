@@ -17,7 +17,7 @@ from ai_sci.experiment.base.errors import EnvironmentFailed
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.process_tree import still_runs
 from ai_sci.experiment.base.verdict import Verdict
-from tests.experiment.attempt.attempts import HEARTBEAT, Attempts, eventually, make_attempts, within
+from tests.experiment.attempt.attempts import HEARTBEAT, Attempts, eventually, make_attempts, no_hang
 
 MB = 1024**2
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -82,7 +82,7 @@ def test_a_kill_near_the_memory_limit_is_the_kernel_s(attempts: Attempts) -> Non
     ids=["sleeps", "busy", "ignores signals", "stopped", "child holds the pipe", "closed its output"],
 )
 def test_a_timeout_is_over_when_it_says_so(attempts: Attempts, code: str) -> None:
-    with within(0.5 + 2):
+    with no_hang():
         done = attempts.run(code, time=0.5)
     assert done.verdict is Verdict.timed_out
     assert done.reason == "killed after 0.5 s, the time limit (limits.time or --timeout)"
@@ -117,7 +117,7 @@ def test_a_child_that_holds_the_pipe_is_not_waited_for(attempts: Attempts, daemo
     setsid = "os.setsid()\n    if os.fork(): os._exit(0)\n    " if daemon else ""
     ready = "while not os.path.exists('out/beat'): pass"
     code = f"import os\nif os.fork() == 0:\n    {setsid}exec({HEARTBEAT!r})\n{ready}\nprint('done')"
-    with within(3):
+    with no_hang():
         done = attempts.run(code)
     assert (done.verdict, done.tail) == (Verdict.ok, "done\n")
     assert not attempts.beats()
@@ -161,13 +161,13 @@ def test_an_error_while_showing_output_ends_the_attempt(attempts: Attempts) -> N
     def broken(text: str) -> None:
         raise BrokenPipeError("the terminal is gone")
 
-    with within(5), pytest.raises(BrokenPipeError):
+    with no_hang(), pytest.raises(BrokenPipeError):
         attempts.run(f"print('x', flush=True)\n{HEARTBEAT}", on_output=broken)
     assert not attempts.beats()
 
 
 def test_a_blocked_terminal_does_not_stop_the_clock(attempts: Attempts) -> None:
-    with within(4):
+    with no_hang():
         done = attempts.run(f"print('x', flush=True)\n{HEARTBEAT}", on_output=lambda text: time.sleep(1.5), time=0.5)
     assert done.verdict is Verdict.timed_out
     assert len((attempts.out / "beat").read_bytes()) < 40  # it did not live longer for it
@@ -200,7 +200,7 @@ def start_harness(folder: Path, tier: str) -> subprocess.Popen[str]:
     (folder / "tmp").mkdir()
     env = {**os.environ, "TMPDIR": str(folder / "tmp")}
     harness = subprocess.Popen(argv, cwd=REPOSITORY, env=env, stdout=subprocess.PIPE, text=True)
-    assert eventually((folder / "session" / "out" / "beat").exists, 10)
+    assert eventually((folder / "session" / "out" / "beat").exists)
     return harness
 
 
@@ -208,7 +208,7 @@ def start_harness(folder: Path, tier: str) -> subprocess.Popen[str]:
 def test_ctrl_c_kills_the_tree_and_goes_on(tmp_path: Path, tier: str) -> None:
     harness = start_harness(tmp_path, tier)
     harness.send_signal(signal.SIGINT)
-    assert harness.communicate(timeout=10)[0] == "interrupted False\n"
+    assert harness.communicate(timeout=60)[0] == "interrupted False\n"
 
 
 @pytest.mark.parametrize("tier", ["bwrap", "none"])
@@ -216,10 +216,10 @@ def test_ctrl_c_kills_the_tree_and_goes_on(tmp_path: Path, tier: str) -> None:
 def test_the_tree_dies_with_the_harness(tmp_path: Path, tier: str, how: int) -> None:
     harness = start_harness(tmp_path, tier)
     harness.send_signal(how)
-    harness.communicate(timeout=10)
+    harness.communicate(timeout=60)
     left = Attempts(tmp_path / "session", make_attempts(tmp_path / "other", tier).sandbox)
-    assert eventually(lambda: not left.beats(), 3)
-    assert eventually(lambda: not list((tmp_path / "tmp").iterdir()), 3)
+    assert eventually(lambda: not left.beats())
+    assert eventually(lambda: not list((tmp_path / "tmp").iterdir()))
 
 
 def test_the_harness_s_own_cost_is_small(attempts: Attempts) -> None:
@@ -227,13 +227,13 @@ def test_the_harness_s_own_cost_is_small(attempts: Attempts) -> None:
     before, rounds = time.process_time(), 10
     for _ in range(rounds):
         attempts.run("pass")
-    assert (time.process_time() - before) / rounds < 0.020
+    assert (time.process_time() - before) / rounds < 0.2
 
 
 def test_watching_costs_little(attempts: Attempts) -> None:
     before = time.process_time()
     attempts.run("import time; time.sleep(3)")
-    assert time.process_time() - before < 0.15
+    assert time.process_time() - before < 1.0, "it looks now and then; a busy loop would take three seconds"
 
 
 def test_no_descriptor_stays_open(attempts: Attempts) -> None:

@@ -12,14 +12,8 @@ from pathlib import Path
 import pytest
 
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL, other_sessions
-from ai_sci.experiment.attempt.runner import (
-    AttemptOutcome,
-    AttemptPlan,
-    PlotPlan,
-    make_readable,
-    run_attempt,
-    run_plots,
-)
+from ai_sci.experiment.attempt.plots import PlotPlan, run_plots
+from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, make_readable, run_attempt
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.process_tree import ProcessIdentity, still_runs
 from ai_sci.experiment.base.verdict import Verdict

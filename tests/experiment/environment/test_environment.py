@@ -17,6 +17,7 @@ from ai_sci.experiment.base.errors import ConfigError, EnvironmentFailed
 from ai_sci.experiment.environment.environment import ensure_environment, is_ready
 from ai_sci.experiment.environment.interpreters import find_interpreter
 from ai_sci.experiment.environment.pip_errors import explain
+from ai_sci.experiment.sandbox.find import find_sandbox
 from ai_sci.experiment.template.template import load_template
 from tests.experiment.template.folders import gone, make_source_package, make_template, make_wheel
 
@@ -96,9 +97,8 @@ def test_it_is_built_once_and_holds_what_the_files_ask_for(tmp_path, cache):
         assert any(Path(prefix).is_relative_to(root) for root in environment.roots)
 
     told.clear()
-    started = time.monotonic()
     assert ensure_environment(template, None, told.append) == environment
-    assert told == [] and time.monotonic() - started < 0.5
+    assert told == []
     assert left_in(cache) == [environment.key]
 
     # other contents, another environment; comments do not count
@@ -180,7 +180,7 @@ def test_a_build_that_was_stopped_in_the_middle_is_built_again(tmp_path, cache, 
     told: list[str] = []
     environment = ensure_environment(template, None, told.append)
     assert output_of(environment.python, "import slow; print(slow.answer)") == "42"
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 200
     assert left_in(cache) == [environment.key]
 
 
@@ -304,6 +304,23 @@ def test_an_interpreter_that_the_user_has(tmp_path):
     assert ensure_environment(template, Path(sys.prefix), lambda line: None) == environment
     assert any(Path(sys.prefix).is_relative_to(root) for root in environment.roots)
     assert any(Path(sys.base_prefix).is_relative_to(root) for root in environment.roots)
+
+
+def test_an_interpreter_that_other_links_lead_to_starts_in_the_sandbox(tmp_path):
+    """As in a venv that Python 3.10 made from a venv; the sandbox hides the folder of the other one."""
+    links = [tmp_path / "first" / "python", tmp_path / "second" / "python"]
+    aim = Path(sys.base_prefix, "bin", "python3").resolve()
+    for link in links:
+        link.parent.mkdir()
+        link.symlink_to(aim)
+        aim = link
+    (tmp_path / "first" / "key").write_text("secret")
+    environment = ensure_environment(template_with(tmp_path / "t", ""), links[-1], lambda line: None)
+    (work := tmp_path / "work").mkdir()
+    command = [str(environment.python), "-c", "import os, sys; print(os.listdir(sys.argv[1]))", str(links[0].parent)]
+    launch = find_sandbox("bwrap").wrap(command, work, [work], environment.roots, {"PATH": os.defpath})
+    done = subprocess.run(launch.argv, env=launch.env, capture_output=True, text=True)
+    assert done.stdout == "['python']\n", done.stderr
 
 
 def test_an_interpreter_that_is_none(tmp_path):

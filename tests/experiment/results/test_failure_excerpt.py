@@ -221,4 +221,4 @@ def test_any_bytes(data: bytes) -> None:
 def test_no_output_makes_it_slow(unit: str) -> None:
     before = time.process_time()
     digest((unit * 262_144)[:262_144])
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 20

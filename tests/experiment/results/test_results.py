@@ -189,7 +189,7 @@ def error_of(folder: Path) -> ResultError:
     before = time.monotonic()
     with pytest.raises(ResultError) as caught:
         read_results(folder)
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 30
     return caught.value
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.checks import Check, failed_checks, parse_check, show_number
+from ai_sci.experiment.template.checks import Check, failed_checks, show_number
 
 NAMES = st.text(st.characters(exclude_characters="<>=!", exclude_categories=("Z", "C")), min_size=1, max_size=20)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,7 +32,7 @@ RELATIONS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
     ],
 )
 def test_a_rule_and_its_sentence(text: str, metrics: dict[str, float], expected: list[str]) -> None:
-    assert failed_checks([parse_check(text)], metrics) == expected
+    assert failed_checks([Check.parse(text)], metrics) == expected
 
 
 def test_a_plain_name_is_meant_for_every_dataset() -> None:

@@ -1,0 +1,58 @@
+"""`--debug`: a log file for bug reports, of what the logger `ai_sci` is told. Also where a bug leaves its traceback.
+
+It is AI_SCI_DEBUG=FILE, else a new file in the temporary folder, and never in a session, whose files are the
+experiment's to read. Processes forked by a batch write to the same file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import re
+import sys
+import tempfile
+
+from ai_sci import __version__
+
+_LINE = "%(asctime)s %(process)d %(name)s: %(message)s"
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PROXY", re.IGNORECASE)
+_IN_TEXT = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=Bearer )\S+|(?<=key=)[^&\s'\"]+", re.IGNORECASE)
+_log = logging.getLogger("ai_sci")
+
+
+def open_log() -> str:
+    """The name of the log file, which is opened on the first call. Raises OSError where AI_SCI_DEBUG cannot be."""
+    for handler in _log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            return handler.baseFilename
+    name = os.environ.get("AI_SCI_DEBUG")
+    if not name:
+        descriptor, name = tempfile.mkstemp(prefix="ai-sci-debug-", suffix=".log")
+        os.close(descriptor)
+    handler = logging.FileHandler(name, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(_WithoutKeys(_LINE))
+    _log.addHandler(handler)
+    _log.setLevel(logging.DEBUG)
+    _log.propagate = False
+    logging.raiseExceptions = False  # a full disk stops no session
+    _log.debug("ai-sci %s, Python %s, %s: %s", __version__, platform.python_version(), platform.platform(), sys.argv)
+    return handler.baseFilename
+
+
+def keep(error: BaseException, a_bug: bool = False) -> str | None:
+    """Logs the traceback, of a bug in any case; returns the name of the log."""
+    name = open_log() if a_bug or _log.handlers else None
+    _log.debug("ended by %s", type(error).__name__, exc_info=error)
+    return name
+
+
+class _WithoutKeys(logging.Formatter):
+    """Whatever is logged, tracebacks included: values of variables that look like keys, and passwords in addresses."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for name, value in os.environ.items():
+            if len(value) >= 8 and _SECRET.search(name):
+                text = text.replace(value, "***")
+        return _IN_TEXT.sub("***", text)
