@@ -1,11 +1,15 @@
-"""Ctrl-C, SIGTERM and a closed terminal end a session in order."""
+"""Ctrl-C, SIGTERM and a closed terminal end a session in order.
+
+Only the main thread hears signals, so a session in another thread has no handlers and is not interrupted by them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,23 +18,31 @@ _asked = False
 
 def check() -> None:
     """Raises KeyboardInterrupt when a signal came. Python swallows the first one where it falls into a destructor."""
-    if _asked:
+    if _asked and _hears_signals():
         raise KeyboardInterrupt
 
 
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def _asked_for() -> list[signal.Signals]:
-    """Those that are not ignored already: `nohup` stays in force."""
+    """Those that are not ignored already, for `nohup` stays in force, nor handled outside Python (None)."""
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    return [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
+    return [name for name in asked if signal.getsignal(name) not in (signal.SIG_IGN, None)]
 
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; a second one changes nothing.
 
-    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal.
+    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal. In a thread that hears no signals
+    nothing changes.
     """
     global _asked
+    if not _hears_signals():
+        yield
+        return
     _asked = False
     names = _asked_for()
 
@@ -48,6 +60,25 @@ def signals_interrupt() -> Iterator[None]:
         for name, handler in previous.items():
             if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
                 signal.signal(name, handler)
+
+
+@contextmanager
+def handlers_restored() -> Iterator[Callable[[], bool]]:
+    """For a process that goes on after a session, such as a notebook's kernel: its handlers are back afterwards.
+
+    Without this, the signals stay ignored after the first one. Yields a function that says whether one came.
+    """
+    global _asked
+    if not _hears_signals():
+        yield lambda: False
+        return
+    _asked = False
+    before = {name: signal.getsignal(name) for name in _asked_for()}
+    try:
+        yield lambda: _asked
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 class Wakeup:

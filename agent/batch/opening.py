@@ -28,6 +28,7 @@ from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands import (
     ResumeOptions,
     RunOptions,
+    SessionStopped,
     asked_model,
     check_machine,
     choose_model,
@@ -195,16 +196,10 @@ def _drive(
         raise BatchStopped(folder, what) from error
 
 
-class BatchStopped(AiSciError):
+class BatchStopped(SessionStopped):
     """The batch could not go on; what its sessions have journalled is kept."""
 
-    exit_code = 3
-
-    def __init__(self, folder: Path, why: str) -> None:
-        super().__init__(
-            f"the batch stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
-        )
-        self.folder = folder
+    what = "batch"
 
 
 def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, screen: Screen) -> None:

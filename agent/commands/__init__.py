@@ -7,8 +7,9 @@ from ai_sci.agent.commands.doctor import examine
 from ai_sci.agent.commands.engines import engine_kind, read_engine_options
 from ai_sci.agent.commands.model_choice import asked_model, choose_model, scripted_session
 from ai_sci.agent.commands.new import copy_template
+from ai_sci.agent.commands.replay import ReplayOptions
+from ai_sci.agent.commands.resuming import ResumeOptions, resume
 from ai_sci.agent.commands.start import (
-    ResumeOptions,
     RunOptions,
     SessionStopped,
     check_machine,
@@ -16,11 +17,12 @@ from ai_sci.agent.commands.start import (
     drive_session,
     exit_code,
     limits_of,
-    resume,
+    run,
     session_folder,
 )
 
 __all__ = [
+    "ReplayOptions",
     "ResumeOptions",
     "RunOptions",
     "SessionStopped",
@@ -36,6 +38,7 @@ __all__ = [
     "limits_of",
     "read_engine_options",
     "resume",
+    "run",
     "scripted_session",
     "session_folder",
 ]

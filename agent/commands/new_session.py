@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from ai_sci.experiment.base import ConfigError, cache_folder
@@ -19,9 +19,7 @@ def session_folder(runs_dir: Path, name: str) -> Path:
     runs_dir = runs_dir.expanduser().resolve()
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        probe = runs_dir / f".writable.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=runs_dir).close()
     except OSError as error:
         raise ConfigError(f"cannot write in {runs_dir}: {error.strerror}. Choose another --runs-dir.") from error
     folder = runs_dir / name

@@ -12,16 +12,9 @@ from itertools import count
 from pathlib import Path
 
 from ai_sci.agent.budgets import Budgets
-from ai_sci.agent.commands.start import (
-    ResumeOptions,
-    check_machine,
-    drive_session,
-    execution_context_of,
-    of_open_session,
-    resolve_resume,
-    session_folder,
-    template_of,
-)
+from ai_sci.agent.commands.new_session import check_machine, session_folder
+from ai_sci.agent.commands.resuming import ResumeOptions, of_open_session, resolve_resume
+from ai_sci.agent.commands.start import drive_session, execution_context_of, template_of
 from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
 from ai_sci.agent.loop import Editor, open_editor
 from ai_sci.agent.models import USED_UP

@@ -8,7 +8,8 @@ from pathlib import Path
 from ai_sci.agent.aider_history import choose_session, diagnose, read_history, recognise_idea, session_list
 from ai_sci.agent.commands.model_choice import absolute_model
 from ai_sci.agent.commands.replay import after_the_recording
-from ai_sci.agent.commands.start import ResumeOptions, RunOptions, resume, run
+from ai_sci.agent.commands.resuming import ResumeOptions, resume
+from ai_sci.agent.commands.start import RunOptions, run
 from ai_sci.agent.journal import Status
 from ai_sci.agent.loop import open_editor
 from ai_sci.agent.models import require_known

@@ -1,35 +1,24 @@
-"""From a command's options to a session that is being driven, and from its end to an exit code."""
+"""From the options of `ai-sci run` to a session that is being driven, and from its end to an exit code."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import engine_kind, open_engine
-from ai_sci.agent.commands.model_choice import absolute_model, asked_model, choose_model
+from ai_sci.agent.commands.model_choice import asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
-from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, State, Status, authorship
-from ai_sci.agent.loop import Editor, SessionContext, drive, open_editor
+from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, Status, authorship
+from ai_sci.agent.loop import Editor, SessionContext, drive
 from ai_sci.agent.models import prepare_model, require_known
-from ai_sci.agent.session import (
-    GitFailed,
-    GitLog,
-    Screen,
-    Session,
-    create_folder,
-    journal_length,
-    locked,
-    read_state,
-    wait_for_leftovers,
-)
+from ai_sci.agent.session import Screen, Session, create_folder, read_state
 from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
 from ai_sci.experiment.base import AiSciError, Limits
 from ai_sci.experiment.sandbox import find_sandbox
@@ -40,12 +29,16 @@ class SessionStopped(AiSciError):
     """An open session could not go on (disk full, interpreter gone, git refused); what is journalled is kept."""
 
     exit_code = 3
+    what = "session"
 
     def __init__(self, folder: Path, why: str) -> None:
         super().__init__(
-            f"the session stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+            f"the {self.what} stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
         )
-        self.folder = folder
+        self.folder, self.why = folder, why
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.folder, self.why)  # else another process could not be told
 
 
 @dataclass(frozen=True)
@@ -137,84 +130,6 @@ def _idea_of(template: Template, options: RunOptions) -> Idea:
 
 def _name_of(idea: Idea, options: RunOptions) -> str:
     return options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
-
-
-@dataclass(frozen=True)
-class ResumeOptions:
-    model: str | None = None
-    api_base: str | None = None
-    max_runs: int | None = None
-    budgets: Budgets = Budgets()  # what was spent before counts
-    context_window: int | None = None  # tokens
-    begun: float = field(default_factory=time.time, compare=False)  # as in Setup: a batch's sessions share it
-
-
-def resume(
-    folder: Path, options: ResumeOptions, screen: Screen, broker: ResourceBroker | None = None
-) -> tuple[Path, Status]:
-    """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
-    folder = folder.resolve()
-    wait_for_leftovers(folder)
-    length = journal_length(folder)
-    state = read_state(folder)
-    started = state.started
-    assert started is not None  # read_state refuses a journal without it
-    if not state.status.resumable:
-        screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
-        return folder, state.status
-    # Before the template is read: an attempt without a sandbox may have changed it.
-    put_back(folder, state.head, length)
-    model, resumed = resolve_resume(options, state, template_of(folder, started), screen)
-    execution = dataclasses.replace(execution_context_of(folder, started, screen), begun=options.begun)
-    return folder, drive_session(folder, execution, model, screen, resumed, broker)
-
-
-def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Editor, Resumed]:
-    """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
-    name = absolute_model(options.model or state.model)
-    same = name == state.model
-    api_base = options.api_base or (state.api_base if same else None)
-    budgets = options.budgets.with_defaults(state.budgets)
-    model = open_editor(name, api_base=api_base)
-    known = state.context_window if same else template.context_window or model.context_window
-    window = options.context_window or known
-    if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
-        screen.note(f"No limit on cost from here on: litellm knows no price for {name}.")
-        budgets = dataclasses.replace(budgets, cost=None)
-    if options.budgets.tokens is None and budgets.tokens is not None and model.worst_case_tokens([], window) is None:
-        screen.note(f"No limit on tokens from here on: nobody knows how long a reply of {name} may be.")
-        budgets = dataclasses.replace(budgets, tokens=None)
-    require_known(model, budgets, window)
-    return model, Resumed(
-        name, api_base, options.max_runs or state.max_runs, context_window=window, **budgets.by_option, **authorship()
-    )
-
-
-@contextmanager
-def of_open_session(folder: Path) -> Iterator[None]:
-    """Whatever stops ai-sci in this block, between two drives of a session: the session is there, and can go on."""
-    try:
-        with signals_interrupt():
-            yield
-    except KeyboardInterrupt:
-        raise SessionStopped(folder, "interrupted by a signal") from None
-    except SessionStopped:
-        raise
-    except AiSciError as error:
-        raise SessionStopped(folder, str(error)) from error
-
-
-def put_back(folder: Path, head: str, length: int) -> None:
-    """The tracked files as at `head`, unless the journal has grown beyond `length` bytes: then `head` is old.
-
-    Raises ConfigError when another process drives the session.
-    """
-    try:
-        with locked(folder) as lock:
-            if journal_length(folder) == length:
-                GitLog(folder, lock).rewind(head, ())
-    except GitFailed as error:
-        raise SessionStopped(folder, str(error)) from error
 
 
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:

@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import functools
 import io
-import warnings
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -27,6 +26,8 @@ from flake8.plugins.finder import Checkers, LoadedPlugin, Plugin
 from flake8.plugins.pyflakes import FlakesChecker
 from flake8.processor import FileProcessor
 from flake8.violation import Violation
+
+from ai_sci.agent.edits.quiet import without_warnings
 
 # What aider selects, in aider.linter.Linter.flake8_lint; a test compares the reports.
 FATAL = ("E9", "F821", "F823", "F831", "F406", "F407", "F701", "F702", "F704", "F706")
@@ -58,7 +59,7 @@ def lint_file(folder: Path, name: str) -> str | None:
     if compiles(code, name) and not fatal_errors(code, name):
         return None
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
+        with without_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
             report = aider_linter()(encoding="utf-8-sig", root=str(folder)).lint(str(path))
     except RecursionError:  # aider walks the syntax tree by recursion, and some expressions are too deep for it
         report = f"# Fix any errors below, if possible.\n\n{fatal_errors(code, name)}"
@@ -82,8 +83,7 @@ def aider_linter() -> type[Any]:
 
     def compile_lint(path: str, name: str, code: str) -> LintResult:
         """What Python says of code that does not compile. It reads some of the lines that it shows from `path`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             try:
                 result = lint_python_compile(path, code)
             except (TypeError, AttributeError):  # aider expects a line number in every error; some have none
@@ -141,8 +141,7 @@ class TextChecker(FileChecker):
 def fatal_errors(code: str, name: str) -> str:
     """flake8's output for those errors, with the line and a caret below each; empty when there is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             _, results, _ = TextChecker(code, name).run_checks()
     except (RecursionError, MemoryError):
         return f"{name}{TOO_DEEP}"
@@ -177,8 +176,7 @@ def output(code: str, name: str, row: int, column: int, text: str, line: str | N
 def compiles(code: str, name: str) -> bool:
     """Whether Python accepts the text. Nothing of it is executed."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             compile(code, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return False

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Sequence
 
 from ai_sci.agent.edits.formats import Edit, EditFormat, lines_of
 from ai_sci.agent.edits.match import runs
+from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.scan import Fence, Scan, fence_name, is_file_like
 
 SHELL = {"bash", "sh", "shell", "zsh", "console", "shell-session", "cmd", "bat", "batch", "powershell", "ps1", "fish"}
@@ -123,8 +123,7 @@ def missing_part(text: str, current: str) -> str | None:
 
 def parse_error(text: str) -> str | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             ast.parse(text)
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"

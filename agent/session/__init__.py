@@ -6,9 +6,9 @@
 from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template
 from ai_sci.agent.session.git_log import GitFailed, GitLog, sha256_of, split_artefacts
 from ai_sci.agent.session.logbook import comparison, first_problem, metrics_line, story
-from ai_sci.agent.session.reading import read_state
+from ai_sci.agent.session.reading import read_entries, read_state
 from ai_sci.agent.session.recording import EditEvent, Outcome, Recording, load_recording, position_of
-from ai_sci.agent.session.screen import PlainScreen, Screen, open_screen
+from ai_sci.agent.session.screen import LogScreen, PlainScreen, Screen, open_screen
 from ai_sci.agent.session.session import (
     JOURNAL,
     Session,
@@ -28,6 +28,7 @@ __all__ = [
     "GitFailed",
     "GitLog",
     "JOURNAL",
+    "LogScreen",
     "NOTES",
     "Outcome",
     "PLOT",
@@ -48,6 +49,7 @@ __all__ = [
     "metrics_line",
     "open_screen",
     "position_of",
+    "read_entries",
     "read_state",
     "read_texts",
     "session_template",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import sys
 import threading
@@ -96,6 +97,13 @@ class PlainScreen:
         # Whoever read our stderr may be gone (a dead tee, a closed pipe); the night's work goes on without it.
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr, flush=True)
+
+
+class LogScreen(PlainScreen):
+    """The same lines for Python's `logging`, as INFO of the logger `ai_sci`: silent unless the program wants them."""
+
+    def _print(self, text: str) -> None:
+        logging.getLogger("ai_sci").info("%s", text)
 
 
 class TerminalScreen:

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -163,7 +164,7 @@ def folder_in_making(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
-    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    partial = folder.parent / f".{folder.name}.{threading.get_native_id()}.partial"
     try:
         partial.mkdir(parents=True)
         yield partial

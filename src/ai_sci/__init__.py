@@ -1,3 +1,91 @@
-"""ai-sci: autonomous experiments for machine-learning researchers."""
+"""ai-sci: autonomous experiments for machine-learning researchers.
+
+    from ai_sci import run
+
+    session = run(idea="fourier_features", template="tiny", max_runs=2)
+    pandas.DataFrame(session.table())
+
+Public is what `__all__` names (docs/python.md). Every other module may change from one version to the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ai_sci.agent.api import (
+        AiSciError,
+        AttemptView,
+        BaselineView,
+        BatchOptions,
+        BatchStopped,
+        BatchView,
+        Budgets,
+        ConfigError,
+        EnvironmentFailed,
+        Idea,
+        JournalError,
+        ReplayOptions,
+        ReplyView,
+        ResumeOptions,
+        RunOptions,
+        RunView,
+        SessionInterrupted,
+        SessionStopped,
+        SessionView,
+        SpentView,
+        Status,
+        batch,
+        open_batch,
+        open_session,
+        replay,
+        resume,
+        resume_batch,
+        run,
+    )
 
 __version__ = "0.2.0.dev0"
+__all__ = [
+    "AiSciError",
+    "AttemptView",
+    "BaselineView",
+    "BatchOptions",
+    "BatchStopped",
+    "BatchView",
+    "Budgets",
+    "ConfigError",
+    "EnvironmentFailed",
+    "Idea",
+    "JournalError",
+    "ReplayOptions",
+    "ReplyView",
+    "ResumeOptions",
+    "RunOptions",
+    "RunView",
+    "SessionInterrupted",
+    "SessionStopped",
+    "SessionView",
+    "SpentView",
+    "Status",
+    "batch",
+    "open_batch",
+    "open_session",
+    "replay",
+    "resume",
+    "resume_batch",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the rest of ai-sci when it is first asked for: importing the package alone costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'ai_sci' has no attribute {name!r}")
+    from ai_sci.agent import api
+
+    value = globals()[name] = getattr(api, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

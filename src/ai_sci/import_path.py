@@ -28,5 +28,6 @@ def forget_current_folder() -> None:
 
 def python_argv(module: str, *arguments: str) -> list[str]:
     """`python -m MODULE ARGUMENTS` that imports from where this process does, whatever folder it is started in."""
-    path = sys.path if _HOME in sys.path else [*sys.path, _HOME]
+    path = [entry for entry in sys.path if os.path.isabs(entry)]  # a notebook's has an empty one: its current folder
+    path += [] if _HOME in path else [_HOME]
     return [sys.executable, "-I", "-u", "-c", _RUN.format(path=path, module=module), *arguments]

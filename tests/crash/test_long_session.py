@@ -35,7 +35,7 @@ def test_a_resume_reads_each_record_at_most_twice(session, launcher, tmp_path, m
     decode, advance = journal.decode, state.advance
     monkeypatch.setattr(journal, "decode", lambda line, types: decoded.append(1) or decode(line, types))
     monkeypatch.setattr(state, "advance", lambda *args: folded.append(1) or advance(*args))
-    from ai_sci.agent.commands.start import ResumeOptions, resume
+    from ai_sci.agent.commands import ResumeOptions, resume
     from ai_sci.agent.session.screen import PlainScreen
 
     monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "cache"))

@@ -18,7 +18,7 @@ import pytest
 
 from ai_sci.agent.budgets import Amount, BudgetReached, Budgets, Limit
 from ai_sci.agent.budgets.broker import OwnResources
-from ai_sci.agent.commands import replay, start
+from ai_sci.agent.commands import replay, resuming, start
 from ai_sci.agent.journal.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
 from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import State, Status, fold
@@ -59,7 +59,7 @@ def run(tmp_path, monkeypatch, cache) -> Callable[..., Path]:
 
 
 def resume(folder: Path, budgets: Budgets | None = None) -> State:
-    start.resume(folder, start.ResumeOptions(budgets=budgets or Budgets()), PlainScreen())
+    resuming.resume(folder, resuming.ResumeOptions(budgets=budgets or Budgets()), PlainScreen())
     return read_state(folder)
 
 

@@ -1,0 +1,156 @@
+"""`run`, `resume`, `replay` and `batch` for notebooks and scripts: they return values and raise typed errors.
+
+All are silent unless `progress=True`; what the command would print goes to the logger `ai_sci`, as INFO.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ai_sci.agent.api.batch_process import run_apart
+from ai_sci.agent.api.opening import open_batch, open_session
+from ai_sci.agent.api.options import batch_options, resume_batch_options, with_keywords
+from ai_sci.agent.api.values import BatchView, SessionView
+from ai_sci.agent.batch import BatchOptions, is_batch
+from ai_sci.agent.commands import ReplayOptions, ResumeOptions, RunOptions, SessionStopped
+from ai_sci.agent.commands import replay as replaying
+from ai_sci.agent.commands import resume as resume_session
+from ai_sci.agent.commands import run as run_session
+from ai_sci.agent.interrupts import handlers_restored
+from ai_sci.agent.journal import Status
+from ai_sci.agent.session import LogScreen, PlainScreen, Screen, open_screen
+from ai_sci.experiment.base import AiSciError, ConfigError
+
+
+class SessionInterrupted(KeyboardInterrupt):
+    """Ctrl-C, a notebook's interrupt, SIGTERM or SIGHUP: the session (or batch) in `folder` ended in order.
+
+    A KeyboardInterrupt, so that it ends a script's loop over ideas and a notebook's "run all" too. `resume(folder)` (or
+    `resume_batch(folder)`) continues it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} was interrupted in order; resume it to go on")
+        self.folder = folder
+
+
+def run(options: RunOptions | None = None, *, progress: bool = False, **keywords: Any) -> SessionView:
+    """Opens a session for one idea and drives it to its end. Blocks until then.
+
+    Takes RunOptions, or keywords (only `idea` is needed):
+        idea            name in the template's ideas.json, a JSON file with one idea, or a dict with Name, Title and
+                        Experiment
+        template        a bundled template or a template's folder ("sae"); ideas_file: another file of ideas
+        model           any litellm name, "scripted:FOLDER" or "replay:SESSION"; by default AI_SCI_MODEL, else the
+                        template's scripted session. api_base: the model's server
+        max_runs        how many runs the model may make; context_window: tokens of the model's window
+        runs_dir        where the session's folder goes ("runs"); session: its name
+        overrides       the template's settings, {"epochs": 3}
+        timeout, memory, disk       of one attempt: seconds or "2h", bytes or "8G"
+        max_cost, max_tokens, max_time, max_gpu_hours, max_disk     budgets of the session (USD, seconds or "8h", …)
+        python          your own interpreter; sandbox: "auto", "bwrap" or "none"; allow_unsandboxed
+        engine          "local" or "slurm"; slurm: options of sbatch
+    progress: show what happens on stderr, in a terminal with a live panel.
+
+    Returns the session also when it ended early or accepted no run: see its `status`. Raises ConfigError and
+    EnvironmentFailed before there is a session, SessionStopped and SessionInterrupted afterwards; both have its folder.
+    """
+    run_options = with_keywords(RunOptions, options, keywords)
+    return _drive(lambda screen: run_session(run_options, screen), progress)
+
+
+def resume(
+    session: str | os.PathLike[str],
+    /,
+    options: ResumeOptions | None = None,
+    *,
+    progress: bool = False,
+    **keywords: Any,
+) -> SessionView:
+    """Goes on with a session that stopped early; one that has ended is returned as it is.
+
+    Takes ResumeOptions, or the keywords model, api_base, max_runs, context_window and max_cost, max_tokens, max_time,
+    max_gpu_hours, max_disk (what was spent before counts). Raises as `run`.
+    """
+    if is_batch(Path(session)):
+        raise ConfigError(f"{Path(session)} is a batch: resume_batch(…) goes on with it.")
+    resume_options = with_keywords(ResumeOptions, options, keywords)
+    return _drive(lambda screen: resume_session(Path(session), resume_options, screen), progress)
+
+
+def replay(
+    recorded: str | os.PathLike[str],
+    /,
+    options: ReplayOptions | None = None,
+    *,
+    progress: bool = False,
+    **keywords: Any,
+) -> SessionView:
+    """Runs a recorded session again, in a new one, or branches off from it.
+
+    Takes ReplayOptions, or the keywords model and api_base (who goes on where the recorded replies end), from_turn
+    (branch off at this turn, counted from 1), reuse (do not execute again what was executed alike), session and
+    runs_dir (the new one's), max_runs, context_window and the budgets of `run`. Raises as `run`.
+    """
+    replay_options = with_keywords(ReplayOptions, options, keywords)
+    return _drive(lambda screen: replaying.replay(Path(recorded), replay_options, screen), progress)
+
+
+def batch(options: BatchOptions | None = None, *, progress: bool = False, **keywords: Any) -> BatchView:
+    """Works on many ideas at once, each in its own session. Blocks until all have ended.
+
+    Takes BatchOptions, or keywords:
+        ideas           "all", a name or a list of names, or a JSON file
+        templates       one or several ("sae")
+        slots, gpus     attempts at once, or the GPUs to use ([0, 1]); at_once: ideas at work at once
+        name            the batch's; runs_dir: where its folder goes
+        max_cost, max_tokens, max_time, max_gpu_hours, max_disk     budgets of all sessions together
+        session_max_cost, …                                         budgets of each
+    and, for each session, the other keywords of `run`.
+
+    The batch has a process of its own, which ends in order with this one. Raises ConfigError and EnvironmentFailed
+    before there is a batch, BatchStopped and SessionInterrupted afterwards.
+    """
+    return _drive_batch("run_batch", (batch_options(options, keywords),), progress)
+
+
+def resume_batch(batch: str | os.PathLike[str], /, *, progress: bool = False, **keywords: Any) -> BatchView:
+    """Goes on with all of a batch that is unfinished; one that has ended is returned as it is.
+
+    Keywords: model, api_base, max_runs, context_window, max_cost and so on of all sessions together, session_max_cost
+    and so on of each. Raises as `batch`.
+    """
+    each, shared = resume_batch_options(keywords)
+    return _drive_batch("resume_batch", (Path(batch), each, shared), progress)
+
+
+def _drive(drive: Callable[[Screen], tuple[Path, Status]], progress: bool) -> SessionView:
+    screen = open_screen() if progress else LogScreen()
+    try:
+        return open_session(_in_order(lambda: drive(screen)[0]))
+    finally:
+        screen.close()
+
+
+def _drive_batch(function: str, arguments: tuple[Any, ...], progress: bool) -> BatchView:
+    screen = PlainScreen() if progress else LogScreen()
+    return open_batch(_in_order(lambda: run_apart(function, arguments, screen.note)))
+
+
+def _in_order(work: Callable[[], Path]) -> Path:
+    """The folder that `work` leaves. Raises SessionInterrupted where a signal ended it."""
+    with handlers_restored() as interrupted:
+        try:
+            folder = work()
+        except AiSciError as error:
+            if not interrupted():
+                raise
+            if isinstance(error, SessionStopped):
+                raise SessionInterrupted(error.folder) from None
+            raise KeyboardInterrupt from None  # before there was a session
+        if interrupted():
+            raise SessionInterrupted(folder)
+        return folder

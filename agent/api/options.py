@@ -1,0 +1,110 @@
+"""From what a notebook passes (keywords, "2h", "8G", plain strings for paths) to the options of the commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ai_sci.agent.batch import BatchOptions
+from ai_sci.agent.budgets import Budgets
+from ai_sci.agent.commands import ResumeOptions, RunOptions
+from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
+from ai_sci.experiment.template import read_idea
+
+Options = TypeVar("Options")
+
+_READ = {
+    "timeout": parse_duration,
+    "time": parse_duration,
+    "memory": parse_size,
+    "disk": parse_size,
+    "ideas_file": Path,
+    "runs_dir": Path,
+    "python": Path,
+}
+_AT_LEAST = {"max_runs": 1, "context_window": 256, "from_turn": 1, "slots": 1, "at_once": 1, "cost": 0, "gpu_hours": 0}
+_BUDGETS = {f"max_{one.name}" for one in dataclasses.fields(Budgets)}
+
+
+def with_keywords(kind: type[Options], options: Options | None, keywords: Mapping[str, Any]) -> Options:
+    """`options`, or those that the keywords make: fields of `kind`, and `max_cost` and so on for its budgets.
+
+    Raises TypeError for both at once and for a keyword that `kind` does not know, ConfigError for a value.
+    """
+    if options is None:
+        options = kind(**_split_budgets(keywords))
+    elif keywords:
+        raise TypeError(f"pass {kind.__name__} or keywords, not both: {', '.join(keywords)}")
+    return checked(options)
+
+
+def batch_options(options: BatchOptions | None, keywords: Mapping[str, Any]) -> BatchOptions:
+    """The same for a batch: `max_…` of all sessions together, `session_max_…` of each, the rest as for one session."""
+    if options is not None or "session" in keywords:
+        return with_keywords(BatchOptions, options, keywords)
+    own = {one.name for one in dataclasses.fields(BatchOptions)} | _BUDGETS
+    shared = {name: value for name, value in keywords.items() if name in own}
+    each = {name.removeprefix("session_"): value for name, value in keywords.items() if name not in own}
+    if wrong := {"idea", "template"} & each.keys():
+        raise TypeError(f"batch() takes ideas=… and templates=…, not {', '.join(sorted(wrong))}")
+    shared |= {name: _names(shared[name]) for name in ("templates", "gpus") if name in shared}
+    if "ideas" in shared:
+        shared["ideas"] = ",".join(_names(shared["ideas"]))
+    session = with_keywords(RunOptions, None, {"idea": "", **each})
+    return with_keywords(BatchOptions, None, {**shared, "session": session})
+
+
+def resume_batch_options(keywords: Mapping[str, Any]) -> tuple[ResumeOptions, Budgets]:
+    """What each unfinished session goes on with, and the budgets of all together."""
+    shared = {name: value for name, value in keywords.items() if name in _BUDGETS}
+    each = {name.removeprefix("session_"): value for name, value in keywords.items() if name not in _BUDGETS}
+    budgets = with_keywords(ResumeOptions, None, shared).budgets
+    return with_keywords(ResumeOptions, None, each), budgets
+
+
+def checked(options: Options) -> Options:
+    """With every value in the type of its field. Raises ConfigError."""
+    changes: dict[str, Any] = {}
+    for one in dataclasses.fields(options):  # type: ignore[arg-type]  all of them are dataclasses
+        value: Any = getattr(options, one.name)
+        if value is None:
+            continue
+        if one.name == "idea" and isinstance(value, Mapping):
+            changes[one.name] = read_idea(dict(value), "idea")
+        elif isinstance(value, (Budgets, RunOptions)):
+            changes[one.name] = checked(value)
+        elif one.name == "overrides":
+            changes[one.name] = {key: _as_text(setting) for key, setting in value.items()}
+        elif one.name in _READ:
+            changes[one.name] = _read(one.name, value)
+        elif one.name in _AT_LEAST and not (math.isfinite(value) and value >= _AT_LEAST[one.name]):
+            raise ConfigError(f"{one.name} must be at least {_AT_LEAST[one.name]}, not {value}")
+    return dataclasses.replace(options, **changes)  # type: ignore[type-var]
+
+
+def _split_budgets(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    budgets = {name.removeprefix("max_"): value for name, value in keywords.items() if name in _BUDGETS}
+    others = {name: value for name, value in keywords.items() if name not in _BUDGETS}
+    return {**others, "budgets": Budgets(**budgets)} if budgets else others
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """One name (or path), or several."""
+    return (str(value),) if isinstance(value, (str, os.PathLike)) else tuple(map(str, value))
+
+
+def _read(name: str, value: Any) -> Any:
+    try:
+        return _READ[name](value)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _as_text(setting: Any) -> str:
+    """As `--set KEY=VALUE` has it: true, not True."""
+    return setting if isinstance(setting, str) else json.dumps(setting)

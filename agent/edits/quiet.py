@@ -1,0 +1,21 @@
+"""Keeps Python's warnings quiet while a model's code is compiled."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def without_warnings() -> Generator[None, None, None]:
+    """Python's filters and `sys.stdout` are the whole process's: what changes them is one thread's at a time.
+
+    Two sessions in threads of one process would else each put back what the other had set.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
