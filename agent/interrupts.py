@@ -9,7 +9,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -33,7 +33,7 @@ def _asked_for() -> list[signal.Signals]:
 
 
 @contextmanager
-def signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Generator[None, None, None]:
     """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; a second one changes nothing.
 
     What is ignored already stays so: `nohup ai-sci run …` outlives its terminal. In a thread that hears no signals
@@ -63,7 +63,7 @@ def signals_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def handlers_restored() -> Iterator[Callable[[], bool]]:
+def handlers_restored() -> Generator[Callable[[], bool], None, None]:
     """For a process that goes on after a session, such as a notebook's kernel: its handlers are back afterwards.
 
     Without this, the signals stay ignored after the first one. Yields a function that says whether one came.

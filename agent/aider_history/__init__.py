@@ -7,12 +7,3 @@ from ai_sci.agent.aider_history.diagnosis import diagnose
 from ai_sci.agent.aider_history.file import choose_session, read_history, session_list
 from ai_sci.agent.aider_history.idea import recognise_idea
 from ai_sci.agent.aider_history.turns import HistoryTurn
-
-__all__ = [
-    "HistoryTurn",
-    "choose_session",
-    "diagnose",
-    "read_history",
-    "recognise_idea",
-    "session_list",
-]

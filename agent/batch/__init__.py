@@ -15,23 +15,3 @@ from ai_sci.agent.batch.state import (
     is_batch,
     read_batch,
 )
-
-__all__ = [
-    "AT_ONCE",
-    "BATCH_EVENT_TYPES",
-    "BATCH_JOURNAL",
-    "BatchEvent",
-    "BatchOptions",
-    "BatchState",
-    "BatchStopped",
-    "IdeaRecord",
-    "add_ideas",
-    "advance_batch",
-    "batch_exit_code",
-    "fold_batch",
-    "folder_of",
-    "is_batch",
-    "read_batch",
-    "resume_batch",
-    "run_batch",
-]

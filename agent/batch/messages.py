@@ -12,7 +12,7 @@ import os
 import pickle
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Union
@@ -178,7 +178,7 @@ class SharedResources:
         return plan.limits.gpus if self._on_gpus else 0
 
     @contextmanager
-    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> Iterator[Allocation]:
+    def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> Generator[Allocation, None, None]:
         send(self._channel, WantSlot(plan.run, plan.attempt, plan.limits.gpus))
         answer, descriptors = receive(self._channel)
         if not isinstance(answer, GivenSlot):

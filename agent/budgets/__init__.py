@@ -6,16 +6,3 @@ Worst cases are reserved first and settled afterwards.
 from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.budgets.ledger import Answer, Granted, Ledger, Refusal
 from ai_sci.agent.budgets.limit import BudgetReached, Limit
-
-__all__ = [
-    "Amount",
-    "Answer",
-    "BudgetReached",
-    "Budgets",
-    "Granted",
-    "Ledger",
-    "Limit",
-    "OwnResources",
-    "Refusal",
-    "ResourceBroker",
-]

@@ -20,25 +20,3 @@ from ai_sci.agent.commands.start import (
     run,
     session_folder,
 )
-
-__all__ = [
-    "ReplayOptions",
-    "ResumeOptions",
-    "RunOptions",
-    "SessionStopped",
-    "asked_model",
-    "check_machine",
-    "choose_model",
-    "copy_template",
-    "create_session",
-    "drive_session",
-    "engine_kind",
-    "examine",
-    "exit_code",
-    "limits_of",
-    "read_engine_options",
-    "resume",
-    "run",
-    "scripted_session",
-    "session_folder",
-]

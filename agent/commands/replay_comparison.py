@@ -111,7 +111,7 @@ def _alike(
     return alike
 
 
-def _key(event: EditEvent | Outcome) -> tuple:
+def _key(event: EditEvent | Outcome) -> tuple[object, ...]:
     if isinstance(event, EditApplied):
         return (event.files, event.blocks, event.code_hash)
     return (_words(event),)

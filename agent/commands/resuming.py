@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +80,7 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
 
 
 @contextmanager
-def of_open_session(folder: Path) -> Iterator[None]:
+def of_open_session(folder: Path) -> Generator[None, None, None]:
     """Whatever stops ai-sci in this block, between two drives of a session: the session is there, and can go on."""
     try:
         with signals_interrupt():

@@ -9,19 +9,3 @@ from ai_sci.agent.edits.formats import Edit, EditFormat
 from ai_sci.agent.edits.parse import edit_instructions, edits_of, prose_of
 from ai_sci.agent.edits.planning import plan_edits, plan_files
 from ai_sci.agent.edits.scan import Fence, Scan, all_completed, scan_reply
-
-__all__ = [
-    "Edit",
-    "EditFormat",
-    "EditRefused",
-    "Fence",
-    "Scan",
-    "all_completed",
-    "edit_instructions",
-    "edits_of",
-    "plan_edits",
-    "plan_files",
-    "prose_of",
-    "scan_reply",
-    "write_files",
-]

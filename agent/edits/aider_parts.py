@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PACKAGE = "aider.coders"
 loading = threading.Lock()
@@ -50,17 +51,17 @@ def aider_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def block_reader() -> Callable:
+def block_reader() -> Callable[..., Any]:
     """`find_original_update_blocks(text, fence, names)` yields (name, search, replace), or (None, shell command)."""
     return coder_module("editblock_coder").find_original_update_blocks
 
 
-def line_replacer() -> Callable:
+def line_replacer() -> Callable[..., Any]:
     """`perfect_replace(lines, part, replacement)` gives the text with the first such part replaced."""
     return coder_module("editblock_coder").perfect_replace
 
 
-def diff_reader() -> tuple[Callable, Callable]:
+def diff_reader() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """`find_diffs(text)` gives (name, hunk) pairs, `hunk_to_before_after(hunk)` the two texts of a hunk."""
     module = coder_module("udiff_coder")
     return module.find_diffs, module.hunk_to_before_after

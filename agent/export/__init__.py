@@ -4,7 +4,3 @@ Exporting twice doubles nothing.
 """
 
 from ai_sci.agent.export.send import export
-
-__all__ = [
-    "export",
-]

@@ -12,24 +12,3 @@ from ai_sci.agent.models.playback import USED_UP
 from ai_sci.agent.models.protocol import Answerer, Model, OnDelta, OnFailure
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
-
-__all__ = [
-    "Answerer",
-    "BeforeTry",
-    "CallFailure",
-    "Model",
-    "ModelUnavailable",
-    "OnDelta",
-    "OnFailure",
-    "Reply",
-    "USED_UP",
-    "Usage",
-    "load_ahead",
-    "load_all",
-    "open_model",
-    "prepare_model",
-    "require_known",
-    "resolve",
-    "unlimited",
-    "watch_http",
-]

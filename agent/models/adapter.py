@@ -128,7 +128,10 @@ class LiveModel:
 
     def _arguments(self, messages: Sequence[Message], streaming: bool) -> dict[str, Any]:
         target = self._target
-        arguments = {**request(messages, stream=streaming, usage=self._stream_usage), "model": target.name}
+        arguments: dict[str, Any] = {
+            **request(messages, stream=streaming, usage=self._stream_usage),
+            "model": target.name,
+        }
         if target.api_base is not None:
             arguments["api_base"] = target.api_base
         if target.api_key is not None:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
@@ -53,7 +53,7 @@ class HttpTrace:
 
 
 @contextlib.contextmanager
-def traced(trace: HttpTrace) -> Iterator[None]:
+def traced(trace: HttpTrace) -> Generator[None, None, None]:
     """Writes what HTTP does in this thread until the end of the block into `trace`."""
     _current.trace = trace
     try:

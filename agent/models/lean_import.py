@@ -11,14 +11,14 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
 
 @contextlib.contextmanager
-def lean_import() -> Iterator[None]:
+def lean_import() -> Generator[None, None, None]:
     """In its block imports are lean; openai's packages stay so."""
     if _LazyPackages not in sys.meta_path:
         sys.meta_path.insert(0, _LazyPackages)
@@ -27,7 +27,7 @@ def lean_import() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
+def _no_collections() -> Generator[None, None, None]:
     """Hundreds of thousands of objects that all stay: there is nothing to collect."""
     if not gc.isenabled():
         yield
@@ -40,7 +40,7 @@ def _no_collections() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _validators_on_first_use() -> Iterator[None]:
+def _validators_on_first_use() -> Generator[None, None, None]:
     """pydantic builds a model's validators when the class is made; `defer_build` is its own way to wait for the first
     use. It is an option of a class, and a thousand classes here are not ours: so it is made the default."""
     try:
@@ -58,7 +58,7 @@ def _validators_on_first_use() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _absent(name: str) -> Iterator[None]:
+def _absent(name: str) -> Generator[None, None, None]:
     """`import name` fails: for a part that its package can do without. httpx has a command line, drawn with rich."""
     if name in sys.modules:
         yield

@@ -125,7 +125,7 @@ def try_once(
 
 
 def _listen(
-    inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], raw: list[str]
+    inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], raw: list[str]
 ) -> RawReply:
     """`raw` gets every piece of the reply as it comes, reasoning too."""
     splitter = ThinkSplitter()
@@ -160,7 +160,7 @@ def _listen(
     return RawReply(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
 
 
-def _items(inbox: queue.SimpleQueue, timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
+def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
     """What the thread puts into the inbox, up to the end; raises CallFailed when it breaks or takes too long."""
     started, longest = time.monotonic(), min(timeouts.reply, seconds)
     limit, what = timeouts.first_token, "no reply has begun"
@@ -188,7 +188,7 @@ def _sending(
     litellm: Any,
     arguments: dict[str, Any],
     timeouts: Timeouts,
-    inbox: queue.SimpleQueue,
+    inbox: queue.SimpleQueue[Any],
     given_up: threading.Event,
     trace: HttpTrace,
 ) -> Callable[[], None]:
@@ -228,12 +228,14 @@ def _refuse_error(trace: HttpTrace) -> None:
         raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
 
 
-def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
+def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue[Any], given_up: threading.Event) -> _End:
     with contextlib.closing(StreamTap(given_up, response)) as tap:
         return _read(litellm, response, tap, inbox, given_up)
 
 
-def _read(litellm: Any, response: Any, tap: StreamTap, inbox: queue.SimpleQueue, given_up: threading.Event) -> _End:
+def _read(
+    litellm: Any, response: Any, tap: StreamTap, inbox: queue.SimpleQueue[Any], given_up: threading.Event
+) -> _End:
     finish_reason = usage = None
     for chunk in _chunks(litellm, response):
         if given_up.is_set():
@@ -263,7 +265,7 @@ def _chunks(litellm: Any, response: Any) -> Iterator[Any]:
             raise
 
 
-def _whole(response: Any, inbox: queue.SimpleQueue) -> _End:
+def _whole(response: Any, inbox: queue.SimpleQueue[Any]) -> _End:
     if not response.choices or response.choices[0].message is None:
         raise failed("not_a_reply", "the server's answer has no choices", unreadable=True)
     choice = response.choices[0]

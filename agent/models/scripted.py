@@ -137,7 +137,9 @@ def _provider(litellm: Any) -> Any:
             super().__init__()
             self.scripts: list[Script] = []
 
-        def streaming(self, model: str, messages: list, optional_params: dict, **_: Any) -> Iterator[dict[str, Any]]:
+        def streaming(
+            self, model: str, messages: list[Any], optional_params: dict[str, Any], **_: Any
+        ) -> Iterator[dict[str, Any]]:
             script, turn = self.scripts[int(model)], optional_params["turn"]
             text = script.replies[turn]
             for start in range(0, len(text), _PIECE):

@@ -6,10 +6,3 @@ A page is a function of the journal and the commits that it names, and of nothin
 from ai_sci.agent.report.check import check_report, tell_checked
 from ai_sci.agent.report.commits import Commits
 from ai_sci.agent.report.make import write_report
-
-__all__ = [
-    "Commits",
-    "check_report",
-    "tell_checked",
-    "write_report",
-]

@@ -30,8 +30,10 @@ META = "ai-sci-report"
 MOST_DIFF_LINES = 400
 _PAGE = Path(__file__).with_name("page")
 _GOOD = ("ok", "completed", "better")
-_BAD = ("crashed", "timed_out", "out_of_memory", "out_of_disk", "too_many_processes", "no_result", "tampered", "worse")
-_BAD += ("bad_result", "no_run_accepted", "invalid_baseline", "gave_up", "model_unavailable")
+_BAD = (
+    *("crashed", "timed_out", "out_of_memory", "out_of_disk", "too_many_processes", "no_result", "tampered", "worse"),
+    *("bad_result", "no_run_accepted", "invalid_baseline", "gave_up", "model_unavailable"),
+)
 _WARN = ("degenerate", "mismatch", "edit_refused", "lint_failed", "no_edit", "budget_exhausted", "interrupted")
 
 
@@ -146,7 +148,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "clock": lambda at: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at)),
         "comparison": comparison,
         "count_changes": _count_changes,
@@ -165,6 +167,7 @@ def _environment() -> Any:
         "template_name": lambda facts: Path(facts.started.template).name,
         "tone": tone,
     }
+    environment.filters.update(filters)
     return environment
 
 

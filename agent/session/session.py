@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> 
 
 
 @contextmanager
-def folder_in_making(folder: Path) -> Iterator[Path]:
+def folder_in_making(folder: Path) -> Generator[Path, None, None]:
     """A folder under another name, renamed to `folder` when whole, so nothing half-made is ever found.
 
     Raises ConfigError when `folder` exists or cannot be written.
@@ -248,7 +248,7 @@ def journal_length(folder: Path) -> int:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[int]:
+def locked(folder: Path) -> Generator[int, None, None]:
     """Holds the session's lock and yields its descriptor. Raises ConfigError when another process drives it."""
     lock = _take_lock(folder)
     try:

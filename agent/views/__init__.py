@@ -5,9 +5,3 @@ Everything here only reads journals.
 
 from ai_sci.agent.views.show import show_batch, show_session
 from ai_sci.agent.views.terminal import watch
-
-__all__ = [
-    "show_batch",
-    "show_session",
-    "watch",
-]

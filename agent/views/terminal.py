@@ -9,7 +9,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
@@ -89,7 +89,7 @@ class _Quit:
 
 
 @contextlib.contextmanager
-def _keys() -> Iterator[_Quit]:
+def _keys() -> Generator[_Quit, None, None]:
     """Keys are not echoed while this lasts; yields what waits for a `q`. Ctrl-C works as ever."""
     try:
         descriptor = sys.stdin.fileno()

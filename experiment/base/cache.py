@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def cache_folder(*names: str) -> Path:
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[int]:
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Generator[int, None, None]:
     """Holds an exclusive flock on `path` (made if missing, never removed) and yields its file descriptor.
 
     `waiting` is called once if another process or thread holds the lock. The kernel frees it when the holder dies; a

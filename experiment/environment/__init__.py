@@ -5,10 +5,3 @@ Safe for two processes at once.
 
 from ai_sci.experiment.environment.environment import Environment, ensure_environment, is_ready
 from ai_sci.experiment.environment.prepare import ensure_prepared
-
-__all__ = [
-    "Environment",
-    "ensure_environment",
-    "ensure_prepared",
-    "is_ready",
-]

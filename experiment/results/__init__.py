@@ -14,15 +14,3 @@ from ai_sci.experiment.results.results import (
     parse_results,
     read_results,
 )
-
-__all__ = [
-    "GRADED",
-    "Protected",
-    "RESULT_NAME",
-    "SELF_REPORTED",
-    "ResultError",
-    "Results",
-    "failure_excerpt",
-    "parse_results",
-    "read_results",
-]

@@ -8,13 +8,3 @@ from ai_sci.experiment.sandbox.base import TAG_VARIABLE, Launch, Sandbox
 from ai_sci.experiment.sandbox.find import find_sandbox
 from ai_sci.experiment.sandbox.rlimits import constrain
 from ai_sci.experiment.sandbox.unsandboxed import Unsandboxed
-
-__all__ = [
-    "Launch",
-    "Sandbox",
-    "TAG_VARIABLE",
-    "Unsandboxed",
-    "constrain",
-    "find_sandbox",
-    "gates",
-]

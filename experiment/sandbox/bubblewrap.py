@@ -93,7 +93,9 @@ def _homes() -> set[str]:
     return {os.path.realpath(folder) for folder in named if os.path.isdir(folder)} - {"/"}
 
 
-def _mounts(empty: list[str], writable: Sequence[Path], readable: Sequence[Path]) -> Iterator[tuple[tuple, list[str]]]:
+def _mounts(
+    empty: list[str], writable: Sequence[Path], readable: Sequence[Path]
+) -> Iterator[tuple[tuple[object, ...], list[str]]]:
     """(sort key, flags) of each mount: outer folders come before inner ones, and a writable one wins."""
     for folder in _SCRATCH:
         yield (_depth(folder), 0), ["--size", str(TMPFS_BYTES), "--tmpfs", folder]

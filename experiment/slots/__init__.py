@@ -4,13 +4,3 @@ The kernel frees them when nobody holds them.
 """
 
 from ai_sci.experiment.slots.slots import Held, Slot, Turns, cpu_slots, gpu_slots, hold_gpus, machine_gpus
-
-__all__ = [
-    "Held",
-    "Slot",
-    "Turns",
-    "cpu_slots",
-    "gpu_slots",
-    "hold_gpus",
-    "machine_gpus",
-]

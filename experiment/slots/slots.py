@@ -7,7 +7,7 @@ import fcntl
 import glob
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +153,7 @@ class Turns:
 
 
 @contextmanager
-def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Iterator[Allocation]:
+def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Generator[Allocation, None, None]:
     """A place with so many GPUs of this machine to itself; the empty one where there are none.
 
     `tell` hears, once, that it has to wait. Raises ConfigError when there are fewer.

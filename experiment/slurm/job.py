@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +85,7 @@ def _limits(limits: Limits) -> Limits:
 
 
 @contextmanager
-def _told_to_stop(ticket: Ticket) -> Iterator[None]:
+def _told_to_stop(ticket: Ticket) -> Generator[None, None, None]:
     """Slurm's signals, and an outcome that somebody else decides, raise _Stopped: the experiment is killed with it."""
     done = threading.Event()
     asked = (signal.SIGTERM, signal.SIGUSR2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +60,7 @@ class Waiting:
         self._releases = 0
 
     @contextmanager
-    def ends_the_job(self) -> Iterator[None]:
+    def ends_the_job(self) -> Generator[None, None, None]:
         """Whatever stops the wait (Ctrl-C, a full disk) ends the job too, for nobody would look at its outcome.
 
         Only a controller that does not answer leaves it alone: the job goes on, and may be taken up.

@@ -7,19 +7,3 @@ from ai_sci.experiment.template.checks import failed_checks
 from ai_sci.experiment.template.ideas import IDEA_FILES, Idea, find_idea, load_ideas, read_idea, slug
 from ai_sci.experiment.template.settings import gpu_present
 from ai_sci.experiment.template.template import PrepareStep, Template, bundled_templates, load_template, template_names
-
-__all__ = [
-    "IDEA_FILES",
-    "Idea",
-    "PrepareStep",
-    "Template",
-    "bundled_templates",
-    "failed_checks",
-    "find_idea",
-    "gpu_present",
-    "load_ideas",
-    "load_template",
-    "read_idea",
-    "slug",
-    "template_names",
-]

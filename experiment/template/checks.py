@@ -31,7 +31,7 @@ class Check:
     bound: float
 
     @classmethod
-    def parse(cls, text: str) -> Check:
+    def parse(cls, text: object) -> Check:
         """Reads `NAME < NUMBER` (or <= > >= == !=); raises ConfigError that says how to write it."""
         match = _RULE.fullmatch(text) if isinstance(text, str) else None
         hint = ": write each comparison as a rule of its own" if " and " in str(text) else ""

@@ -323,10 +323,10 @@ class Watched(OwnResources):
     deadline: float = math.inf
     rest: Budgets = Budgets()
 
-    def reserve(self, most: Amount) -> None:
-        if refused := self.no(most):
+    def reserve(self, worst_case: Amount) -> None:
+        if refused := self.no(worst_case):
             raise BudgetReached(refused)
-        self.log.append(("reserve", most))
+        self.log.append(("reserve", worst_case))
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
         self.log.append(("settle", reserved))
