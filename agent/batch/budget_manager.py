@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ai_sci.agent.batch.children import Child
-from ai_sci.agent.batch.messages import Left, Refused, Reserve, Reserved, Settle
+from ai_sci.agent.batch.messages import Refused, Reserve, Reserved, Settle, SharedLimits
 from ai_sci.agent.budgets import Amount, Answer, Budgets, Granted, Ledger, Refusal
 from ai_sci.agent.journal import State
 from ai_sci.experiment.attempt import measure_disk
@@ -32,7 +32,7 @@ class BudgetManager:
         self._go_on(children)
 
     def tell_what_is_left(self, child: Child) -> None:
-        child.answer(Left(self.ledger.left))
+        child.answer(SharedLimits(self.ledger.limits))
 
     def _go_on(self, children: Mapping[str, Child]) -> None:
         for name, answer in self.ledger.answers():

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.agent.batch.messages import SharedResources
+from ai_sci.agent.budgets import Limit
 from ai_sci.agent.commands import (
     ResumeOptions,
     RunOptions,
     choose_model,
     create_session,
     drive_session,
+    engine_kind,
     exit_code,
     resume,
 )
@@ -47,7 +49,7 @@ class SessionJob:
     options: RunOptions
     resumed: ResumeOptions
     execution: ExecutionContext | None  # for a session that is to be opened; None for one that goes on
-    time_left: float  # seconds of the batch's --max-time
+    time_limit: Limit | None  # the batch's --max-time
     on_gpus: bool
 
 
@@ -89,8 +91,8 @@ def _be_alone(batch: int, job: SessionJob, log: int, others: Iterable[int]) -> N
     os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
     for name in _SIGNALS:
         signal.signal(name, signal.SIG_DFL)
-    # In order where that ends the experiment; jobs of a cluster go on, and are taken up again by a resume.
-    farewell = signal.SIGTERM if job.options.engine == "local" else signal.SIGKILL
+    # In order where that ends the experiment; jobs that go on are reattached to by a resume.
+    farewell = signal.SIGKILL if engine_kind(job.options.engine).jobs_survive else signal.SIGTERM
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, farewell)
     if os.getppid() != batch:
         os._exit(3)
@@ -105,7 +107,7 @@ def _be_alone(batch: int, job: SessionJob, log: int, others: Iterable[int]) -> N
 
 
 def _work(job: SessionJob, channel: socket.socket) -> int:
-    broker = SharedResources(channel, job.time_left, job.on_gpus)
+    broker = SharedResources(channel, job.time_limit, job.on_gpus)
     screen = _BatchScreen(broker)
     try:
         with signals_interrupt():

@@ -18,7 +18,7 @@ from ai_sci.agent.batch.restart_policy import RestartPolicy, done_so_far
 from ai_sci.agent.batch.scheduling import is_critical, may_begin
 from ai_sci.agent.batch.slot_allocator import SlotAllocator
 from ai_sci.agent.batch.state import BatchState, IdeaRecord, advance_batch, outcome, state_of
-from ai_sci.agent.budgets import Amount
+from ai_sci.agent.budgets import Amount, Limit
 from ai_sci.agent.commands import ResumeOptions
 from ai_sci.agent.interrupts import Wakeup
 from ai_sci.agent.journal import Records, State, Status
@@ -144,7 +144,7 @@ class Driver:
             options_of(self.state.options),
             self.resumed,
             execution,
-            self._time_left(),
+            self._time_limit(),
             self.office.on_gpus,
         )
 
@@ -259,11 +259,8 @@ class Driver:
             return False
         return any(not idea.done and not self.comebacks.is_held_back(name) for name, idea in self.state.ideas.items())
 
-    def _time_left(self) -> float:
-        limit = self.state.budgets.time
-        if limit is None:
-            return float("inf")
-        return max(0.0, limit - self.active_before - (time.monotonic() - self.began))
+    def _time_limit(self) -> Limit | None:
+        return self.state.budgets.limit("time", self.active_before + time.monotonic() - self.began, shared=True)
 
     def _see_whether_to_stop(self) -> None:
         if self.stopping is not None:
@@ -273,10 +270,8 @@ class Driver:
             return
         if self.wakeup.signalled:
             self._stop(Status.interrupted, "stopped by a signal", at_once=True)
-        elif self._time_left() <= 0:
-            self._stop(
-                Status.budget_exhausted, "--max-time is used up. Resume with a higher --max-time.", at_once=False
-            )
+        elif (limit := self._time_limit()) and not limit.allows():
+            self._stop(Status.budget_exhausted, limit.reason(), at_once=False)
 
     def _stop(self, status: Status, reason: str, at_once: bool) -> None:
         """The sessions end in order; those whose time is up do so by themselves, unless they take too long."""

@@ -14,7 +14,7 @@ class BatchStarted:
     kind: ClassVar[str] = "batch_started"
     batch: str  # the folder's name
     options: dict[str, Any]  # what `ai-sci run` would be asked for each idea
-    engine: str  # "local" or "slurm"
+    engine: str  # --engine NAME; its options are in `options`
     slots: int  # how many attempts at once; 0 when `gpus` or a cluster decide
     gpus: list[str]
     budgets: dict[str, float | None]  # of all sessions together: the Budgets in force

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import pickle
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Union
 
-from ai_sci.agent.budgets import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets
+from ai_sci.agent.budgets import Amount, BudgetReached, Limit
 from ai_sci.experiment.attempt import AttemptPlan
 from ai_sci.experiment.base import AiSciError, Allocation
 from ai_sci.experiment.slots import Held
@@ -59,7 +60,7 @@ class Settle:
 
 @dataclass(frozen=True)
 class WhatIsLeft:
-    """Left is the answer."""
+    """SharedLimits is the answer."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class Reserved:
 
 
 @dataclass(frozen=True)
-class Left:
-    budgets: Budgets
+class SharedLimits:
+    limits: Mapping[str, Limit]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Refused:
 
 
 Said = Union[WantSlot, SlotIsFree, Reserve, Settle, WhatIsLeft, Headline]
-Answer = Union[GivenSlot, Reserved, Left, Refused]
+Answer = Union[GivenSlot, Reserved, SharedLimits, Refused]
 
 
 class Hangup(AiSciError):
@@ -142,28 +143,36 @@ class SharedResources:
 
     own = "--session-max-"
 
-    def __init__(self, channel: socket.socket, left: float, on_gpus: bool) -> None:
-        """`left`: seconds of the batch's own --max-time. `on_gpus`: whether its slots are GPUs."""
+    def __init__(self, channel: socket.socket, time_limit: Limit | None, on_gpus: bool) -> None:
+        """`time_limit` is the batch's, as used now. `on_gpus`: whether its slots are GPUs."""
         self._channel = channel
-        self._deadline = time.monotonic() + left
+        self._time_limit, self._since = time_limit, time.monotonic()
         self._on_gpus = on_gpus
 
-    def reserve(self, worst_case: Amount) -> str | None:
+    def reserve(self, worst_case: Amount) -> None:
         send(self._channel, Reserve(worst_case))
         answer, _ = receive(self._channel)
-        return answer.reason if isinstance(answer, Refused) else None
+        if isinstance(answer, Refused):
+            raise BudgetReached(answer.reason)
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
         with contextlib.suppress(Hangup):  # the batch is gone; what was spent is in this session's journal
             send(self._channel, Settle(reserved, spent))
 
     def time_left(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
+        limit = self._time()
+        return math.inf if limit is None else limit.left
 
-    def left(self) -> Budgets:
+    def limits(self) -> Mapping[str, Limit]:
         send(self._channel, WhatIsLeft())
         answer, _ = receive(self._channel)
-        return answer.budgets if isinstance(answer, Left) else Budgets()
+        shared = answer.limits if isinstance(answer, SharedLimits) else {}
+        limit = self._time()
+        return shared if limit is None else {**shared, limit.name: limit}
+
+    def _time(self) -> Limit | None:
+        limit = self._time_limit
+        return limit and replace(limit, used=limit.used + time.monotonic() - self._since)
 
     def gpus_for(self, plan: AttemptPlan) -> int:
         return plan.limits.gpus if self._on_gpus else 0
@@ -176,10 +185,9 @@ class SharedResources:
             raise BudgetReached(answer.reason if isinstance(answer, Refused) else f"no slot, but {answer}")
         held = Held((), descriptors)
         try:
-            left = self.time_left()
-            if left <= 0:
-                raise BudgetReached(BATCH_TIME_IS_UP)
-            yield replace(answer.allocation, lock_fds=descriptors, time_left=left)
+            if limit := self._time():
+                limit.check()
+            yield replace(answer.allocation, lock_fds=descriptors, time_left=self.time_left())
         finally:
             held.close()
             with contextlib.suppress(Hangup):  # the locks are free all the same

@@ -30,10 +30,9 @@ from ai_sci.agent.commands import (
     RunOptions,
     SessionStopped,
     asked_model,
-    check_engine,
     check_machine,
     choose_model,
-    conditions_of,
+    engine_kind,
     limits_of,
     session_folder,
 )
@@ -166,9 +165,10 @@ class Setups:
         limits = limits_of(template, options)
         if limits.memory is None and self._slots > 1:
             limits = dataclasses.replace(limits, memory=int(0.8 * machine_memory() / self._slots))
-        check_engine(options.engine, options.slurm, limits, self._screen.note)
-        execution = prepare_execution(template, limits, options.python, self._sandbox, self._screen.note)
-        return dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
+        kind = engine_kind(options.engine)
+        kind.check(limits, options.engine_options, self._screen.note)
+        machine = kind.conditions(options.engine_options)
+        return prepare_execution(template, limits, options.python, self._sandbox, self._screen.note, machine=machine)
 
 
 def _drive(
@@ -237,7 +237,7 @@ def _slots_of(state: BatchState) -> list[Slot] | None:
 
 def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:
     """The places of the batch: the GPUs named, or so many shares of the CPUs, or what this machine suggests."""
-    if engine == "slurm":
+    if not engine_kind(engine).uses_slots:
         return None
     if gpus:
         return gpu_slots(gpus)
@@ -251,5 +251,5 @@ def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot]
 
 def _places(slots: list[Slot] | None) -> str:
     if slots is None:
-        return "as many attempts at once as the cluster gives"
+        return "as many attempts at once as the engine takes"
     return f"{len(slots)} at once on {', '.join(slot.name for slot in slots)}"

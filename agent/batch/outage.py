@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.agent.journal import CallFailed, Replied, State, Status, read_journal
-from ai_sci.agent.models import seconds_in
 from ai_sci.agent.session import JOURNAL
+from ai_sci.experiment.base import seconds_in
 
 _PASSING = ("connection", "timeout", "rate_limited", "server_error", "cut", "stream_error", "conflict")
 _FIRST_WAIT = 60.0  # seconds

@@ -145,6 +145,7 @@ def options_of(kept: dict[str, Any]) -> RunOptions:
     if values.get("python") is not None:
         values["python"] = Path(values["python"])
     values["budgets"] = Budgets(**values.get("budgets", {}))
+    values.setdefault("engine_options", kept.get("slurm", {}))  # as version 0.1 called them
     return RunOptions(idea="", **values)
 
 

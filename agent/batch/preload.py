@@ -6,9 +6,8 @@ from ai_sci.agent.models import load_ahead, load_all, resolve, watch_http
 
 # What litellm and the linters import only when they are first used.
 _LATER = (
-    "ai_sci.agent.edits.planning",
-    "ai_sci.agent.edits.lint_aider",
-    "ai_sci.agent.edits.lint_flake8",
+    "ai_sci.agent.edits.lint",
+    "aider.linter",
     "ai_sci.experiment.sandbox.bubblewrap",
     "flake8.checker",
     "flake8.main.application",

@@ -3,17 +3,18 @@
 Worst cases are reserved first and settled afterwards.
 """
 
-from ai_sci.agent.budgets.broker import BATCH_TIME_IS_UP, Amount, BudgetReached, Budgets, OwnResources, ResourceBroker
+from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.budgets.ledger import Answer, Granted, Ledger, Refusal
+from ai_sci.agent.budgets.limit import BudgetReached, Limit
 
 __all__ = [
     "Amount",
     "Answer",
-    "BATCH_TIME_IS_UP",
     "BudgetReached",
     "Budgets",
     "Granted",
     "Ledger",
+    "Limit",
     "OwnResources",
     "Refusal",
     "ResourceBroker",

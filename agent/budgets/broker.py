@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ai_sci.agent.budgets.limit import Limit
 from ai_sci.experiment.base import Allocation
 from ai_sci.experiment.slots import hold_gpus
 from ai_sci.experiment.template import gpu_present
 
 if TYPE_CHECKING:
     from ai_sci.experiment.attempt import AttemptPlan
-
-
-BATCH_TIME_IS_UP = "--max-time of the batch is used up. Resume the batch with a higher --max-time."
-
-
-class BudgetReached(Exception):
-    """The next step may cost more than is left. The session ends for now with `reason`."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -78,14 +68,27 @@ class Budgets:
         ours = {name: value for name, value in asdict(self).items() if value is not None}
         return Budgets(**{**asdict(before), **ours})
 
+    def limit(
+        self, name: str, used: float, options: str = "--max-", shared: bool = False, unsettled: float = 0.0
+    ) -> Limit | None:
+        """The limit on an Amount's field `name`, or on "time"; None where there is none.
+
+        `options` is how the options begin that raise these budgets.
+        """
+        field, unit = ("gpu_hours", 3600) if name == "gpu_seconds" else (name, 1)
+        amount: float | None = getattr(self, field)
+        if amount is None:
+            return None
+        return Limit(name, amount * unit, used, options + field.replace("_", "-"), shared, unsettled)
+
 
 class ResourceBroker(Protocol):
     """Keeps the limits that sessions share, and gives out the slots of this machine."""
 
     own: str  # how the options begin that raise the session's own limits
 
-    def reserve(self, worst_case: Amount) -> str | None:
-        """Reserves `worst_case` before it can be spent. None when that is done, else why the budget does not allow it.
+    def reserve(self, worst_case: Amount) -> None:
+        """Reserves `worst_case` before it can be spent. Raises BudgetReached when the budget does not allow it.
 
         Waits while what other sessions have set aside, and may not need, stands in the way.
         """
@@ -99,8 +102,8 @@ class ResourceBroker(Protocol):
         """Seconds; infinite without a shared limit."""
         ...
 
-    def left(self) -> Budgets:
-        """What is not spent of the shared budgets, whatever others have set aside of it; None without a limit."""
+    def limits(self) -> Mapping[str, Limit]:
+        """The shared limits by their names, as far as they are spent now, whatever others have reserved of them."""
         ...
 
     def gpus_for(self, plan: AttemptPlan) -> int:
@@ -124,8 +127,8 @@ class OwnResources:
         """`elsewhere`: a cluster has the GPUs, not this machine."""
         self._has_gpus = elsewhere or gpu_present()
 
-    def reserve(self, worst_case: Amount) -> str | None:
-        return None
+    def reserve(self, worst_case: Amount) -> None:
+        return
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
         return
@@ -133,8 +136,8 @@ class OwnResources:
     def time_left(self) -> float:
         return math.inf
 
-    def left(self) -> Budgets:
-        return Budgets()
+    def limits(self) -> Mapping[str, Limit]:
+        return {}
 
     def gpus_for(self, plan: AttemptPlan) -> int:
         return plan.limits.gpus if self._has_gpus else 0

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from ai_sci.agent.budgets.broker import Amount, Budgets
-from ai_sci.experiment.base import format_size
+from ai_sci.agent.budgets.limit import Limit
 
 _NOTHING = Amount()
-_OPTIONS = {"cost": "--max-cost", "tokens": "--max-tokens", "gpu_seconds": "--max-gpu-hours", "disk": "--max-disk"}
+_NAMES = ("cost", "tokens", "gpu_seconds", "disk")
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,7 @@ class Ledger:
 
     def __init__(self, budgets: Budgets, spent: Mapping[str, Amount] | None = None) -> None:
         """`spent`: by the sessions until now, unsettled calls included, when a batch goes on."""
-        self._limits: dict[str, float] = {
-            name: limit
-            for name, limit in (
-                ("cost", budgets.cost),
-                ("tokens", budgets.tokens),
-                ("gpu_seconds", None if budgets.gpu_hours is None else 3600 * budgets.gpu_hours),
-                ("disk", budgets.disk),
-            )
-            if limit is not None
-        }
+        self._budgets = budgets
         self.accounts: dict[str, Account] = {holder: Account(amount) for holder, amount in (spent or {}).items()}
         self._waiting: dict[str, Amount] = {}  # in the order of asking
 
@@ -78,15 +69,10 @@ class Ledger:
         return sum((sum(account.reserved, _NOTHING) for account in self.accounts.values()), _NOTHING)
 
     @property
-    def left(self) -> Budgets:
-        """What is not spent, whatever is set aside of it."""
-        rest = {way: max(0.0, limit - self._spent(way)) for way, limit in self._limits.items()}
-        return Budgets(
-            cost=rest.get("cost"),
-            tokens=int(rest["tokens"]) if "tokens" in rest else None,
-            gpu_hours=rest["gpu_seconds"] / 3600 if "gpu_seconds" in rest else None,
-            disk=int(rest["disk"]) if "disk" in rest else None,
-        )
+    def limits(self) -> dict[str, Limit]:
+        """By their names, with what is spent, whatever is reserved beside it."""
+        limits = (self._budgets.limit(name, self._spent(name), shared=True) for name in _NAMES)
+        return {limit.name: limit for limit in limits if limit is not None}
 
     @property
     def waiting(self) -> list[str]:
@@ -130,15 +116,16 @@ class Ledger:
     def _decide(self, holder: str, worst_case: Amount, before: list[Amount]) -> Answer:
         account = self._account(holder)
         mine = sum(account.reserved, _NOTHING)  # it would wait for itself
-        ways = [way for way in self._limits if getattr(worst_case, way) > 0]
         fits = True
-        for way in ways:
-            limit, spent, reserved = self._limits[way], self._spent(way), self._reserved(way)
-            if spent + getattr(mine, way) + getattr(worst_case, way) > limit:
+        for name, limit in self.limits.items():
+            asked = getattr(worst_case, name)
+            if asked <= 0:
+                continue
+            if not limit.allows(getattr(mine, name) + asked):
                 self._waiting.pop(holder, None)
-                return Refusal(_why(way, limit, spent, getattr(worst_case, way)))
-            first = not any(getattr(earlier, way) > 0 for earlier in before)
-            fits = fits and first and spent + reserved + getattr(worst_case, way) <= limit
+                return Refusal(limit.reason(asked))
+            first = not any(getattr(earlier, name) > 0 for earlier in before)
+            fits = fits and first and limit.allows(self._reserved(name) + asked)
         if not fits:
             self._waiting[holder] = worst_case
             return Wait()
@@ -158,24 +145,8 @@ class Ledger:
     def _account(self, holder: str) -> Account:
         return self.accounts.setdefault(holder, Account())
 
-    def _spent(self, way: str) -> float:
-        return sum(getattr(account.spent, way) + getattr(account.unsettled, way) for account in self.accounts.values())
+    def _spent(self, name: str) -> float:
+        return sum(getattr(account.committed, name) for account in self.accounts.values())
 
-    def _reserved(self, way: str) -> float:
-        return sum(getattr(one, way) for account in self.accounts.values() for one in account.reserved)
-
-
-def _why(way: str, limit: float, spent: float, worst_case: float) -> str:
-    option = _OPTIONS[way]
-    return (
-        f"{option} {_words(way, limit)} of the batch would be passed: its sessions have spent {_words(way, spent)}, "
-        f"and the next step may take {_words(way, worst_case)}. Resume the batch with a higher {option}."
-    )
-
-
-def _words(way: str, amount: float) -> str:
-    if way == "cost":
-        return f"{amount:.4f} USD"
-    if way == "gpu_seconds":
-        return f"{amount / 3600:.4g}"
-    return format_size(int(amount)) if way == "disk" else str(int(amount))
+    def _reserved(self, name: str) -> float:
+        return sum(getattr(one, name) for account in self.accounts.values() for one in account.reserved)

@@ -55,13 +55,15 @@ def batch(
 ) -> None:
     """Work on many ideas at once, each in its own session, sharing this machine's GPUs or CPUs."""
     from ai_sci.agent.batch import AT_ONCE, BatchOptions, add_ideas, folder_of, run_batch
+    from ai_sci.agent.commands import engine_kind
     from ai_sci.agent.session import PlainScreen
     from ai_sci.experiment.base import ConfigError
 
     if slots is not None and gpus is not None:
         raise ConfigError("--slots and --gpus exclude each other: a slot is a GPU, or a share of the CPUs.")
-    if engine.engine == "slurm":
-        refuse(given(slots=slots, gpus=gpus), "is for this machine: on a cluster Slurm decides what runs where")
+    if not engine_kind(engine.engine or "local").uses_slots:
+        why = f"is for this machine: --engine {engine.engine} decides what runs where"
+        refuse(given(slots=slots, gpus=gpus), why)
     options = BatchOptions(
         ideas=ideas,
         templates=tuple(template or ["sae"]),

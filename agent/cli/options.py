@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ai_sci.agent.budgets import Budgets
     from ai_sci.agent.commands import RunOptions
 
-ENGINES = ("local", "slurm")
 RUNS = Path("runs")
 _EACH = "Batches: the same limit for each session."
 
@@ -100,7 +99,11 @@ class EngineOptions:
     """Where attempts run, and where ai-sci itself does."""
 
     engine: Annotated[
-        str | None, Option(metavar="local|slurm", help="Run attempts here or as Slurm jobs. [default: local]")
+        str | None,
+        Option(metavar="local|slurm|NAME", help="Run attempts here, as Slurm jobs, or by a plugin. [default: local]"),
+    ] = None
+    engine_option: Annotated[
+        list[str] | None, Option(metavar="KEY=VALUE", help="An option of the engine, for every attempt.")
     ] = None
     slurm: Annotated[
         list[str] | None, Option(metavar="KEY=VALUE", help="sbatch option for every attempt, such as partition=main.")
@@ -131,19 +134,12 @@ def run_options(model: ModelOptions, attempts: AttemptOptions, limits: Budgets, 
 
 
 def read_engine(options: EngineOptions) -> dict[str, Any]:
-    """`engine` and `slurm` of RunOptions. Raises ConfigError for what cannot be meant."""
-    from ai_sci.experiment.base import ConfigError
+    """`engine` and `engine_options` of RunOptions. Raises ConfigError for what cannot be meant."""
+    from ai_sci.agent.commands import read_engine_options
 
     engine = options.engine or "local"
-    if engine not in ENGINES:
-        raise ConfigError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}")
-    if engine == "local":
-        if options.slurm:
-            raise ConfigError("--slurm is for --engine slurm: without that, attempts run on this machine.")
-        return {"engine": engine}
-    from ai_sci.experiment.slurm import read_options
-
-    return {"engine": engine, "slurm": read_options(options.slurm or [])}
+    read = read_engine_options(engine, options.engine_option or [], options.slurm or [])
+    return {"engine": engine, "engine_options": read}
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:

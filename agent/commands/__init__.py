@@ -4,7 +4,7 @@ From options to a session that is being driven, and from its end to a status.
 """
 
 from ai_sci.agent.commands.doctor import examine
-from ai_sci.agent.commands.engines import check_engine, conditions_of
+from ai_sci.agent.commands.engines import engine_kind, read_engine_options
 from ai_sci.agent.commands.model_choice import asked_model, choose_model, scripted_session
 from ai_sci.agent.commands.new import copy_template
 from ai_sci.agent.commands.replay import ReplayOptions
@@ -27,16 +27,16 @@ __all__ = [
     "RunOptions",
     "SessionStopped",
     "asked_model",
-    "check_engine",
     "check_machine",
     "choose_model",
-    "conditions_of",
     "copy_template",
     "create_session",
     "drive_session",
+    "engine_kind",
     "examine",
     "exit_code",
     "limits_of",
+    "read_engine_options",
     "resume",
     "run",
     "scripted_session",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_sci.agent.models import Model, open_model
+from ai_sci.agent.loop import Editor, open_editor
 from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.template import Idea, Template
 
@@ -22,10 +22,10 @@ def asked_model(option: str | None) -> str | None:
 
 def choose_model(
     asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
-) -> tuple[str, Model]:
+) -> tuple[str, Editor]:
     """The model that was asked for (`asked_model`); else the template's scripted session."""
     if asked:
-        return asked, open_model(asked, api_base=api_base)
+        return asked, open_editor(asked, api_base=api_base)
     scripted = scripted_session(template, idea)
     if scripted is None:
         raise ConfigError(
@@ -37,7 +37,7 @@ def choose_model(
         "For a live model use --model NAME (such as deepseek/deepseek-reasoner) or set AI_SCI_MODEL."
     )
     name = f"scripted:{scripted.resolve()}"
-    return name, open_model(name)
+    return name, open_editor(name)
 
 
 def scripted_session(template: Template, idea: Idea) -> Path | None:

@@ -16,7 +16,8 @@ from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.resuming import ResumeOptions, of_open_session, resolve_resume
 from ai_sci.agent.commands.start import drive_session, execution_context_of, template_of
 from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
-from ai_sci.agent.models import USED_UP, Model, open_model
+from ai_sci.agent.loop import Editor, open_editor
+from ai_sci.agent.models import USED_UP
 from ai_sci.agent.session import (
     JOURNAL,
     GitFailed,
@@ -62,7 +63,7 @@ def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, 
 def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
     """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
     name = f"replay:{recording.folder}"
-    recorded = open_model(name)
+    recorded = open_editor(name)
     live = _live(options.model, options, recording, fold(recording.entries).max_runs, screen) if options.model else None
     started = dataclasses.replace(
         recording.started,
@@ -111,7 +112,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
 
 def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
-) -> tuple[Model, Resumed]:
+) -> tuple[Editor, Resumed]:
     """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
     asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)

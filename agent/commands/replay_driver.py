@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ai_sci.agent import interrupts
 from ai_sci.agent.commands.replay_comparison import compare, prompt_difference
 from ai_sci.agent.journal import ConversationRebuilt, Message, PromptDiffered, ResumeReplayed, SessionStarted, Status
-from ai_sci.agent.loop import SessionContext, step
-from ai_sci.agent.models import BeforeTry, CallFailure, Model, ModelUnavailable, OnDelta, OnFailure, Reply, unlimited
+from ai_sci.agent.loop import Editor, SessionContext, step
+from ai_sci.agent.models import BeforeTry, CallFailure, ModelUnavailable, OnDelta, OnFailure, Reply, unlimited
 from ai_sci.agent.session import Recording, Session, load_recording, position_of
 from ai_sci.experiment.base import ConfigError
 
@@ -25,7 +25,7 @@ def recorded_origin(started: SessionStarted) -> Recording | None:
         return None  # a replay that has gone on live can be resumed without it
 
 
-def replays(model: Model, started: SessionStarted) -> bool:
+def replays(model: Editor, started: SessionStarted) -> bool:
     """Whether `model` plays the replies of the session's origin."""
     return bool(started.origin) and model.name == f"replay:{started.origin}"
 
@@ -33,7 +33,7 @@ def replays(model: Model, started: SessionStarted) -> bool:
 def follow(context: SessionContext, recording: Recording) -> Status:
     """Drives the session with the recorded replies until it ends, and says how much of it is as recorded."""
     session, state = context.session, context.state
-    context = dataclasses.replace(context, model=_Compared(context.model, session, recording))
+    context = dataclasses.replace(context, editor=_Compared(context.editor, session, recording))
     while state.status is Status.running:
         interrupts.check()
         _repeat_resumes(session, recording)
@@ -57,13 +57,15 @@ def _repeat_resumes(session: Session, recording: Recording) -> None:
 class _Compared:
     """A model that is asked what `recording` was asked; what differs is reported, and the session goes on."""
 
-    def __init__(self, model: Model, session: Session, recording: Recording) -> None:
+    def __init__(self, model: Editor, session: Session, recording: Recording) -> None:
         self.name = model.name
         self.context_window = model.context_window
         self._model, self._session, self._recording = model, session, recording
 
-    def complete(
+    def propose(
         self,
+        files: Mapping[str, str],
+        editable: Sequence[str],
         messages: Sequence[Message],
         *,
         turn: int,
@@ -76,8 +78,14 @@ class _Compared:
             diff = prompt_difference(self._recording, turn + 1, messages)
             if diff and not self._reported(turn + 1):
                 self._report(turn + 1, diff)
-        return self._model.complete(
-            messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
+        return self._model.propose(
+            files,
+            editable,
+            messages,
+            turn=turn,
+            on_delta=on_delta,
+            on_failure=on_failure,
+            before_try=before_try,
         )
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:

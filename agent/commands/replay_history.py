@@ -11,7 +11,8 @@ from ai_sci.agent.commands.replay import after_the_recording
 from ai_sci.agent.commands.resuming import ResumeOptions, resume
 from ai_sci.agent.commands.start import RunOptions, run
 from ai_sci.agent.journal import Status
-from ai_sci.agent.models import open_model, require_known
+from ai_sci.agent.loop import open_editor
+from ai_sci.agent.models import require_known
 from ai_sci.agent.session import Screen
 from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.template import load_template
@@ -42,7 +43,7 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     recorded = f"history:{file.expanduser().resolve()}#{number}"
     live = absolute_model(options.model) if options.model else None
     if live:
-        model = open_model(live, api_base=options.api_base)
+        model = open_editor(live, api_base=options.api_base)
         require_known(model, options.budgets, options.context_window or model.context_window)
     session = choose_session(file, read_history(file), number)
     if not options.idea:

@@ -14,7 +14,8 @@ from ai_sci.agent.commands.model_choice import absolute_model
 from ai_sci.agent.commands.start import SessionStopped, drive_session, execution_context_of, template_of
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Resumed, State, Status, authorship
-from ai_sci.agent.models import Model, open_model, require_known
+from ai_sci.agent.loop import Editor, open_editor
+from ai_sci.agent.models import require_known
 from ai_sci.agent.session import GitFailed, GitLog, Screen, journal_length, locked, read_state, wait_for_leftovers
 from ai_sci.experiment.base import AiSciError
 from ai_sci.experiment.template import Template
@@ -50,13 +51,13 @@ def resume(
     return folder, drive_session(folder, execution, model, screen, resumed, broker)
 
 
-def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Model, Resumed]:
+def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Editor, Resumed]:
     """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
     budgets = options.budgets.with_defaults(state.budgets)
-    model = open_model(name, api_base=api_base)
+    model = open_editor(name, api_base=api_base)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
     if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:

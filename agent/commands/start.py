@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
-from ai_sci.agent.commands.engines import as_asked, check_engine, conditions_of, open_engine, require_engine
+from ai_sci.agent.commands.engines import engine_kind, open_engine
 from ai_sci.agent.commands.model_choice import asked_model, choose_model
 from ai_sci.agent.commands.new_session import check_machine, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, Status, authorship
-from ai_sci.agent.loop import SessionContext, drive
-from ai_sci.agent.models import Model, prepare_model, require_known
+from ai_sci.agent.loop import Editor, SessionContext, drive
+from ai_sci.agent.models import prepare_model, require_known
 from ai_sci.agent.session import Screen, Session, create_folder, read_state
 from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
 from ai_sci.experiment.base import AiSciError, Limits
@@ -63,7 +63,7 @@ class RunOptions:
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
     engine: str = "local"
-    slurm: dict[str, str] = field(default_factory=dict)
+    engine_options: dict[str, str] = field(default_factory=dict)
 
 
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
@@ -78,15 +78,16 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
-    check_engine(options.engine, options.slurm, limits, screen.note)
-    execution = prepare_execution(template, limits, options.python, sandbox, screen.note)
-    execution = dataclasses.replace(execution, machine=conditions_of(options.engine, options.slurm))
+    kind = engine_kind(options.engine)
+    kind.check(limits, options.engine_options, screen.note)
+    machine = kind.conditions(options.engine_options)
+    execution = prepare_execution(template, limits, options.python, sandbox, screen.note, machine=machine)
     create_session(folder, options, idea, execution, model_name, model)
     return folder, drive_session(folder, execution, model, screen)
 
 
 def create_session(
-    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Model
+    folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Editor
 ) -> None:
     """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
     template = execution.template
@@ -112,7 +113,7 @@ def create_session(
             "context_window": options.context_window or template.context_window or model.context_window,
             **authorship(),
             "engine": options.engine,
-            "slurm": options.slurm,
+            "engine_options": options.engine_options,
         },
     )
 
@@ -133,16 +134,16 @@ def _name_of(idea: Idea, options: RunOptions) -> str:
 
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:
     """What the session in `folder` needs for its attempts, as it was when it began."""
-    require_engine(started.engine)
+    kind = engine_kind(started.engine)
+    kind.require(started.engine_options)
     template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
     limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
     python = Path(started.python) if started.python else None
-    trusted = None
-    if template.prepare is not None:
-        trusted = dataclasses.replace(load_template(started.template), settings=template.settings)
-    execution = prepare_execution(template, limits, python, sandbox, screen.note, trusted)
-    return dataclasses.replace(execution, machine=conditions_of(started.engine, started.slurm))
+    has_step = template.prepare is not None
+    trusted = dataclasses.replace(load_template(started.template), settings=template.settings) if has_step else None
+    machine = kind.conditions(started.engine_options)
+    return prepare_execution(template, limits, python, sandbox, screen.note, trusted, machine)
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
@@ -160,13 +161,12 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
 def drive_session(
     folder: Path,
     execution: ExecutionContext,
-    model: Model,
+    model: Editor,
     screen: Screen,
     resumed: Resumed | None = None,
     broker: ResourceBroker | None = None,
 ) -> Status:
-    session = Session(folder, execution.template.editable, screen)
-    sandbox = execution.sandbox
+    session, sandbox = Session(folder, execution.template.editable, screen), execution.sandbox
     try:
         with signals_interrupt():
             try:
@@ -176,13 +176,12 @@ def drive_session(
                     session.rewind()
                     session.record(resumed)
                 session.record(SandboxFound(sandbox.tier, sandbox.backend, dict(sandbox.controls)))
-                origin = recorded_origin(session.started)
-                broker = broker or OwnResources(elsewhere=session.started.engine != "local")
-                engine = open_engine(session.started.engine, session.started.slurm, broker, session.time_left)
-                context = SessionContext(
-                    session, execution, model, broker, engine, origin if session.started.reuse else None
-                )
-                return follow(context, origin) if origin and replays(model, session.started) else drive(context)
+                started = session.started
+                origin = recorded_origin(started)
+                broker = broker or OwnResources(elsewhere=not engine_kind(started.engine).uses_slots)
+                engine = open_engine(started.engine, started.engine_options, broker, session.time_left)
+                context = SessionContext(session, execution, model, broker, engine, origin if started.reuse else None)
+                return follow(context, origin) if origin and replays(model, started) else drive(context)
             except KeyboardInterrupt:
                 # The interrupt may have come in the middle of an append: read again what reached the disk.
                 session.reopen_journal()
@@ -201,7 +200,7 @@ def drive_session(
 def limits_of(template: Template, options: RunOptions) -> Limits:
     asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
     limits = dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
-    return as_asked(limits, options.engine, options.slurm)
+    return engine_kind(options.engine).as_asked(limits, options.engine_options)
 
 
 def exit_code(folder: Path, status: Status) -> int:

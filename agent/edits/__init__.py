@@ -1,18 +1,27 @@
 """From a reply to new file contents, all of its edits or none; and the linter that reads the result.
 
-Parsing and planning touch no file; `write_files` does.
+Parsing and planning touch no file; `write_files` does. The linter is slow to import: it is taken from
+`ai_sci.agent.edits.lint` where it is used.
 """
 
-from ai_sci.agent.edits.lint import lint_report
-from ai_sci.agent.edits.planning import EditRefused, plan_edits, write_files
-from ai_sci.agent.edits.scan import Scan, all_completed, scan_reply
+from ai_sci.agent.edits.files import EditRefused, write_files
+from ai_sci.agent.edits.formats import Edit, EditFormat
+from ai_sci.agent.edits.parse import edit_instructions, edits_of, prose_of
+from ai_sci.agent.edits.planning import plan_edits, plan_files
+from ai_sci.agent.edits.scan import Fence, Scan, all_completed, scan_reply
 
 __all__ = [
+    "Edit",
+    "EditFormat",
     "EditRefused",
+    "Fence",
     "Scan",
     "all_completed",
-    "lint_report",
+    "edit_instructions",
+    "edits_of",
     "plan_edits",
+    "plan_files",
+    "prose_of",
     "scan_reply",
     "write_files",
 ]

@@ -7,7 +7,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from ai_sci.agent.edits.base import EditRefused
+
+class EditRefused(Exception):
+    """A reply none of whose edits are applied. Each reason is a sentence, some with lines of the file below it."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
 
 
 def write_files(folder: Path, new_files: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_sci.agent.edits.aider_parts import line_replacer
-from ai_sci.agent.edits.base import lines_of
+from ai_sci.agent.edits.formats import lines_of
 
 MOST_SHOWN = 12  # lines of a file in one refusal
 MOST_COMPARED = 2000  # lines of a SEARCH text that are looked at for the nearest place
@@ -56,7 +56,7 @@ def split_ends(text: str) -> tuple[list[str], list[str]]:
 def replace_once(text: str, search: str, new: str, path: str) -> str:
     """`text` with the one place that `search` means replaced; all other lines are kept byte for byte, with their ends.
 
-    Raises NoPlace.
+    Raises NoLocation.
     """
     lines, ends = split_ends(text)
     place = find_location(lines, lines_of(search), lines_of(new), path)

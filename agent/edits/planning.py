@@ -1,10 +1,11 @@
 """Works out what a reply makes of the editable files: all of its edits or, with reasons, none. Touches no file.
 
-The rules, for blocks, diffs and whole files alike:
+What is refused is decided here, in `plan_edits` and `plan_files`: whatever reads, places or checks an edit says in a
+sentence what is wrong with it, and one such sentence refuses the whole reply. The rules, for every edit format alike:
 - Only editable files, called by their exact names. A block without a name goes on with the file of the block before it;
   a first one is for the one editable file that has its SEARCH part, once.
 - Edits are applied in the order of the reply, each to what the ones before it left.
-- A SEARCH part has to mean one place (edit_match.py); an empty one starts a file that is missing or empty.
+- A SEARCH part has to mean one place (match.py); an empty one starts a file that is missing or empty.
 - A file cannot be emptied, and cannot come whole and in pieces in the same reply.
 """
 
@@ -13,14 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ai_sci.agent.edits.base import Edit, EditRefused, lines_of, name_list
-from ai_sci.agent.edits.files import write_files
+from ai_sci.agent.edits.files import EditRefused
+from ai_sci.agent.edits.formats import Edit, lines_of
 from ai_sci.agent.edits.match import NoLocation, replace_once, runs, split_ends
 from ai_sci.agent.edits.parse import parse_reply
-from ai_sci.agent.edits.scan import all_completed
 from ai_sci.agent.edits.whole_file import is_quotation, left_out, why_not_whole
-
-__all__ = ["Edit", "EditPlan", "EditRefused", "all_completed", "parse_reply", "plan_edits", "write_files"]
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -38,9 +36,35 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
 
     `cut_off`: the model reached its output limit. Raises EditRefused with a reason for every edit that does not work.
     """
-    edits = parse_reply(reply, editable, cut_off)
-    edits = [edit for edit in edits if not is_quoted(edit, files)]
-    texts, reasons = dict(files), mixed(edits)
+    parsed = parse_reply(reply, editable, cut_off)
+    refuse_if(parsed.problems + unstorable(parsed.edits) + foreign(parsed.edits, editable))
+    edits = [edit for edit in parsed.edits if not is_quoted(edit, files)]
+    texts, reasons = apply_edits(edits, files, editable)
+    refuse_if(mixed(edits) + reasons + emptied(texts, files))
+    return EditPlan(changed(texts, files), len(edits))
+
+
+def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable: Sequence[str]) -> EditPlan:
+    """The plan of an editor that gives whole files, not a text with edits. Raises EditRefused as `plan_edits`."""
+    new = changed(new_files, files)
+    reasons = [f"`{name}` may not be edited. Editable: {name_list(editable)}." for name in new if name not in editable]
+    for name, text in new.items():
+        added = "".join(set(text) - set(files.get(name, "")))  # a file that is no UTF-8 keeps the bytes that it has
+        reasons += [] if is_storable(added) else [f"{name} has characters that no file can have."]
+    refuse_if(reasons + emptied(new, files))
+    return EditPlan(new, len(new))
+
+
+def refuse_if(reasons: list[str]) -> None:
+    if reasons:
+        raise EditRefused(reasons)
+
+
+def apply_edits(
+    edits: Sequence[Edit], files: Mapping[str, str], editable: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """All texts after the edits, and the reasons why some could not be applied."""
+    texts, reasons = dict(files), []
     for edit in edits:
         try:
             path = edit.path or only_file(edit, texts, editable)
@@ -48,11 +72,40 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
         except NoLocation as reason:
             below = hint(edit, files, texts) or reason.lines
             reasons.append(f"{edit.label}: {reason}" + (f"\n{below}" if below else ""))
-    emptied = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
-    reasons += [f"The edits leave nothing of {name}." for name in emptied]
-    if reasons:
-        raise EditRefused(reasons)
-    return EditPlan({name: text for name, text in texts.items() if text != files.get(name, "")}, len(edits))
+    return texts, reasons
+
+
+def changed(texts: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if text != files.get(name, "")}
+
+
+# --- what is wrong with edits -----------------------------------------------------------------------------------------
+
+
+def unstorable(edits: Sequence[Edit]) -> list[str]:
+    return [f"{edit.label} has characters that no file can have." for edit in edits if not is_storable(edit.replace)]
+
+
+def is_storable(text: str) -> bool:
+    """No lone surrogates (JSON can carry them, UTF-8 cannot) and no NUL, which ends a file for Python."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def foreign(edits: Sequence[Edit], editable: Sequence[str]) -> list[str]:
+    others = [edit for edit in edits if edit.path is not None and edit.path not in editable]
+    return [
+        f"{edit.label} is for `{edit.path}`, which may not be edited. Editable: {name_list(editable)}."
+        for edit in others
+    ]
+
+
+def emptied(texts: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+    names = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
+    return [f"The edits leave nothing of {name}." for name in names]
+
+
+def name_list(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "(none)"
 
 
 def is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
@@ -76,12 +129,12 @@ def only_file(edit: Edit, texts: Mapping[str, str], editable: Sequence[str]) -> 
     found = [name for name, count in counts.items() if count]
     if len(found) == 1 and counts[found[0]] == 1:
         return found[0]
-    names = name_list(tuple(editable))
+    names = name_list(editable)
     raise NoLocation(f"no file is named. Put one of these names alone on the line before its fence: {names}.")
 
 
 def applied(edit: Edit, path: str, text: str | None) -> str:
-    """The file's text after the edit; `text` is None when there is no such file. Raises NoPlace."""
+    """The file's text after the edit; `text` is None when there is no such file. Raises NoLocation."""
     if text and text.startswith(BYTE_ORDER_MARK):
         return BYTE_ORDER_MARK + applied(edit, path, text.removeprefix(BYTE_ORDER_MARK))
     part = "its SEARCH part" if edit.kind == "block" else "its old part"

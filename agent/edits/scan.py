@@ -1,13 +1,15 @@
-"""Finds the SEARCH/REPLACE blocks and the code fences of a reply, and what is wrong with their markers.
+"""Finds the SEARCH/REPLACE blocks and the code fences of a reply, and the names of files above them.
 
 The markers are aider's, read more strictly, because a block that is read wrongly becomes a wrong edit that nobody sees:
 the divider is exactly `=======`, as far to the right as the block's first line, and there is one of it. A shorter or
 longer row of `=` is content; a second divider is refused, since nothing tells which of the two ends the SEARCH part.
+Names of files are exact; nothing is guessed from likeness.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 # As in aider.coders.editblock_coder; a test compares them.
@@ -19,6 +21,18 @@ ALMOST_HEAD = re.compile(r"^<{4,}\s*SEARCH", re.IGNORECASE)
 ALMOST_END = re.compile(r"^>{4,}\s*REPLACE", re.IGNORECASE)
 
 OPENING = re.compile(r"^\s*(`{3,})([^`]*)$|^\s*(~{3,})(.*)$")
+FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([^`]*)$")
+BULLET = re.compile(r"(?:[-+*]|\d{1,3}[.)])\s+")
+LABEL = re.compile(r"(?:file ?name|file|path)\s*:\s*", re.IGNORECASE)
+# A lone word with one of these endings is meant as a file. `CustomSAE.encode` above a block is not.
+FILE_LIKE = re.compile(
+    r"[^\s]*\.(?:py|pyi|ipynb|txt|md|rst|tex|json|jsonl|toml|ya?ml|cfg|ini|csv|tsv|sh|env|lock|c|h|cc|cpp|cu|js|ts|html|css)",
+    re.IGNORECASE,
+)
+LONE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")
+OUTSIDE = re.compile(r"(?:\.\.[\\/]|/|~/|[A-Za-z]:\\)\S+")
+MOST_BLANK_LINES = 2
+LONGEST_NAME_LINE = 300
 COMPLETED = re.compile(r"^(?:\*\*|`)?ALL_COMPLETED(?:\*\*|`)?[.!]?$")
 
 
@@ -39,12 +53,13 @@ class Fence:
     mark: str
     info: str
     close: int | None = None
-    has_block: bool = False
+    taken: bool = False  # by the edit format that has read it
 
 
 @dataclass
 class Scan:
-    """What a reply is made of. `free` marks the lines outside fences and blocks."""
+    """What a reply is made of. `free` are the indices of the lines outside fences and blocks; `problems` are sentences,
+    each of which refuses the reply."""
 
     lines: list[str]
     blocks: list[Block] = field(default_factory=list)
@@ -63,7 +78,7 @@ def scan_reply(text: str) -> Scan:
         marker = line.strip()
         if HEAD.match(marker):
             if fence:
-                fence.has_block = True
+                fence.taken = True
             index = take_block(scan, index)
             continue
         if ALMOST_HEAD.match(marker):
@@ -141,3 +156,93 @@ def all_completed(text: str) -> bool:
     """Whether the reply says `ALL_COMPLETED` on a line of its own, outside code fences and blocks."""
     scan = scan_reply(text)
     return any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free)
+
+
+# --- names of files --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Named:
+    """What stands above a block: `path` as it is written, `mentions` of editable files in a line of prose."""
+
+    path: str | None = None
+    mentions: tuple[str, ...] = ()
+
+
+def bare_name(line: str) -> str:
+    """The line without Markdown's decoration: `# **experiment.py**:` is `experiment.py`."""
+    name, before = line.strip(), None
+    if len(name) > LONGEST_NAME_LINE:
+        return name
+    while name != before:
+        before = name
+        name = name.lstrip("#").strip().rstrip(":").strip()
+        name = LABEL.sub("", BULLET.sub("", name, count=1) if BULLET.match(name) else name, count=1)
+        for quote in ("**", "`", "*", '"', "'"):
+            if len(name) > 2 * len(quote) and name.startswith(quote) and name.endswith(quote):
+                name = name[len(quote) : -len(quote)].strip()
+    return name[2:] if name.startswith("./") else name
+
+
+def is_file_like(name: str) -> bool:
+    return bool(FILE_LIKE.fullmatch(name) or OUTSIDE.fullmatch(name))
+
+
+def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[str]) -> Named:
+    """Looks up from `index` for a name, over the opening fence and blank lines, but not past line `floor`.
+
+    A fence that is closed again before `index` is only looked into for a line that is exactly an editable name: some
+    models put the name in a fence of its own.
+    """
+    fences = blanks = 0
+    for above in range(index - 1, floor, -1):
+        line = lines[above]
+        fence = FENCE.match(line)
+        if fence:
+            fences += 1
+            named = name_in_info(fence.group(2), editable) if fences == 1 else None
+            if named:
+                return Named(named)
+            if fences > 2:
+                return Named()
+        elif not line.strip():
+            blanks += 1
+            if blanks > MOST_BLANK_LINES:
+                return Named()
+        else:
+            return read_name(line, editable, only_editable=fences > 1)
+    return Named()
+
+
+def fence_name(scan: Scan, fence: Fence, editable: Sequence[str]) -> str | None:
+    """The file that a fence is about: not one named before the end of the block or fence above it."""
+    ends = [block.end for block in scan.blocks if block.end < fence.open]
+    ends += [other.close for other in scan.fences if other.close is not None and other.close < fence.open]
+    return name_above(scan.lines, fence.open + 1, max(ends, default=-1), editable).path
+
+
+def lone_names(scan: Scan) -> set[int]:
+    """Indices of the lines outside fences that are a name of a file and nothing else: they belong to what is below."""
+    return {index for index in scan.free if LONE_NAME.fullmatch(scan.lines[index].strip())}
+
+
+def read_name(line: str, editable: Sequence[str], only_editable: bool = False) -> Named:
+    name = bare_name(line)
+    if name in editable or (is_file_like(name) and not only_editable):
+        return Named(name)
+    if only_editable:
+        return Named()
+    return Named(mentions=tuple(known for known in editable if mentions(line, known)))
+
+
+def mentions(line: str, name: str) -> bool:
+    return re.search(rf"(?<![\w./\\-]){re.escape(name)}(?![\w/\\-]|\.\w)", line) is not None
+
+
+def name_in_info(info: str, editable: Sequence[str]) -> str | None:
+    """The file in a fence's info string: ```python experiment.py, ```python:experiment.py, ```experiment.py."""
+    for word in re.split(r"[\s:={},]+", info):
+        name = bare_name(word)
+        if name in editable or is_file_like(name):
+            return name
+    return None

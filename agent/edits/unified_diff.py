@@ -6,14 +6,27 @@ import re
 from collections.abc import Sequence
 
 from ai_sci.agent.edits.aider_parts import diff_reader
-from ai_sci.agent.edits.base import Edit
-from ai_sci.agent.edits.scan import Fence
+from ai_sci.agent.edits.formats import Edit, EditFormat
+from ai_sci.agent.edits.scan import Fence, Scan, fence_name
 
 DIFF = {"diff", "patch", "udiff"}
 GIT_HEADER = re.compile(
     r"(?:diff --git |index [0-9a-f]{4,}|(?:old|new|new file|deleted file) mode |similarity index |rename )"
 )
 NOTHING = "/dev/null"
+
+
+class UnifiedDiffs(EditFormat):
+    """Code fences with a diff. The prompt does not ask for them, but some models write nothing else."""
+
+    def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        edits: list[Edit] = []
+        for fence in reply.fences:
+            body = reply.lines[fence.open + 1 : fence.close]
+            if not fence.taken and is_diff(fence.info, body):
+                fence.taken = True
+                edits += diff_edits(fence, body, fence_name(reply, fence, editable), reply.problems)
+        return edits
 
 
 def is_diff(info: str, body: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Decides whether a fence below a file's name is that file or only a piece of it.
+"""Whole files: a fence below a file's name, and whether it is that file or only a piece of it.
 
 A piece taken for the file would throw the rest of the code away without a word. So a fence counts as the whole of a
 file only when it has at least half as many lines, none that stands for lines left out, and, for Python, when it parses
@@ -10,9 +10,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
-from ai_sci.agent.edits.base import lines_of, without_warnings
+from ai_sci.agent.edits.formats import Edit, EditFormat, lines_of
 from ai_sci.agent.edits.match import runs
+from ai_sci.agent.edits.scan import Fence, Scan, fence_name, is_file_like
+from ai_sci.agent.edits.silence import without_warnings
+
+SHELL = {"bash", "sh", "shell", "zsh", "console", "shell-session", "cmd", "bat", "batch", "powershell", "ps1", "fish"}
+NOT_A_FILE = SHELL | {"output", "log", "traceback", "pytb"}
+NOT_PYTHON = NOT_A_FILE | {"text", "txt", "plaintext", "plain", "json", "markdown", "md", "toml", "yaml"}
 
 LEAST_SHARE = 0.5
 LEFT_OUT = re.compile(
@@ -21,6 +28,56 @@ LEFT_OUT = re.compile(
     r"(?:code|file|class|function|implementation|methods?)\b.*(?:unchanged|same|\.{3}|…|here)",
     re.IGNORECASE,
 )
+
+
+class WholeFiles(EditFormat):
+    """Code fences with all of a file. The prompt does not ask for them, but some models write nothing else."""
+
+    def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        edits: list[Edit] = []
+        for fence in reply.fences:
+            path = None if fence.taken else fence_name(reply, fence, editable)
+            if path is None or not may_be_file(fence.info, path, editable):
+                continue
+            fence.taken = True
+            if fence.close is None:
+                reply.problems.append(f"The code fence of {path} at line {fence.open + 1} of the reply is not closed.")
+                continue
+            reply.problems += inner_fence(reply, fence, path)
+            body = reply.lines[fence.open + 1 : fence.close]
+            edits.append(Edit("whole", path, "", "".join(f"{line}\n" for line in body), fence.open + 1))
+        return edits
+
+
+def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
+    """Whether a fence below a file's name can hold that file, going by the fence's language.
+
+    A name that is not editable counts only for Python in a Python fence (a module that the model wants to add, which is
+    to be refused, not overlooked); results and logs are often quoted below their names.
+    """
+    language = info.split()[0].lower() if info.split() else ""
+    if path not in editable:
+        return path.endswith(".py") and language in ("python", "py", "python3")
+    if is_file_like(language):
+        return True
+    return language not in (NOT_PYTHON if path.endswith(".py") else NOT_A_FILE)
+
+
+def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
+    """A file with code fences in it, in a fence that is no longer than they are, ends at the first of them.
+
+    Python needs no such look: what is left of it would not parse.
+    """
+    if path.endswith(".py") or fence.close is None:
+        return []
+    opens_inside = any(line.strip().startswith(fence.mark) for line in scan.lines[fence.open + 1 : fence.close])
+    goes_on = bool("".join(scan.lines[fence.close + 1 : fence.close + 2]).strip())
+    if not opens_inside and not goes_on:
+        return []
+    return [
+        f"It cannot be told where `{path}`, given at line {fence.open + 1} of the reply, ends: it seems to hold code "
+        f"fences of its own. Put a longer fence ({fence.mark}{fence.mark[0]}) around it, with a blank line below."
+    ]
 
 
 def left_out(text: str) -> str | None:

@@ -51,8 +51,9 @@ class SessionStarted:
     max_tokens: int | None = None  # sent and received
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    engine: str = "local"  # or "slurm": who executes the attempts
-    slurm: dict[str, str] = field(default_factory=dict)  # --slurm KEY=VALUE
+    engine: str = "local"  # who executes the attempts: --engine NAME
+    slurm: dict[str, str] = field(default_factory=dict)  # what journals of format 1 have for engine_options
+    engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class Replied:
     cost: float | None  # USD; None when the price is not known
     seconds: float
     prompt_hash: str = ""  # of the messages that were sent; "" in journals of older versions
+    files: dict[str, str] | None = None  # new texts, from an editor that gives files and not a text with edits
 
 
 @dataclass(frozen=True)

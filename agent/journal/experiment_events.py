@@ -18,6 +18,7 @@ class BaselineMeasured:
     seconds: float = 0.0  # of the attempt, where it was measured
     gpus: int = 0  # that it had for itself
     waited: float = 0.0  # seconds for its place
+    metrics_source: str = "self-reported"  # or "graded"; journals of older versions have no grader
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class AttemptFinished:
     place: str = ""  # "node n1 gpu 0": of a job, whose place nobody knows when it is submitted
     waited: float = 0.0  # seconds that the job was in the queue
     begun: bool = True  # False when the job never left the queue, and held no GPU
+    metrics_source: str = "self-reported"  # or "graded"; journals of older versions have no grader
 
 
 @dataclass(frozen=True)

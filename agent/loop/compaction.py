@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ai_sci.agent.edits import scan_reply
+from ai_sci.agent.edits import edits_of, prose_of
 from ai_sci.agent.journal import ConversationRebuilt, Event, Message, Replied, RunClosed, Told, render
 from ai_sci.agent.loop import prompting
 from ai_sci.agent.session import Session
@@ -27,7 +27,6 @@ _WINDOW = re.compile(
     r"\(?(\d{3,8})(?!\d|\s*(?:bytes|images|characters|[KM]i?B))",
     re.IGNORECASE,
 )
-_FILE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")  # alone on its line it belongs to the block under it
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def compact(session: Session, reason: str, learned: int | None) -> ConversationR
     events, state = session.journal.events, session.state
     assert state.baseline is not None
     told, prompts, reply = _since_the_last_reply(events)
-    edits = _edits(reply) if "refused" in prompts else ""
+    edits = edits_of(reply) if "refused" in prompts else ""
     window = learned or state.learned_window or state.context_window
     most = _MOST_REPEATED if window is None else min(_MOST_REPEATED, window // 2)  # characters: a sixth of the window
     files = {name: text for name, text in session.editable_texts().items() if text.strip() not in told}
@@ -131,21 +130,6 @@ def _runs(session: Session) -> list[_Run]:
             runs.append(_Run(event.run, status, said if event.run > 1 else "", metrics))
             said = ""
     return runs
-
-
-def prose_of(text: str, most: int) -> str:
-    """A reply without fences and blocks, cut between words."""
-    scan = scan_reply(text)
-    lines = [scan.lines[index] for index in scan.free if not _FILE_NAME.fullmatch(scan.lines[index].strip())]
-    prose = re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip())
-    return prose if len(prose) <= most else f"{prose[:most].rsplit(None, 1)[0]} …"
-
-
-def _edits(text: str) -> str:
-    """The reply's fences and blocks, each under the name of its file."""
-    scan = scan_reply(text)
-    prose = {index for index in scan.free if not _FILE_NAME.fullmatch(scan.lines[index].strip())}
-    return "\n".join(line for index, line in enumerate(scan.lines) if index not in prose).strip()
 
 
 def _last_of(events: list[Event], kinds: tuple[type, ...]) -> Event | None:

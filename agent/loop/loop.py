@@ -7,6 +7,7 @@ Killing the process between any two events loses nothing: the next step is compu
 from __future__ import annotations
 
 from ai_sci.agent import interrupts
+from ai_sci.agent.budgets import BudgetReached
 from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
@@ -26,20 +27,12 @@ from ai_sci.agent.journal import (
     Status,
     Told,
 )
-from ai_sci.agent.loop import prompting
-from ai_sci.agent.loop.outcomes import (
-    after_attempt,
-    after_run,
-    ask_for_notes,
-    attempt,
-    finish_experiments,
-    measure_baseline,
-    reattach,
-    record_lost,
-)
-from ai_sci.agent.loop.replies import after_edit, after_failure, apply_reply, request_reply
+from ai_sci.agent.loop import outcome_texts, prompting
+from ai_sci.agent.loop.attempt_steps import after_attempt, attempt, reattach, record_lost
+from ai_sci.agent.loop.baseline_step import measure_baseline
+from ai_sci.agent.loop.closing_steps import after_run, ask_for_notes, finish_experiments
+from ai_sci.agent.loop.model_steps import after_edit, after_failure, apply_reply, request_reply
 from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.loop.spending import BudgetReached
 
 
 def drive(context: SessionContext) -> Status:
@@ -103,6 +96,6 @@ def _step(context: SessionContext) -> None:
         case PhaseGivenUp() if state.phase is Phase.plots:
             ask_for_notes(context)
         case PhaseGivenUp(verdict=verdict):
-            context.session.end(Status.completed, f"{prompting.accepted(state)}, without notes: {verdict}")
+            context.session.end(Status.completed, f"{outcome_texts.accepted(state)}, without notes: {verdict}")
         case _:
             raise AssertionError(f"no step follows {state.last}")

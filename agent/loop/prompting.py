@@ -1,11 +1,13 @@
-"""What the model is told, and how an outcome reads in the git log: texts made from the state and the prompt files."""
+"""What the model is told: texts made from the state and the files in prompts/."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from ai_sci.agent.journal import AttemptFinished, BaselineMeasured, Replied, RunClosed, State, Told, render
+from ai_sci.agent.edits import edit_instructions
+from ai_sci.agent.journal import RunClosed, Told, render
+from ai_sci.agent.loop.outcome_texts import identical_run
 from ai_sci.agent.session import NOTES, PLOT, Session, code_files, read_texts
 from ai_sci.experiment.base import format_duration
 from ai_sci.experiment.template import Template
@@ -30,9 +32,9 @@ def task(session: Session, template: Template) -> Told:
         checks=[str(check) for check in template.checks],
         smoke=template.smoke is not None,
         time_limit=format_duration(started.limits["time"] or 0),
-        edit_format=render("edit_format"),
-        baseline_note=" (as the template brought it, not measured here)" if state.baseline.source == "template" else "",
-        baseline=json.dumps(_rounded(state.baseline.metrics)),
+        edit_format=edit_instructions(render),
+        baseline_source=state.baseline.source,
+        baseline=beside_baseline(state.baseline.metrics, {}),
     )
     return Told("task", text)
 
@@ -66,19 +68,12 @@ def result(session: Session, closed: RunClosed) -> Told:
             run=closed.run,
             failures=session.started.max_failures,
             status=closed.status,
-            base=f"run {base[-1]}, the last accepted one" if base else "the baseline",
+            base=base[-1] if base else 0,
             files=_texts(session),
             next_run=closed.run + 1,
             max_runs=state.max_runs,
         ),
     )
-
-
-def identical_run(state: State, run: int, metrics: dict[str, float]) -> str:
-    """The run before `run` with exactly these numbers, or "". No verdict: an honest change may have no effect."""
-    assert state.baseline is not None
-    before = {0: state.baseline.metrics, **{one.run: one.closed.metrics for one in state.accepted if one.closed}}
-    return next((f"run {number}" for number in before if number != run and before[number] == metrics), "")
 
 
 def failure(session: Session, verdict: str) -> Told:
@@ -107,23 +102,17 @@ def failure(session: Session, verdict: str) -> Told:
     )
 
 
+def why_no_edit(case: str, **fields: Any) -> str:
+    """A sentence for the journal and the model: why a reply led to no attempt. The cases are in the prompt's file."""
+    return render("why_no_edit", case=case, **fields)
+
+
 def why_completed() -> Told:
     return Told("why_completed", render("why_completed"))
 
 
-def why_no_edit(reply: Replied, blocks: int) -> str:
-    """A sentence for the journal and the model."""
-    if blocks:
-        return "Your edit leaves every file as it was."
-    if reply.text.strip():
-        return "Your reply holds no edit."
-    if reply.finish_reason == "length":
-        return "Your reply was empty: the output limit was reached before any text. Think less and answer shorter."
-    return "Your reply was empty."
-
-
 def plots(session: Session) -> Told:
-    runs = ["run_0 (baseline)"] + [f"run_{record.run}" for record in session.state.accepted]
+    runs = [record.run for record in session.state.accepted]
     names = [name for name in (PLOT, NOTES) if name in session.all_editable]
     text = (session.folder / PLOT).read_text(encoding="utf-8", errors="replace")
     return Told("plots", render("plots", runs=runs, editable=names, plot=text))
@@ -134,55 +123,8 @@ def notes(session: Session) -> Told:
     return Told("notes", render("notes", plots=session.state.plots, notes=text))
 
 
-def says_more_than_completed(text: str) -> bool:
-    """Whether there is a reason beside the marker."""
-    return any(line.strip() and "ALL_COMPLETED" not in line for line in text.splitlines())
-
-
-def accepted(state: State) -> str:
-    count = len(state.accepted)
-    return f"{count} run{'s' if count != 1 else ''} accepted"
-
-
-def trailers(state: State, finished: AttemptFinished) -> dict[str, Any]:
-    """Git trailers of an outcome. `Cost` is what the session has spent so far, in USD."""
-    return {
-        "Run": finished.run,
-        "Attempt": finished.attempt,
-        "Verdict": finished.verdict,
-        "Cost": f"{state.spent.cost:.6f}",
-    }
-
-
-def metric_trailer(template: Template, metrics: dict[str, float]) -> dict[str, Any]:
-    name = _deciding(template, metrics)
-    return {"Metric": f"{name}={metrics[name]:.6g}"} if name else {}
-
-
-def headline(template: Template, metrics: dict[str, float], baseline: BaselineMeasured | None) -> str:
-    """The metric that decides, beside the baseline's, for the first line of a commit."""
-    name = _deciding(template, metrics)
-    if name is None:
-        return ""
-    text = f", {name} {metrics[name]:.4g}"
-    if baseline is not None and name in baseline.metrics:
-        text += f" (baseline {baseline.metrics[name]:.4g})"
-    return text
-
-
-def _deciding(template: Template, metrics: dict[str, float]) -> str | None:
-    """The template's metric; where it names none (AI-Scientist's templates do not), the first one."""
-    if template.metric is None:
-        return next(iter(metrics), None)
-    return template.metric if template.metric in metrics else None
-
-
 def _texts(session: Session) -> dict[str, str]:
     return read_texts(session.folder, code_files(session.all_editable))
-
-
-def _rounded(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in metrics.items()}
 
 
 def beside_baseline(metrics: dict[str, float], baseline: dict[str, float]) -> str:
@@ -192,6 +134,4 @@ def beside_baseline(metrics: dict[str, float], baseline: dict[str, float]) -> st
         now, before = f"{value:.4g}", f"{baseline[name]:.4g}" if name in baseline else None
         if now != before:
             parts.append(f"{name} {now}" if before is None else f"{name} {now} ({before})")
-    if len(parts) < len(metrics):
-        parts.append("the other metrics as in the baseline")
-    return ", ".join(parts)
+    return render("metrics", changed=parts, others=len(parts) < len(metrics))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ai_sci.agent.budgets import ResourceBroker
 from ai_sci.agent.journal import State
-from ai_sci.agent.models import Model
+from ai_sci.agent.loop.editor import Editor
 from ai_sci.agent.session import Recording, Session
 from ai_sci.experiment.attempt import Engine, ExecutionContext
 
@@ -15,7 +15,7 @@ from ai_sci.experiment.attempt import Engine, ExecutionContext
 class SessionContext:
     session: Session
     execution: ExecutionContext
-    model: Model
+    editor: Editor
     broker: ResourceBroker
     engine: Engine
     earlier: Recording | None = None  # whose finished attempts are taken over

@@ -9,11 +9,12 @@ from ai_sci.agent.models.cost import require_known
 from ai_sci.agent.models.litellm_setup import load_ahead, load_all
 from ai_sci.agent.models.names import resolve
 from ai_sci.agent.models.playback import USED_UP
-from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
-from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
-from ai_sci.agent.models.retrying import BeforeTry, seconds_in, unlimited
+from ai_sci.agent.models.protocol import Answerer, Model, OnDelta, OnFailure
+from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
+from ai_sci.agent.models.retrying import BeforeTry, unlimited
 
 __all__ = [
+    "Answerer",
     "BeforeTry",
     "CallFailure",
     "Model",
@@ -22,13 +23,13 @@ __all__ = [
     "OnFailure",
     "Reply",
     "USED_UP",
+    "Usage",
     "load_ahead",
     "load_all",
     "open_model",
     "prepare_model",
     "require_known",
     "resolve",
-    "seconds_in",
     "unlimited",
     "watch_http",
 ]

@@ -15,7 +15,7 @@ from ai_sci.experiment.base import ConfigError
 if TYPE_CHECKING:
     from ai_sci.agent.budgets import Budgets
     from ai_sci.agent.journal import Message
-    from ai_sci.agent.models.protocol import Model
+    from ai_sci.agent.models.protocol import Answerer
 
 # What a token can cost at most: some prices rise with the length of the prompt, Anthropic writes to its cache for more,
 # and some providers have another price for reasoning.
@@ -102,7 +102,7 @@ def worst_tokens(facts: ModelFacts, prompt: int, max_tokens: int | None, window:
     return prompt + min(known) if known else None
 
 
-def require_known(model: Model, budgets: Budgets, window: int | None) -> None:
+def require_known(model: Answerer, budgets: Budgets, window: int | None) -> None:
     """Raises ConfigError for a budget that could not be kept, because nobody knows what a call can cost at most."""
     how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
     if budgets.cost is not None and model.worst_case_cost([]) is None:

@@ -53,7 +53,7 @@ def load_ahead(also: Iterable[str] = ()) -> None:
     """
     global _ahead
     if _ahead is None:
-        _ahead = threading.Thread(target=_import, args=((*_FOR_A_REQUEST, *also),), name="imports")
+        _ahead = threading.Thread(target=_import_quietly, args=((*_FOR_A_REQUEST, *also),), name="imports")
         _ahead.start()
 
 
@@ -64,6 +64,13 @@ def load_all(also: Iterable[str]) -> Any:
     _ahead.join()
     _import(also)
     return load()
+
+
+def _import_quietly(names: Iterable[str]) -> None:
+    """A refused or interrupted command ends meanwhile, and some modules cannot be imported by then. Any other error
+    comes again where the module is needed."""
+    with contextlib.suppress(Exception):
+        _import(names)
 
 
 def _import(names: Iterable[str]) -> None:

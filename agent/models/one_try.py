@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ai_sci.agent.models.connections import HttpTrace, traced
 from ai_sci.agent.models.errors import TryFailed, explain, failed
 from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
-from ai_sci.agent.models.retrying import seconds_in
 from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
+from ai_sci.experiment.base import seconds_in
 
 if TYPE_CHECKING:
     from ai_sci.agent.journal import Message

@@ -46,7 +46,7 @@ class RecordedModel:
         replied = self._replies[turn]
         on_delta(replied.text)
         usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens)
-        return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0)
+        return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0, replied.files)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
         return 0.0

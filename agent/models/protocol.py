@@ -15,16 +15,31 @@ OnDelta = Callable[[str], None]
 OnFailure = Callable[[CallFailure], None]
 
 
-class Model(Protocol):
-    """Anything that answers a conversation."""
+class Answerer(Protocol):
+    """Anything that answers a conversation, and knows what that may cost."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As `--model` has it: it is journalled with every reply."""
+        ...
 
     @property
     def context_window(self) -> int | None:
         """Tokens, None when unknown."""
         ...
+
+    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """US dollars that one try of an answer can cost at most; None when the price is unknown."""
+        ...
+
+    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
+        anybody knows it; None when it is not known how long a reply may be."""
+        ...
+
+
+class Model(Answerer, Protocol):
+    """A language model."""
 
     def complete(
         self,
@@ -41,13 +56,4 @@ class Model(Protocol):
         what was streamed before it is void. `before_try` is called before each try and says how many seconds there
         are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
         """
-        ...
-
-    def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
-        """US dollars that one try of `complete` can cost at most; None when the price is unknown."""
-        ...
-
-    def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
-        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
-        anybody knows it; None when it is not known how long a reply may be."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ai_sci.experiment.base import AiSciError
@@ -21,7 +22,7 @@ class Reply:
     """A model's reply. `text` is empty when it said nothing, or only white space, or only reasoned.
 
     `finish_reason` is in OpenAI's words (stop, length, content_filter). `cost` is in US dollars, None when litellm
-    knows no price for the model.
+    knows no price for the model. `files` are new texts of editable files, from an editor that gives files.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Reply:
     finish_reason: str | None
     usage: Usage
     cost: float | None
+    files: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_sci.agent.models.errors import TryFailed
 from ai_sci.agent.models.reply import CallFailure
-from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.base import seconds_in
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -62,20 +61,6 @@ class RetryPolicy:
         if error.wait is not None:
             return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
         return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
-
-
-def seconds_in(variable: str) -> float | None:
-    """The seconds that an environment variable holds; None when it is not set."""
-    value = os.environ.get(variable)
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds < math.inf:
-        raise ConfigError(f"{variable}={value} is not a number of seconds")
-    return seconds
 
 
 def until_answered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ai_sci.agent.edits import prose_of
 from ai_sci.agent.journal import (
     AttemptFinished,
     AttemptStarted,
@@ -21,7 +22,6 @@ from ai_sci.agent.journal import (
     SessionStarted,
     Told,
 )
-from ai_sci.agent.loop import prose_of
 
 _PLAN = 6000  # characters
 _SAID = 1200

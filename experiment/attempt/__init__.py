@@ -5,11 +5,22 @@ One process tree, kept within limits, measured and ended.
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, copy_run
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL, other_sessions
-from ai_sci.experiment.attempt.engine import AttemptLaunch, Engine, LocalEngine, OnLaunch, OnOutput
+from ai_sci.experiment.attempt.engine import LOCAL, Engine, EngineKind, LocalEngine, Slots
 from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution
+from ai_sci.experiment.attempt.grading import Grader
 from ai_sci.experiment.attempt.plots import PlotOutcome, PlotPlan, run_plots
 from ai_sci.experiment.attempt.reuse import attempt_key, take_over, take_over_baseline
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, free_name, make_room, run_attempt, snapshot
+from ai_sci.experiment.attempt.runner import (
+    AttemptLaunch,
+    AttemptOutcome,
+    AttemptPlan,
+    OnLaunch,
+    OnOutput,
+    free_name,
+    make_room,
+    run_attempt,
+    snapshot,
+)
 from ai_sci.experiment.attempt.watchdog import measure_disk
 
 __all__ = [
@@ -19,12 +30,16 @@ __all__ = [
     "BATCH_JOURNAL",
     "BaselineOutcome",
     "Engine",
+    "EngineKind",
     "ExecutionContext",
+    "Grader",
+    "LOCAL",
     "LocalEngine",
     "OnLaunch",
     "OnOutput",
     "PlotOutcome",
     "PlotPlan",
+    "Slots",
     "attempt_key",
     "copy_run",
     "free_name",

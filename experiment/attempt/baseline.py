@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ai_sci.experiment.attempt.failed_baseline import keep_failure, kept_failure
+from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.base import Limits, Verdict, cache_folder, hash_of, locked
 from ai_sci.experiment.environment import Environment
-from ai_sci.experiment.results import ResultError, Results, read_results
+from ai_sci.experiment.results import SELF_REPORTED, ResultError, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
 
@@ -39,6 +40,7 @@ class BaselineOutcome:
     source: str
     seconds: float = 0.0
     waited: float = 0.0
+    metrics_source: str = SELF_REPORTED
 
 
 def measure_baseline(
@@ -95,7 +97,7 @@ def measure_baseline(
             run=0,
             attempt=1,
             kind="full",
-            template=replace(template, checks=()),
+            template=replace(template, checks=(), grade={}),  # both come below, for a cached baseline too
             environment=environment,
             data=data,
             sandbox=sandbox,
@@ -145,13 +147,14 @@ def _usable(folder: Path) -> bool:
 
 
 def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
-    """The results in `run_0` under the template's checks."""
+    """The results in `run_0`, graded unless the template brings them, under the template's checks."""
     try:
-        results: Results = read_results(run_0)
+        results = read_results(run_0) if source == "template" else graded_results(template, run_0)
     except ResultError as error:
         return BaselineOutcome({}, error.verdict, (f"{run_0.name}: {error.reason}",), source)
     failed = failed_checks(template.checks, results.metrics)
-    return BaselineOutcome(results.metrics, Verdict.degenerate if failed else Verdict.ok, tuple(failed), source)
+    verdict = Verdict.degenerate if failed else Verdict.ok
+    return BaselineOutcome(results.metrics, verdict, tuple(failed), source, metrics_source=results.source)
 
 
 def copy_run(source: Path, target: Path) -> None:

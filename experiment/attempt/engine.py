@@ -1,47 +1,33 @@
-"""Who executes attempts: this machine, one at a time for each slot, or a cluster."""
+"""Who executes attempts: what every engine promises, and the engine that is this machine."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, run_attempt
-from ai_sci.experiment.base import Allocation, ProcessIdentity
-
-
-@dataclass(frozen=True)
-class AttemptLaunch:
-    """What is known of an attempt when it begins: the process here, or the job elsewhere that executes it.
-
-    `waited`: seconds until its place was free. `gpus`: how many it has for itself. `time_left`: for how many seconds it
-    may stay there; less than its limit when it has waited for long.
-    """
-
-    process: ProcessIdentity | None
-    job: str = ""
-    place: str = ""
-    gpus: int = 0
-    waited: float = 0.0
-    time_left: float = math.inf
-
-
-OnLaunch = Callable[[AttemptLaunch], None]
-OnOutput = Callable[[str], None]
+from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, OnLaunch, OnOutput, run_attempt
+from ai_sci.experiment.base import Allocation, ConfigError, Limits
 
 
 class Engine(Protocol):
     """Executes attempts. A session has one; it returns when the outcome is known."""
 
     def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
-        """Waits for a place, executes the attempt there, and gives the place back. Raises as `run_attempt` does."""
+        """Waits for a place, executes the attempt there, and gives the place back. Raises as `run_attempt` does.
+
+        It may be executed more than once, each time in a fresh folder; one outcome counts, and its files end up where
+        `run_attempt` leaves them. `on_launch` is called once, when the attempt begins: what is executed before that may
+        be left behind by a crash, and must do no harm. Whatever is raised meanwhile (Ctrl-C, a full disk) ends it.
+        """
         ...
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
-        """The outcome of a job that an earlier ai-sci began and did not see the end of; None when it is lost."""
+        """The outcome of a job that an earlier ai-sci began and did not see the end of; None when it is lost.
+
+        Can be repeated, since this ai-sci may die too. What is lost is executed again, with another attempt number.
+        """
         ...
 
 
@@ -53,6 +39,50 @@ class Slots(Protocol):
         ...
 
 
+@runtime_checkable
+class EngineKind(Protocol):
+    """What `--engine NAME` stands for; other packages bring theirs as entry points of the group `ai_sci.engines`.
+
+    `uses_slots`: its attempts run on this machine, each in one of its slots. `jobs_survive`: a job goes on when ai-sci
+    dies, and another ai-sci can reattach to it.
+    """
+
+    uses_slots: bool
+    jobs_survive: bool
+
+    def read_options(self, pairs: Sequence[str], option: str) -> dict[str, str]:
+        """`option KEY=VALUE …` of the command line, as the journal keeps it. Raises ConfigError for what cannot be
+        meant."""
+        ...
+
+    def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
+        """The limits with what these options change in them: the GPUs of a job are reserved and charged for."""
+        ...
+
+    def require(self, options: Mapping[str, str]) -> None:
+        """Raises ConfigError where no attempt can be executed, and no job be found again."""
+        ...
+
+    def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:
+        """Whether such attempts would be taken, before anything is spent on a session; a no-op is fine.
+
+        Raises ConfigError when they would not, EnvironmentFailed when nobody answers.
+        """
+        ...
+
+    def conditions(self, options: Mapping[str, str]) -> str:
+        """What stands for the machine in the key of a baseline; "" for this one."""
+        ...
+
+    def open(self, options: Mapping[str, str], slots: Slots, time_left: Callable[[], float]) -> Engine:
+        """The engine of one session.
+
+        `time_left` gives the seconds that the session still has, and raises KeyboardInterrupt when a signal has come:
+        whoever waits calls it now and then, and ends the job when there are none, or when it raises.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class LocalEngine:
     """Attempts are processes of this machine."""
@@ -60,25 +90,37 @@ class LocalEngine:
     slots: Slots
 
     def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
-        allocation, waited = Allocation(), 0.0
-
-        @contextmanager
-        def slot() -> Iterator[Allocation]:
-            nonlocal allocation, waited
-            asked = time.monotonic()
-            with self.slots.slot(plan, on_output) as allocation:
-                waited = time.monotonic() - asked
-                yield allocation
-
-        def began(process: ProcessIdentity) -> None:
-            gpus = len(allocation.gpus or ())
-            on_launch(
-                AttemptLaunch(
-                    process, place=allocation.name, gpus=gpus, waited=round(waited, 3), time_left=allocation.time_left
-                ),
-            )
-
-        return run_attempt(plan, began, on_output, slot())
+        return run_attempt(plan, on_launch, on_output, self.slots.slot(plan, on_output))
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
         return None  # a process whose parent died was ended with it
+
+
+class _Local:
+    """`--engine local`."""
+
+    uses_slots = True
+    jobs_survive = False
+
+    def read_options(self, pairs: Sequence[str], option: str) -> dict[str, str]:
+        if pairs:
+            raise ConfigError(f"{option} {pairs[0]}: --engine local has no options, attempts run on this machine.")
+        return {}
+
+    def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
+        return limits
+
+    def require(self, options: Mapping[str, str]) -> None:
+        return
+
+    def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:
+        return
+
+    def conditions(self, options: Mapping[str, str]) -> str:
+        return ""
+
+    def open(self, options: Mapping[str, str], slots: Slots, time_left: Callable[[], float]) -> LocalEngine:
+        return LocalEngine(slots)
+
+
+LOCAL = _Local()

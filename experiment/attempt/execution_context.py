@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, baseline_key, conditions_key, measure_baseline
+from ai_sci.experiment.attempt.grading import open_grader
 from ai_sci.experiment.attempt.plots import PLOT_TIME, PlotPlan
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
 from ai_sci.experiment.base import Limits
@@ -62,14 +63,16 @@ def prepare_execution(
     sandbox: Sandbox,
     tell: Callable[[str], None],
     trusted: Template | None = None,
+    machine: str = "",
 ) -> ExecutionContext:
     """Builds or finds the experiment environment and the prepared data, telling about progress line by line.
 
     `trusted`: where the prepare step runs when `template` is the copy in a session, whose code a model has edited.
+    `machine` is as in ExecutionContext.
 
     Raises ConfigError and EnvironmentFailed; what was half-built is removed or rebuilt the next time.
     """
+    open_grader(template)
     environment = ensure_environment(template, python, tell)
-    return ExecutionContext(
-        template, environment, ensure_prepared(trusted or template, environment, tell), sandbox, limits
-    )
+    data = ensure_prepared(trusted or template, environment, tell)
+    return ExecutionContext(template, environment, data, sandbox, limits, machine)

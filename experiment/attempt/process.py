@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -90,13 +91,13 @@ def run_process(
         [*gates.INNER, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
     )
     try:
-        return _Attempt(spec, launch, on_output, on_start).run()
+        return _Execution(spec, launch, on_output, on_start).run()
     finally:
         if launch.scratch is not None:
             shutil.rmtree(launch.scratch, ignore_errors=True)
 
 
-class _Attempt:
+class _Execution:
     """The state of one `run_process`."""
 
     def __init__(
@@ -201,8 +202,7 @@ class _Attempt:
         waiting = select.poll()
         waiting.register(pipe, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and waiting.poll(left * 1000):
-            data = os.read(pipe, _READ)
-            if not data:
+            if not (data := os.read(pipe, _READ)):
                 break
             self._feed(data)
         self.output.show(now=True)
@@ -242,11 +242,9 @@ class _Attempt:
         """SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and ends."""
         pids = process_tree.tree(self.process.pid, most=4)
         depth = 2 if self.launch.pid_namespace else 1
-        if len(pids) <= depth:
-            return
         try:
             os.kill(pids[depth], signal.SIGABRT)
-        except OSError:
+        except (IndexError, OSError):  # it has not begun, or has ended
             return
         deadline = time.monotonic() + _LAST_WORDS
         while time.monotonic() < deadline and pids[depth] in process_tree.tree(self.process.pid, most=16):
@@ -281,10 +279,8 @@ class _Attempt:
 
 
 def _widen(pipe: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the user's allowance for large pipes is used up
         fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
-    except OSError:  # the user's allowance for large pipes is used up
-        pass
 
 
 def _pidfd(pid: int) -> int | None:

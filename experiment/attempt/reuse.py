@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked, copy_run
+from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.runner import AttemptPlan, make_room, snapshot
 from ai_sci.experiment.base import hash_of
 from ai_sci.experiment.results import RESULT_NAME, ResultError, read_results
@@ -35,7 +36,7 @@ def take_over(plan: AttemptPlan, session: Path, attempt: int, metrics: dict[str,
     """
     folder = session / "attempts" / f"run_{plan.run}.{attempt}"
     log, output = folder / "output.log", session / plan.out_dir.name if accepted else folder / "out"
-    if not _is_file(log) or (metrics and metrics != _metrics(output)):
+    if not _is_file(log) or (metrics and metrics != _metrics(plan.template, output, plan.is_smoke)):
         return False
     make_room(plan)
     snapshot(plan)
@@ -50,15 +51,15 @@ def take_over_baseline(
     session: Path, template: Template, run_0: Path, metrics: dict[str, float]
 ) -> BaselineOutcome | None:
     """Copies the `run_0` of another session; None when its results are not `metrics`."""
-    if not metrics or metrics != _metrics(run_0):
+    if not metrics or metrics != _metrics(template, run_0):
         return None
     copy_run(run_0, session / "run_0")
     return checked(template, session / "run_0", "reused")
 
 
-def _metrics(out_dir: Path) -> dict[str, float]:
+def _metrics(template: Template, out_dir: Path, is_smoke: bool = False) -> dict[str, float]:
     try:
-        return read_results(out_dir).metrics
+        return (read_results(out_dir) if is_smoke else graded_results(template, out_dir)).metrics
     except ResultError:
         return {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
+from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base import Allocation, Limits, ProcessIdentity, Verdict
 from ai_sci.experiment.environment import Environment
-from ai_sci.experiment.results import Protected, ResultError, Results, failure_excerpt, read_results
+from ai_sci.experiment.results import SELF_REPORTED, Protected, ResultError, Results, failure_excerpt, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
 
@@ -82,6 +84,7 @@ class AttemptOutcome:
     peak_memory: int
     stderrs: dict[str, float] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
+    metrics_source: str = SELF_REPORTED
     place: str = ""
     waited: float = 0.0
     begun: bool = True
@@ -92,15 +95,36 @@ class AttemptOutcome:
         return self.verdict in _BY_THE_CODE and self.exit_code < 128
 
 
+@dataclass(frozen=True)
+class AttemptLaunch:
+    """An attempt that begins: the process here, or the job elsewhere, that executes `plan`.
+
+    The plan is as it is executed, which may be with less time than was asked for. `gpus`: how many it has for itself.
+    `waited`: seconds until its place was free.
+    """
+
+    plan: AttemptPlan
+    process: ProcessIdentity | None = None
+    job: str = ""
+    place: str = ""
+    gpus: int = 0
+    waited: float = 0.0
+
+
+OnLaunch = Callable[[AttemptLaunch], None]
+OnOutput = Callable[[str], None]
+
+
 def run_attempt(
     plan: AttemptPlan,
-    on_start: Callable[[ProcessIdentity], None] | None = None,
-    on_output: Callable[[str], None] = lambda text: None,
+    on_launch: OnLaunch = lambda launch: None,
+    on_output: OnOutput = lambda text: None,
     slot: AbstractContextManager[Allocation] | None = None,
 ) -> AttemptOutcome:
     """Runs `python experiment.py --out_dir=run_i` and says what came of it.
 
-    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. Afterwards
+    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. `on_launch` is
+    called before the first instruction: what it raises ends the attempt. Afterwards
     `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
     `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
     """
@@ -110,8 +134,13 @@ def run_attempt(
     snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
     log = plan.folder / "output.log"
-    with slot or nullcontext(plan.allocation) as allocation:
-        done = run_process(_process(_at(allocation, plan), log), on_output, on_start)
+    asked = time.monotonic()
+    with slot or nullcontext(plan.allocation) as place:
+        waited, executed = round(time.monotonic() - asked, 3), _at(place, plan)
+        launch = AttemptLaunch(executed, place=place.name, gpus=len(place.gpus or ()), waited=waited)
+        done = run_process(
+            _process(executed, log), on_output, lambda process: on_launch(replace(launch, process=process))
+        )
 
     changed = protected.changes()
     if changed:
@@ -134,6 +163,7 @@ def run_attempt(
         peak_memory=done.peak_memory,
         stderrs=results.stderrs if results else {},
         raw=results.raw if results else {},
+        metrics_source=results.source if results else SELF_REPORTED,
     )
 
 
@@ -171,7 +201,7 @@ def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[
     if done.verdict is not Verdict.ok:
         return done.verdict, done.reason, None
     try:
-        results = read_results(plan.out_dir)
+        results = read_results(plan.out_dir) if plan.is_smoke else graded_results(plan.template, plan.out_dir)
     except ResultError as error:
         return error.verdict, error.reason, None
     failed = [] if plan.is_smoke else failed_checks(plan.template.checks, results.metrics)

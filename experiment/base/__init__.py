@@ -12,8 +12,9 @@ from ai_sci.experiment.base.errors import AiSciError, ConfigError, DiskFull, Env
 from ai_sci.experiment.base.limits import Limits, machine_memory
 from ai_sci.experiment.base.located import TomlFile, line_at, read_json, read_text, read_toml
 from ai_sci.experiment.base.output import LIVE_BYTES, TAIL_BYTES, Output
+from ai_sci.experiment.base.plugins import installed_plugins, load_plugin
 from ai_sci.experiment.base.process_tree import ProcessIdentity, boot_id, end_leftover, identify, still_runs
-from ai_sci.experiment.base.quantities import format_duration, format_size, parse_duration, parse_size
+from ai_sci.experiment.base.quantities import format_duration, format_size, parse_duration, parse_size, seconds_in
 from ai_sci.experiment.base.tables import Table, nearest
 from ai_sci.experiment.base.trusted_env import secret_variables, trusted_environment
 from ai_sci.experiment.base.verdict import Verdict
@@ -41,9 +42,11 @@ __all__ = [
     "format_duration",
     "format_size",
     "hash_of",
+    "installed_plugins",
     "identify",
     "last_error_line",
     "line_at",
+    "load_plugin",
     "locked",
     "machine_memory",
     "nearest",
@@ -56,6 +59,7 @@ __all__ = [
     "read_toml",
     "run_child",
     "secret_variables",
+    "seconds_in",
     "still_runs",
     "trusted_environment",
 ]

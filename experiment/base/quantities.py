@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 
 from ai_sci.experiment.base.errors import ConfigError
@@ -38,6 +39,20 @@ def parse_size(value: str | float) -> int:
     if not 1 <= size < 2**63:
         raise wrong
     return size
+
+
+def seconds_in(variable: str) -> float | None:
+    """The seconds that an environment variable holds; None when it is not set."""
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < math.inf:
+        raise ConfigError(f"{variable}={value} is not a number of seconds")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

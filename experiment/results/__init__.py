@@ -5,11 +5,21 @@ Neither the file nor the folder that it lies in is trusted.
 
 from ai_sci.experiment.results.excerpt import failure_excerpt
 from ai_sci.experiment.results.protection import Protected
-from ai_sci.experiment.results.results import RESULT_NAME, ResultError, Results, parse_results, read_results
+from ai_sci.experiment.results.results import (
+    GRADED,
+    RESULT_NAME,
+    SELF_REPORTED,
+    ResultError,
+    Results,
+    parse_results,
+    read_results,
+)
 
 __all__ = [
+    "GRADED",
     "Protected",
     "RESULT_NAME",
+    "SELF_REPORTED",
     "ResultError",
     "Results",
     "failure_excerpt",

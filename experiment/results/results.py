@@ -19,6 +19,7 @@ RESULT_NAME = "final_info.json"
 MAX_BYTES = 10 * 1024 * 1024
 MAX_METRICS = 2_000  # more than anybody reads, and each one costs tokens in every prompt
 MAX_NAME = 200
+SELF_REPORTED, GRADED = "self-reported", "graded"
 # SAE-Bench writes these beside its metrics; they differ between two runs of the same code.
 _NOT_METRICS = frozenset({"datetime_epoch_millis"})
 _FORMATS = '{"dataset": {"means": {"metric": number}}} or {"metric": number}'
@@ -38,12 +39,14 @@ class Results:
     """`metrics` is flat (`dataset/metric` where there are several datasets), every value finite.
 
     `stderrs` has the standard errors that the file gives, under the same names. `raw` is the whole file, with null in
-    place of NaN and Infinity so that it can be written as JSON again.
+    place of NaN and Infinity so that it can be written as JSON again. `source` says who computed the metrics:
+    "self-reported" by the experiment, or "graded" by a grader.
     """
 
     metrics: dict[str, float]
     stderrs: dict[str, float]
     raw: dict[str, Any]
+    source: str = SELF_REPORTED
 
 
 def read_results(out_dir: Path) -> Results:

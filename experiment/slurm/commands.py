@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class SlurmJob:
         return self.waits or self.state in ("RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED")
 
 
-def read_options(pairs: list[str], option: str = "--slurm") -> dict[str, str]:
+def read_options(pairs: Sequence[str], option: str = "--slurm") -> dict[str, str]:
     """`--slurm KEY=VALUE`, as options of sbatch. Raises ConfigError."""
     options = {}
     for pair in pairs:

@@ -6,11 +6,23 @@ Slurm starts a job at least once, not exactly once; which execution counts is de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan, OnLaunch, OnOutput
-from ai_sci.experiment.slurm.commands import cancel, gpus_of, is_submitted, look, parameters_of, patiently, submit
+from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan, OnLaunch, OnOutput, Slots
+from ai_sci.experiment.base import Limits, seconds_in
+from ai_sci.experiment.slurm.commands import (
+    cancel,
+    gpus_of,
+    is_submitted,
+    look,
+    parameters_of,
+    patiently,
+    read_options,
+    require_commands,
+    submit,
+    test_only,
+)
 from ai_sci.experiment.slurm.ticket import Ticket, begun_of, find_ticket, open_ticket
 from ai_sci.experiment.slurm.wait import Waiting
 
@@ -36,7 +48,7 @@ class SlurmEngine:
         waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output)
         with waiting.ends_the_job():
             job = job or self._submit(plan, ticket, on_output)
-            on_launch(AttemptLaunch(None, job, gpus=gpus_of(plan.limits, self.options)))
+            on_launch(AttemptLaunch(plan, job=job, gpus=gpus_of(plan.limits, self.options)))
             return waiting.until_the_end(job)
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
@@ -71,3 +83,40 @@ class SlurmEngine:
             return begun_of(ticket.accepted).job
         patiently(lambda: cancel(ticket), self.patience, tell)
         return ""
+
+
+class _Slurm:
+    """`--engine slurm`: its options are those of sbatch."""
+
+    uses_slots = False
+    jobs_survive = True
+
+    def read_options(self, pairs: Sequence[str], option: str) -> dict[str, str]:
+        return read_options(pairs, option)
+
+    def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
+        """`gres=gpu:8` goes before the template, and all 8 are charged for."""
+        return replace(limits, gpus=gpus_of(limits, options))
+
+    def require(self, options: Mapping[str, str]) -> None:
+        require_commands()
+
+    def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:
+        require_commands()
+        parameters = parameters_of(limits, limits.time, options)
+        patiently(lambda: test_only(parameters), _patience(), tell)
+
+    def conditions(self, options: Mapping[str, str]) -> str:
+        return " ".join(["slurm", *(f"{key}={options[key]}" for key in sorted(options))])
+
+    def open(self, options: Mapping[str, str], slots: Slots, time_left: Callable[[], float]) -> SlurmEngine:
+        return SlurmEngine(dict(options), _patience(), time_left)
+
+
+def _patience() -> float:
+    """Seconds for which Slurm's controller may be silent before a session stops."""
+    patience = seconds_in("AI_SCI_SLURM_PATIENCE")
+    return 600.0 if patience is None else patience
+
+
+SLURM = _Slurm()

@@ -257,7 +257,7 @@ def _model(top: Table) -> int | None:
 
 
 def _grade(top: Table) -> dict[str, Any]:
-    """Kept as it is: the trusted evaluation is not run by this version, which records self-reported numbers."""
+    """Kept as it is: `grader` names an installed grader (experiment/attempt/grading.py), the rest is for that one."""
     top.expect("grade")
     table = Table(top.file, "grade")
     return dict(table.values)

@@ -8,6 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.batch.command import Batch
+from tests.crash.launcher import warm_process
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> None:
+    """Its imports take no time of the first test, in which a clock may run."""
+    warm_process()
 
 
 @pytest.fixture(scope="module")

@@ -225,7 +225,7 @@ def test_what_a_session_waited_for_its_slot_is_gone_from_the_time_of_the_batch(b
     assert len(limits) == 1 and limits[0] <= 4.0
     state = read_state(night.folder / "idea_000")
     assert state.status is Status.budget_exhausted and state.ended
-    assert "--max-time of the batch is used up" in state.ended.reason
+    assert "--max-time 7s of the batch" in state.ended.reason
 
 
 def test_a_server_that_is_away_for_a_while_costs_no_idea(batch, tmp_path):

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.bench import start
 from tests.end_to_end.command import ai_sci_cold, environment
 from tests.end_to_end.templates import block, make_template, write_script
 
@@ -34,6 +35,7 @@ def main() -> None:
     short, long = (resume_cpu(events) for events in (20, 10_000))
     print(f"resume        {long:.2f} s CPU after the imports, with 10,000 events in the journal (bound 1.00)")
     print(f"              {short:.2f} s with 20")
+    start.main()
     runs, writing, checking = report_seconds()
     print(f"report        {writing:.2f} s wall for a session of {runs} runs (bound 5.00), {checking:.2f} s to check it")
     with tempfile.TemporaryDirectory() as folder:
@@ -166,8 +168,7 @@ def compare_tokens(session: Path) -> None:
         for index, event in enumerate(events)
         if isinstance(event, Replied)
     ]
-    started = events[0]
-    idea = started.idea  # type: ignore[union-attr]
+    idea = events[0].idea  # type: ignore[union-attr]
     goal = f"Your goal is to implement the following idea: {idea['Title']}.\n{idea['Experiment']}"
     prompts = [f"{goal}\nPlan your runs, then make the edits for run 1."]
     waiting: list[str] = []
@@ -186,6 +187,8 @@ def compare_tokens(session: Path) -> None:
     ratio = f"{one.tokens / other.tokens:.2f} (bound 0.50)"
     print(f"tokens sent   {idea['Name']}: {one.tokens} in {one.requests} requests, aider {other.tokens}, ratio {ratio}")
     print(f"              of those after the first request {shares[0]} repeat the one before, aider {shares[1]}")
+    ratio = f"{one.weighted / other.weighted:.2f} (bound 0.25)"
+    print(f"              a repeated prefix at a tenth: {one.weighted:.0f}, aider {other.weighted:.0f}, ratio {ratio}")
 
 
 def _first_version(session: Path, name: str) -> str:

@@ -58,6 +58,8 @@ class Launcher:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it has imported everything
 
     def run(
         self,
@@ -116,6 +118,7 @@ def open_launcher() -> Iterator[Launcher]:
 
 def main() -> None:
     _import_everything()
+    print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         assert threading.active_count() == 1, "a child must be forked before there is a second thread"
@@ -133,10 +136,10 @@ def main() -> None:
 
 
 def _import_everything() -> None:
+
     import ai_sci.agent.cli.app
     import ai_sci.agent.commands.start  # noqa: F401
-    import ai_sci.agent.edits.lint_aider
-    import ai_sci.agent.edits.lint_flake8
+    import ai_sci.agent.edits.lint
     import ai_sci.experiment.sandbox.bubblewrap  # noqa: F401
     from ai_sci.agent.models.litellm_setup import load
     from ai_sci.agent.models.names import resolve

@@ -64,7 +64,7 @@ def ai_sci_cold(*args: str | Path, cwd: Path, timeout: float = 240, **env: str) 
     done = subprocess.run(
         argv(*args),
         cwd=cwd,
-        env=environment(PYTHONPATH=str(ROOT), **env),
+        env=environment(**{"PYTHONPATH": str(ROOT), **env}),
         capture_output=True,
         text=True,
         errors="replace",

@@ -9,9 +9,16 @@ import pytest
 
 from ai_sci.agent.commands import start
 from ai_sci.agent.session.screen import PlainScreen
+from tests.crash.launcher import warm_process
 from tests.end_to_end.command import Done, ai_sci
 from tests.end_to_end.stories import Story
 from tests.end_to_end.templates import make_template, write_script
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> None:
+    """Its imports take no time of the first test, in which a clock may run."""
+    warm_process()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def test_spending_carries_over_a_resume_and_never_passes_the_limit(tmp_path):
         assert server.requests == [], "the first call's worst case is more than the limit"
         state = shown(done.session)
         assert state["status"] == "budget_exhausted"
-        worst = float(re.search(r"may cost (\d+\.\d+)", state["reason"])[1])  # type: ignore[index]
+        worst = float(re.search(r"may take (\d+\.\d+)", state["reason"])[1])  # type: ignore[index]
 
         limit = worst + 0.0002  # for the first calls, and the worst case of one more
         done = ai_sci("resume", done.session, "--max-cost", str(limit), cwd=tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources
+from ai_sci.agent.budgets import Amount, BudgetReached, Budgets, Limit
+from ai_sci.agent.budgets.broker import OwnResources
 from ai_sci.agent.commands import replay, resuming, start
 from ai_sci.agent.journal.events import AttemptFinished, BaselineStarted, CallFailed, CallStarted, Event, Replied
 from ai_sci.agent.journal.journal import read_journal
@@ -99,7 +101,7 @@ def test_the_budget_is_looked_at_between_two_tries_of_a_call(run):
     with StrictServer(good_session(), [faults.cut_stream(12)] * 7) as server:
         folder = run(Budgets(cost=0.00001), server)
         assert server.requests == []
-        limit = only_most(folder, "may cost ") + 0.0001  # a worst case, and one cut try
+        limit = only_most(folder, "may take ") + 0.0001  # a worst case, and one cut try
         state = resume(folder, Budgets(cost=limit))
         assert "--max-cost" in reason(state)
         asked = len(server.requests)
@@ -207,7 +209,7 @@ def test_max_time_ends_a_call_that_hangs(run, fault):
         began = time.monotonic()
         folder = run(Budgets(time=1.5), server)
         took = time.monotonic() - began
-        assert "of --max-time are used up" in reason(read_state(folder)) and len(server.requests) == 1
+        assert "--max-time 2s" in reason(read_state(folder)) and len(server.requests) == 1
         assert took < 45, "the server would have had it wait for a minute"
         [started], [failed] = only(CallStarted, folder), only(CallFailed, folder)
         if failed.failure == "out_of_time":
@@ -321,11 +323,10 @@ class Watched(OwnResources):
     deadline: float = math.inf
     rest: Budgets = Budgets()
 
-    def reserve(self, most: Amount) -> str | None:
-        refused = self.no(most)
-        if not refused:
-            self.log.append(("reserve", most))
-        return refused
+    def reserve(self, most: Amount) -> None:
+        if refused := self.no(most):
+            raise BudgetReached(refused)
+        self.log.append(("reserve", most))
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
         self.log.append(("settle", reserved))
@@ -334,8 +335,10 @@ class Watched(OwnResources):
     def time_left(self) -> float:
         return self.deadline - time.monotonic()
 
-    def left(self) -> Budgets:
-        return self.rest
+    def limits(self) -> dict[str, Limit]:
+        budgets = self.rest if self.deadline == math.inf else replace(self.rest, time=self.time_left())
+        limits = (budgets.limit(name, 0.0, shared=True) for name in ("gpu_seconds", "disk", "time"))
+        return {limit.name: limit for limit in limits if limit}
 
     def gpus_for(self, plan: AttemptPlan) -> int:
         return 2
@@ -377,18 +380,18 @@ def test_an_attempt_gets_what_is_left_of_the_shared_budgets(run, broker):
     broker.rest = Budgets(gpu_hours=3 / 3600, disk=10**9)
     broker.no = lambda most: "another was faster" if most.gpu_seconds > 3 or most.disk > 10**9 else None
     folder = run(Budgets(), replies=[SLOW, *good_session()[1:]])
-    assert "--max-gpu-hours of the batch" in reason(read_state(folder))
+    assert "--max-gpu-hours 0.0008333 of the batch" in reason(read_state(folder))
     [lost] = only(AttemptFinished, folder)
     assert lost.verdict == "lost" and 1.4 < lost.seconds < 20, "two GPUs, so half of the three seconds"
     broker.rest = Budgets(disk=0)
-    assert "--max-disk of the batch" in reason(resume(folder))
+    assert "--max-disk 0 of the batch is used up" in reason(resume(folder))
 
 
 def test_the_batchs_time_ends_a_call_and_is_named(run, broker):
     with StrictServer(good_session(), [faults.stalled_stream(3)]) as server:
         broker.deadline = time.monotonic() + 1.5
         folder = run(Budgets(time=600.0), server)
-    assert "--max-time of the batch" in reason(read_state(folder))
+    assert re.match("--max-time .* of the batch", reason(read_state(folder)))
 
 
 def test_ctrl_c_in_a_call_leaves_it_unsettled_and_in_an_attempt_settles_it(run, broker):

@@ -191,7 +191,7 @@ def installed(request, built, tmp_path_factory) -> Path:
     python = new_venv(tmp_path_factory.mktemp("installed") / "venv")
     (site,) = python.parents[1].glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall"]
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", "--no-compile"]
     subprocess.run([*pip, getattr(built, request.param)], check=True)
     return python
 

@@ -249,7 +249,7 @@ FAST = block("STEPS = 20\nimport time\nprint('begun', flush=True)\ntime.sleep(30
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_stopped_in_the_middle_of_an_attempt_and_resumed(tmp_path, number):
     """Every signal leaves a session that resume goes on with, and no process behind."""
-    template = make_template(tmp_path / "template", toml="[limits]\ntime = 8\n")
+    template = make_template(tmp_path / "template", toml="[limits]\ntime = 12\n")
     model = write_script(tmp_path / "script", [SLOW, FAST, "ALL_COMPLETED", PLOTS, NOTES])
     process = subprocess.Popen(
         argv("run", "--template", template, "--idea", "more_steps", "--session", "s", "--model", model),
@@ -270,7 +270,7 @@ def test_stopped_in_the_middle_of_an_attempt_and_resumed(tmp_path, number):
     assert other.code == 2
     assert "another process" in other.error
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     if number is not signal.SIGKILL:
         assert process.returncode == 3

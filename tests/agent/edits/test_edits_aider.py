@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ai_sci.agent.edits import plan_edits
 from ai_sci.agent.edits import scan as edit_scan
 from ai_sci.agent.edits.aider_parts import block_reader, coder_module, diff_reader, line_replacer
-from ai_sci.agent.edits.planning import parse_reply, plan_edits
+from ai_sci.agent.edits.parse import parse_reply
 from tests.agent.edits.edit_replies import EDITABLE, EXPERIMENT, FILES, REALISTIC, block
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ def test_markers_are_those_of_aider():
 
 def test_a_reply_is_read_as_aider_reads_it():
     read = [edit for edit in block_reader()(REALISTIC, ("```", "```"), list(EDITABLE)) if edit[0]]
-    assert [(edit.path, edit.search, edit.replace) for edit in parse_reply(REALISTIC, EDITABLE)] == read
+    assert [(edit.path, edit.search, edit.replace) for edit in parse_reply(REALISTIC, EDITABLE).edits] == read
 
 
 def test_blocks_are_applied_as_aider_applies_them():
@@ -51,7 +52,7 @@ def test_where_aider_would_spoil_the_file_the_reply_is_refused():
 PROBE = """
 import os, sys
 before = dict(os.environ)
-from ai_sci.agent.edits.planning import plan_edits
+from ai_sci.agent.edits import plan_edits
 reply = {reply!r}
 assert plan_edits(reply, {files!r}, {editable!r}).new_files
 plan_edits("```diff\\n--- a/plot.py\\n+++ b/plot.py\\n@@ @@\\n-import json\\n+import os\\n```", {files!r}, {editable!r})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ai_sci.agent.edits import EditRefused, write_files
 from ai_sci.agent.edits import files as edit_files
-from ai_sci.agent.edits.planning import EditRefused, write_files
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_sci.agent.edits.planning import EditPlan, EditRefused, all_completed, parse_reply, plan_edits, write_files
+from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, write_files
+from ai_sci.agent.edits.parse import parse_reply
+from ai_sci.agent.edits.planning import EditPlan
 from tests.agent.edits.edit_replies import EDITABLE, FILES, REALISTIC, block
 
 PIECES = [
@@ -114,7 +116,7 @@ def test_a_spoilt_reply_never_makes_other_files_than_its_blocks(data: st.DataObj
     if plan is None:
         return
     texts = dict(FILES)
-    for edit in parse_reply(reply, EDITABLE):
+    for edit in parse_reply(reply, EDITABLE).edits:
         assert edit.kind in ("block", "hunk", "whole")
         if edit.kind == "whole" or edit.path is None or (edit.search and edit.search not in texts.get(edit.path, "")):
             return  # placed in a looser way; other tests are about those
@@ -127,7 +129,7 @@ def test_a_spoilt_reply_never_makes_other_files_than_its_blocks(data: st.DataObj
 def test_every_prefix_of_a_realistic_reply(cut_off: bool):
     """A cut reply makes what its whole blocks say, or nothing; never a half of a block."""
     texts, steps = dict(FILES), [dict(FILES)]
-    for edit in parse_reply(REALISTIC, EDITABLE):
+    for edit in parse_reply(REALISTIC, EDITABLE).edits:
         assert edit.path
         old = texts.get(edit.path, "")
         texts = {**texts, edit.path: old.replace(edit.search, edit.replace, 1) if edit.search else edit.replace}

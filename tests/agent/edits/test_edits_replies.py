@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ai_sci.agent.edits.planning import EditRefused, all_completed, parse_reply, plan_edits
+from ai_sci.agent.edits import EditRefused, all_completed, plan_edits
+from ai_sci.agent.edits.parse import parse_reply
 from tests.agent.edits.edit_replies import EDITABLE, EXPERIMENT, FILES, PLOT, REALISTIC, block
 
 LR = "    def __init__(self, lr=0.1):\n"
@@ -32,7 +33,7 @@ def test_a_realistic_reply():
         "plot.py": 'import json\n\nprint("α →", json.dumps({}))\n',
         "notes.txt": "# Run 1\nA smaller learning rate.\n",
     }
-    assert [edit.path for edit in parse_reply(REALISTIC, EDITABLE)] == [
+    assert [edit.path for edit in parse_reply(REALISTIC, EDITABLE).edits] == [
         "experiment.py",
         "experiment.py",
         "plot.py",

@@ -6,7 +6,7 @@ import difflib
 
 import pytest
 
-from ai_sci.agent.edits.planning import EditRefused, plan_edits
+from ai_sci.agent.edits import EditRefused, plan_edits
 from tests.agent.edits.edit_replies import EDITABLE, EXPERIMENT, FILES, PLOT, block
 
 NEW = EXPERIMENT.replace("lr=0.1", "lr=0.01").replace("    return loss\n", "    print(loss)\n    return loss\n")

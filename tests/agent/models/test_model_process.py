@@ -163,3 +163,11 @@ def wait_for(condition, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.01)
+
+
+def test_a_command_that_ends_while_litellm_is_imported_says_nothing_of_it():
+    """Its thread is in the middle of modules that refuse to be imported once Python has begun to end."""
+    for seconds in (0.0, 0.05, 0.2, 0.5):
+        code = f"import time\nfrom ai_sci.agent.models import load_ahead\nload_ahead()\ntime.sleep({seconds})"
+        process = python(code)
+        assert (process.communicate(timeout=60), process.returncode) == (("", ""), 0)

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, baseline_key, measure_baseline
-from ai_sci.experiment.attempt.process import ProcessIdentity
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, run_attempt
+from ai_sci.experiment.attempt.runner import AttemptLaunch, AttemptOutcome, AttemptPlan, run_attempt
 from ai_sci.experiment.base.limits import Limits
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
@@ -37,7 +36,7 @@ class Bench:
 
     def __init__(self, folder: Path, code: str = CODE) -> None:
         self.folder = folder
-        self.started: list[ProcessIdentity] = []
+        self.started: list[AttemptLaunch] = []
         (folder / "template").mkdir()
         (folder / "template" / "experiment.py").write_text(code)
         self.sessions = 0

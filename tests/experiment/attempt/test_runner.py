@@ -13,9 +13,15 @@ import pytest
 
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL, other_sessions
 from ai_sci.experiment.attempt.plots import PlotPlan, run_plots
-from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan, make_readable, run_attempt
+from ai_sci.experiment.attempt.runner import (
+    AttemptLaunch,
+    AttemptOutcome,
+    AttemptPlan,
+    make_readable,
+    run_attempt,
+)
 from ai_sci.experiment.base.limits import Limits
-from ai_sci.experiment.base.process_tree import ProcessIdentity, still_runs
+from ai_sci.experiment.base.process_tree import still_runs
 from ai_sci.experiment.base.verdict import Verdict
 from ai_sci.experiment.environment.environment import Environment
 from ai_sci.experiment.template.checks import Check
@@ -59,14 +65,15 @@ def run(plan: AttemptPlan, **changes: object) -> AttemptOutcome:
 
 def test_an_accepted_run(tmp_path: Path, tier: str) -> None:
     plan = make_session(tmp_path, GOOD, tier)
-    started: list[ProcessIdentity] = []
-    outcome = run_attempt(plan, started.append)
+    launches: list[AttemptLaunch] = []
+    outcome = run_attempt(plan, launches.append)
     assert (outcome.verdict, outcome.digest, outcome.exit_code) == (Verdict.ok, "", 0)
     assert outcome.metrics == {"loss": 0.5, "l0": 3.0} and outcome.stderrs == {"loss": 0.1}
     assert outcome.out_dir == plan.out_dir and (plan.out_dir / "final_info.json").is_file()
     assert (plan.folder / "code" / "experiment.py").read_text() == GOOD
     assert outcome.log == plan.folder / "output.log" and outcome.log.is_file()
-    assert len(started) == 1 and not still_runs(started[0])
+    [launch] = launches
+    assert launch.plan == plan and launch.process is not None and not still_runs(launch.process)
     assert sorted(os.listdir(plan.session / "attempts")) == ["run_1.1"]
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from ai_sci.agent.batch.messages import GivenSlot, Hangup, SlotIsFree, new_channel, receive, send
 from ai_sci.agent.budgets.broker import OwnResources
+from ai_sci.experiment.attempt import AttemptLaunch, LocalEngine
 from ai_sci.experiment.attempt.clean_env import experiment_env
-from ai_sci.experiment.attempt.engine import AttemptLaunch, LocalEngine
 from ai_sci.experiment.attempt.process import ProcessSpec, run_process
 from ai_sci.experiment.base.allocation import Allocation
 from ai_sci.experiment.base.errors import ConfigError
@@ -145,7 +145,7 @@ while True:
         time.sleep(pause)
     began = time.monotonic()
     time.sleep(seconds)
-    print(name, held.place.gpus, began, time.monotonic(), flush=True)
+    print(name, held.allocation.gpus, began, time.monotonic(), flush=True)
     held.close()
 """
 

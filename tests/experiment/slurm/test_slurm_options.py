@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ai_sci.agent.commands.engines import as_asked
 from ai_sci.experiment.base.errors import ConfigError
 from ai_sci.experiment.base.limits import GIB, Limits
 from ai_sci.experiment.slurm.commands import gpus_of, parameters_of, read_options
+from ai_sci.experiment.slurm.engine import SLURM
 
 LIMITS = Limits(time=600.0, memory=8 * GIB, gpus=2, cpus=4)
 
@@ -37,8 +37,8 @@ def test_what_the_user_says_goes_before_the_template(given, gone, gpus):
     assert gone not in asked
     assert {key: asked[key] for key, value in given.items() if value} == {k: v for k, v in given.items() if v}
     assert gpus_of(LIMITS, given) == gpus
-    assert as_asked(LIMITS, "slurm", given).gpus == gpus  # what is set aside is what the job will hold
-    assert parameters_of(as_asked(LIMITS, "slurm", given), 600.0, given) == asked
+    assert SLURM.as_asked(LIMITS, given).gpus == gpus  # what is set aside is what the job will hold
+    assert parameters_of(SLURM.as_asked(LIMITS, given), 600.0, given) == asked
 
 
 def test_options_are_those_of_sbatch_with_or_without_dashes():

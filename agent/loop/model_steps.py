@@ -1,10 +1,11 @@
-"""The steps with the model: ask, take the reply's edits, say what was wrong with them."""
+"""The steps with the model, or whoever edits: ask, take the reply's edits, say what was wrong with them."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from ai_sci.agent.edits import EditRefused, all_completed, lint_report, plan_edits, write_files
+from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, plan_files, write_files
 from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
@@ -18,12 +19,14 @@ from ai_sci.agent.journal import (
     prompt_hash,
     wire_messages,
 )
-from ai_sci.agent.loop import compaction, prompting
-from ai_sci.agent.loop.outcomes import attempt, close_run, draw_plots
+from ai_sci.agent.loop import compaction, outcome_texts, prompting
+from ai_sci.agent.loop.attempt_steps import attempt
+from ai_sci.agent.loop.budgeting import BudgetedCall
+from ai_sci.agent.loop.closing_steps import draw_plots
+from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
-from ai_sci.agent.loop.spending import BudgetedCall
 from ai_sci.agent.models import ModelUnavailable
-from ai_sci.agent.session import NOTES, PLOT, first_problem
+from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
 
 
 def request_reply(context: SessionContext) -> None:
@@ -37,7 +40,9 @@ def request_reply(context: SessionContext) -> None:
     asked = time.monotonic()
     call = BudgetedCall(context, messages)
     try:
-        reply = context.model.complete(
+        reply = context.editor.propose(
+            session.editable_texts(),
+            session.editable,
             messages,
             turn=state.replies,
             on_delta=session.screen.delta,
@@ -46,7 +51,7 @@ def request_reply(context: SessionContext) -> None:
         )
     except ModelUnavailable as error:
         if error.failure.kind == "out_of_time":
-            raise call.out_of_time() from error
+            call.out_of_time()
         without_reply(context, messages, error)
         return
     session.record(
@@ -54,13 +59,14 @@ def request_reply(context: SessionContext) -> None:
             text=reply.text,
             reasoning=reply.reasoning,
             finish_reason=reply.finish_reason,
-            model=context.model.name,
+            model=context.editor.name,
             prompt_tokens=reply.usage.prompt_tokens,
             completion_tokens=reply.usage.completion_tokens,
             cached_tokens=reply.usage.cached_tokens,
             cost=reply.cost,
             seconds=round(time.monotonic() - asked, 3),
             prompt_hash=prompt_hash(messages),
+            files=None if reply.files is None else dict(reply.files),
         )
     )
     call.answered(reply)
@@ -85,7 +91,10 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     session, state = context.session, context.state
     files = session.editable_texts()
     try:
-        plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
+        if reply.files is not None:
+            plan = plan_files(reply.files, files, session.editable)
+        else:
+            plan = plan_edits(reply.text, files, session.editable, cut_off=reply.finish_reason == "length")
     except EditRefused as refused:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
@@ -94,8 +103,7 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
         return
     code_hash = session.code_hash(plan.new_files)
     if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
-        same = f"The edit would make the code the same as that of {state.executed[code_hash]}, which is known already."
-        session.record(ReplyRejected("no_edit", [same]))
+        reject_without_edit(session, "code known", executed=state.executed[code_hash])
         return
     try:
         write_files(session.folder, plan.new_files)
@@ -108,6 +116,8 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     commit = session.commit(names, f"edit for {subject}: {', '.join(names)} ({blocks})")
     # All of the code: what an earlier edit broke is still broken when this one touched another file.
     code = session.code_files if state.phase is Phase.runs else []
+    from ai_sci.agent.edits.lint import lint_report  # 0.1 s, of which the first request need not wait
+
     lint = lint_report(session.folder, [name for name in sorted({*names, *code}) if name.endswith(".py")])
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
@@ -117,15 +127,33 @@ def apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: in
     if state.phase is Phase.plots and reply.text.strip():
         draw_plots(context)  # the model finds plot.py good as it is
     elif state.phase is not Phase.runs or not all_completed(reply.text):
-        session.record(ReplyRejected("no_edit", [prompting.why_no_edit(reply, blocks)]))
+        reject_without_edit(session, why_no_edit(reply, blocks))
     elif state.runs:
         session.record(CompletionAccepted())
     elif not state.completion_doubted:
         session.record(CompletionDoubted())
-    elif prompting.says_more_than_completed(reply.text):
+    elif says_more_than_completed(reply.text):
         session.record(CompletionAccepted())
     else:
-        session.record(ReplyRejected("no_edit", ["You did not say why no experiment should be run."]))
+        reject_without_edit(session, "no reason")
+
+
+def reject_without_edit(session: Session, case: str, **fields: Any) -> None:
+    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)]))
+
+
+def why_no_edit(reply: Replied, blocks: int) -> str:
+    """The case in prompts/why_no_edit.md."""
+    if blocks:
+        return "files unchanged"
+    if reply.text.strip():
+        return "no edit"
+    return "empty, cut off" if reply.finish_reason == "length" else "empty"
+
+
+def says_more_than_completed(text: str) -> bool:
+    """Whether there is a reason beside the marker."""
+    return any(line.strip() and "ALL_COMPLETED" not in line for line in text.splitlines())
 
 
 def after_edit(context: SessionContext, edit: EditApplied) -> None:
@@ -134,14 +162,9 @@ def after_edit(context: SessionContext, edit: EditApplied) -> None:
     elif context.state.phase is Phase.plots:
         draw_plots(context)
     elif context.state.phase is Phase.notes:
-        context.session.end(Status.completed, prompting.accepted(context.state))
+        context.session.end(Status.completed, outcome_texts.accepted(context.state))
     elif edit.code_hash in context.state.executed:
-        names = ", ".join(edit.files)
-        context.session.record(
-            ReplyRejected(
-                "no_edit", [f"Your edit to {names} is applied, but it leaves the experiment's code as it was."]
-            )
-        )
+        reject_without_edit(context.session, "code unchanged", files=edit.files)
     else:
         attempt(context, "smoke" if context.execution.template.smoke else "full")
 

@@ -1,4 +1,4 @@
-"""Finds what a recorded session has executed already (`replay --reuse`)."""
+"""Outcomes that a recorded session has already (`replay --reuse`): found here, copied by `experiment.attempt.reuse`."""
 
 from __future__ import annotations
 

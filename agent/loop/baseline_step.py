@@ -1,0 +1,75 @@
+"""The first step: the baseline is measured, or taken from where it was measured before, and committed."""
+
+from __future__ import annotations
+
+import shutil
+
+from ai_sci.agent.journal import BaselineMeasured, BaselineStarted
+from ai_sci.agent.loop import budgeting, outcome_texts
+from ai_sci.agent.loop.attempt_steps import MAX_LOST
+from ai_sci.agent.loop.recorded_outcomes import earlier_baseline
+from ai_sci.agent.loop.session_context import SessionContext
+from ai_sci.agent.session import split_artefacts
+from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan
+from ai_sci.experiment.base import EnvironmentFailed, Verdict
+
+
+def measure_baseline(context: SessionContext) -> None:
+    context.session.show("measuring the baseline (run 0)")
+    key = context.execution.baseline_key
+    gpus, waited = 0, 0.0  # of the last launch
+
+    def launched(launch: AttemptLaunch) -> None:
+        nonlocal gpus, waited
+        gpus, waited = launch.gpus, launch.waited
+        if launch.gpus:
+            context.session.record(BaselineStarted(launch.gpus, launch.plan.time_limit))
+
+    def execute(plan: AttemptPlan) -> AttemptOutcome:
+        nonlocal waited
+        for _ in range(MAX_LOST):
+            try:
+                outcome = budgeting.execute(context, plan, launched)
+            except budgeting.AttemptCutShort:
+                # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
+                shutil.rmtree(plan.folder / "work", ignore_errors=True)
+                raise
+            waited = outcome.waited or waited
+            if outcome.verdict is not Verdict.lost:
+                return outcome
+            budgeting.check_time(context)  # it may be lost because there is none left
+            context.session.output(f"{outcome.reason}; it is repeated\n")
+        raise EnvironmentFailed(
+            f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
+        )
+
+    outcome = earlier_baseline(context, key) or context.execution.measure_baseline(
+        context.session.folder, execute, context.session.output
+    )
+    commit = None
+    if outcome.metrics:
+        tracked, _ = split_artefacts(context.session.folder, context.session.folder / "run_0")
+        commit = context.session.commit(
+            [*tracked, "attempts/run_0.1/output.log"],
+            f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
+            {
+                "Run": 0,
+                "Verdict": outcome.verdict.value,
+                **outcome_texts.metric_trailer(context.execution.template, outcome.metrics),
+            },
+            body="\n".join(outcome.reasons),
+        )
+    context.session.record(
+        BaselineMeasured(
+            metrics=outcome.metrics,
+            verdict=outcome.verdict.value,
+            reasons=list(outcome.reasons),
+            source=outcome.source,
+            commit=commit,
+            key=key,
+            seconds=round(outcome.seconds, 3),
+            gpus=gpus,
+            waited=round(waited + outcome.waited, 3),
+            metrics_source=outcome.metrics_source,
+        )
+    )
