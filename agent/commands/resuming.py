@@ -28,7 +28,9 @@ class ResumeOptions:
     max_runs: int | None = None
     budgets: Budgets = Budgets()  # what was spent before counts
     context_window: int | None = None  # tokens
-    begun: float = field(default_factory=time.time, compare=False)  # as in Setup: a batch's sessions share it
+    begun: float = field(
+        default_factory=time.time, compare=False
+    )  # as in ExecutionContext: a batch's sessions share it
 
 
 def resume(

@@ -27,7 +27,7 @@ from flake8.plugins.pyflakes import FlakesChecker
 from flake8.processor import FileProcessor
 from flake8.violation import Violation
 
-from ai_sci.agent.edits.silence import without_warnings
+from ai_sci.agent.edits.quiet import without_warnings
 
 # What aider selects, in aider.linter.Linter.flake8_lint; a test compares the reports.
 FATAL = ("E9", "F821", "F823", "F831", "F406", "F407", "F701", "F702", "F704", "F706")

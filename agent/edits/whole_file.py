@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from ai_sci.agent.edits.formats import Edit, EditFormat, lines_of
 from ai_sci.agent.edits.match import runs
+from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.scan import Fence, Scan, fence_name, is_file_like
-from ai_sci.agent.edits.silence import without_warnings
 
 SHELL = {"bash", "sh", "shell", "zsh", "console", "shell-session", "cmd", "bat", "batch", "powershell", "ps1", "fish"}
 NOT_A_FILE = SHELL | {"output", "log", "traceback", "pytb"}

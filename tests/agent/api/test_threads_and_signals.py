@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ai_sci
-from ai_sci.agent.edits.silence import without_warnings
+from ai_sci.agent.edits.quiet import without_warnings
 from tests.agent.api.conftest import SLOW, finished, python, scripted
 from tests.end_to_end.templates import block, good_session
 

@@ -1,18 +1,18 @@
-"""Silences Python's warnings, for one thread at a time."""
+"""Keeps Python's warnings quiet while a model's code is compiled."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def without_warnings() -> Iterator[None]:
-    """Filters of warnings and `sys.stdout` are the whole process's: they are changed in such a block only.
+def without_warnings() -> Generator[None, None, None]:
+    """Python's filters and `sys.stdout` are the whole process's: what changes them is one thread's at a time.
 
     Two sessions in threads of one process would else each put back what the other had set.
     """
