@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ai_sci.agent.batch import BatchOptions
 from ai_sci.agent.budgets import Budgets
-from ai_sci.agent.commands import ResumeOptions, RunOptions
+from ai_sci.agent.commands import ResumeOptions, RunOptions, read_engine_options
 from ai_sci.experiment.base import ConfigError, parse_duration, parse_size
 from ai_sci.experiment.template import read_idea
 
@@ -80,6 +80,9 @@ def checked(options: Options) -> Options:
             changes[one.name] = checked(value)
         elif one.name == "overrides":
             changes[one.name] = {key: _as_text(setting) for key, setting in value.items()}
+        elif isinstance(options, RunOptions) and one.name == "engine_options":
+            pairs = [f"{key}={_as_text(option)}" for key, option in value.items()]
+            changes[one.name] = read_engine_options(options.engine, pairs)
         elif one.name in _READ:
             changes[one.name] = _read(one.name, value)
         elif one.name in _AT_LEAST and not (math.isfinite(value) and value >= _AT_LEAST[one.name]):

@@ -125,6 +125,8 @@ def test_options_in_the_units_that_people_write(tmp_path):
         ({"max_runs": 0}, ai_sci.ConfigError, "max_runs must be at least 1, not 0"),
         ({"max_cost": float("nan")}, ai_sci.ConfigError, "cost must be at least 0, not nan"),
         ({"idea": {"Name": "n"}}, ai_sci.ConfigError, 'the idea needs "Experiment"'),
+        ({"engine": "cloud"}, ai_sci.ConfigError, "engine cloud is unknown"),
+        ({"engine_options": {"partition": "gpu"}}, ai_sci.ConfigError, "engine"),
         ({"max_run": 1}, TypeError, "max_run"),
         ({"options": ai_sci.RunOptions("more_steps")}, TypeError, "RunOptions or keywords, not both"),
     ],
