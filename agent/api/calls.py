@@ -52,7 +52,7 @@ def run(options: RunOptions | None = None, *, progress: bool = False, **keywords
         timeout, memory, disk       of one attempt: seconds or "2h", bytes or "8G"
         max_cost, max_tokens, max_time, max_gpu_hours, max_disk     budgets of the session (USD, seconds or "8h", …)
         python          your own interpreter; sandbox: "auto", "bwrap" or "none"; allow_unsandboxed
-        engine          "local" or "slurm"; slurm: options of sbatch
+        engine          "local", "slurm" or one that another package brings; engine_options: {"partition": "main"}
     progress: show what happens on stderr, in a terminal with a live panel.
 
     Returns the session also when it ended early or accepted no run: see its `status`. Raises ConfigError and
