@@ -27,6 +27,7 @@ def measure_baseline(context: SessionContext) -> None:
 
     def execute(plan: AttemptPlan) -> AttemptOutcome:
         nonlocal waited
+        reason = ""
         for _ in range(MAX_LOST):
             try:
                 outcome = budgeting.execute(context, plan, launched)
@@ -34,14 +35,12 @@ def measure_baseline(context: SessionContext) -> None:
                 # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
                 shutil.rmtree(plan.folder / "work", ignore_errors=True)
                 raise
-            waited = outcome.waited or waited
+            waited, reason = outcome.waited or waited, outcome.reason
             if outcome.verdict is not Verdict.lost:
                 return outcome
             budgeting.check_time(context)  # it may be lost because there is none left
-            context.session.output(f"{outcome.reason}; it is repeated\n")
-        raise EnvironmentFailed(
-            f"the baseline was lost {MAX_LOST} times in a row, the last time because {outcome.reason}"
-        )
+            context.session.output(f"{reason}; it is repeated\n")
+        raise EnvironmentFailed(f"the baseline was lost {MAX_LOST} times in a row, the last time because {reason}")
 
     outcome = earlier_baseline(context, key) or context.execution.measure_baseline(
         context.session.folder, execute, context.session.output
