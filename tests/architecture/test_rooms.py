@@ -57,7 +57,6 @@ def test_inside_a_room_modules_import_modules():
     assert wrong == [], "import from the module that defines it, not from the room's own __init__.py"
 
 
-@pytest.mark.xfail(strict=True, reason="docs/architecture.md still describes the modules before they moved into rooms")
 def test_the_architecture_names_every_room_and_no_other():
     rows = re.findall(
         r"^\| `((?:agent|experiment)/\w+)/?`", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE

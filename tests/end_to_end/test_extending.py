@@ -1,4 +1,4 @@
-"""The examples of docs/extending_edits.md, each installed as somebody else's package and driven by the real command."""
+"""The examples of docs/extending.md, each installed as somebody else's package and driven by the real command."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if "KILL_BEFORE_APPLYING" in os.environ:
 
 def example(module: str) -> str:
     """The code of that module in the documentation."""
-    text = (ROOT / "docs" / "extending_edits.md").read_text()
+    text = (ROOT / "docs" / "extending.md").read_text()
     return re.findall(rf"```python\n(# {module}\.py\n.*?)```\n", text, re.DOTALL)[0]
 
 
