@@ -37,8 +37,8 @@ def prompt_difference(recording: Recording, turn: int, messages: Sequence[Messag
     if recorded != messages:
         return _diff(recorded, messages, turn)
     return (
-        f"The journal of {recording.folder.name} gives this very request, but what was sent then had another hash: "
-        "the journal was changed since, or its version of ai-sci made requests in another way.\n"
+        f"The journal of {recording.folder.name} yields this same request, but the one sent then had another hash: "
+        "the journal has been changed since, or its version of ai-sci built requests differently.\n"
     )
 
 

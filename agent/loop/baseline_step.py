@@ -15,7 +15,7 @@ from ai_sci.experiment.base import EnvironmentFailed, Verdict
 
 
 def measure_baseline(context: SessionContext) -> None:
-    """Raises EnvironmentFailed when every try is lost, BudgetReached when a budget ends it."""
+    """Raises EnvironmentFailed when every try is lost, BudgetReached when a budget runs out."""
     context.session.show("measuring the baseline (run 0)")
     key = context.execution.baseline_key
     gpus, waited = 0, 0.0  # of the last launch
