@@ -1,6 +1,6 @@
-"""Ctrl-C, SIGTERM and a closed terminal end a session in order.
+"""Ctrl-C, SIGTERM and a closed terminal end a session cleanly.
 
-Only the main thread hears signals, so a session in another thread has no handlers and is not interrupted by them.
+Python handles signals in the main thread only, so they do not interrupt a session in another thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _asked = False
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt when a signal came. Python swallows the first one where it falls into a destructor."""
+    """Raises KeyboardInterrupt after a signal: Python swallows the one that a handler raises inside a destructor."""
     if _asked and _hears_signals():
         raise KeyboardInterrupt
 
@@ -27,17 +27,17 @@ def _hears_signals() -> bool:
 
 
 def _asked_for() -> list[signal.Signals]:
-    """Those that are not ignored already, for `nohup` stays in force, nor handled outside Python (None)."""
+    """Our signals, except those ignored already (as under `nohup`) or handled outside Python (None)."""
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     return [name for name in asked if signal.getsignal(name) not in (signal.SIG_IGN, None)]
 
 
 @contextmanager
 def signals_interrupt() -> Generator[None, None, None]:
-    """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; a second one changes nothing.
+    """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt once; later ones are ignored.
 
-    What is ignored already stays so: `nohup ai-sci run …` outlives its terminal. In a thread that hears no signals
-    nothing changes.
+    Signals that are already ignored stay ignored, so `nohup ai-sci run …` outlives its terminal. Outside the main
+    thread this does nothing.
     """
     global _asked
     if not _hears_signals():
@@ -58,15 +58,15 @@ def signals_interrupt() -> Generator[None, None, None]:
         yield
     finally:
         for name, handler in previous.items():
-            if signal.getsignal(name) is interrupt:  # else we are on the way out, and nothing more may disturb that
+            if signal.getsignal(name) is interrupt:  # otherwise we are shutting down, and further signals stay ignored
                 signal.signal(name, handler)
 
 
 @contextmanager
 def handlers_restored() -> Generator[Callable[[], bool], None, None]:
-    """For a process that goes on after a session, such as a notebook's kernel: its handlers are back afterwards.
+    """Restores the signal handlers afterwards, for processes that outlive a session, such as a notebook's kernel.
 
-    Without this, the signals stay ignored after the first one. Yields a function that says whether one came.
+    Without it, signals stay ignored after the first one. Yields a function that says whether a signal came.
     """
     global _asked
     if not _hears_signals():
@@ -82,7 +82,7 @@ def handlers_restored() -> Generator[Callable[[], bool], None, None]:
 
 
 class Wakeup:
-    """In its block the three signals only set `signalled`, and make `fileno` readable for whoever waits in a select."""
+    """Within its block the three signals only set `signalled` and make `fileno()` readable, for use with select."""
 
     def __enter__(self) -> Wakeup:
         self.signalled = False
@@ -101,13 +101,16 @@ class Wakeup:
         self._kernels.close()
 
     def fileno(self) -> int:
+        """The descriptor to select on."""
         return self._ours.fileno()
 
     @property
     def descriptors(self) -> list[int]:
+        """Both ends of the socket pair, which forked children have to close."""
         return [self._ours.fileno(), self._kernels.fileno()]
 
     def drain(self) -> None:
+        """Reads what signals have written, so that `fileno()` blocks again."""
         with contextlib.suppress(BlockingIOError):
             self._ours.recv(4096)
 

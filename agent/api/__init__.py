@@ -1,6 +1,6 @@
-"""The Python face: what `from ai_sci import …` gives to notebooks and scripts, beside `cli` and on the same rooms.
+"""The Python interface for notebooks and scripts, a sibling of `cli`. See docs/python.md.
 
-Everything that `ai_sci` exports is imported here, and nothing else is public. See docs/python.md.
+This module imports everything that `ai_sci` exports; nothing else is public.
 """
 
 from ai_sci.agent.api.calls import SessionInterrupted, batch, replay, resume, resume_batch, run

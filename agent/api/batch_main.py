@@ -1,4 +1,4 @@
-"""The process that batch_process.py starts for a batch: one call, one answer. Its argument is the pid of who asked."""
+"""The process that batch_process.py starts for a batch: one call, one answer. Its argument is the parent's pid."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # it ends, in order, with whoever asked for it
-    if os.getppid() != int(sys.argv[1]):
+    """Reads a pickled call from stdin and writes its pickled outcome to stdout: a folder or an AiSciError."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # shut down when the parent dies
+    if os.getppid() != int(sys.argv[1]):  # it died before prctl
         sys.exit(3)
     answer_to = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else gets into the answer
+    os.dup2(2, 1)  # so that prints cannot corrupt the answer
     function, arguments = pickle.load(sys.stdin.buffer)
     try:
         outcome: Path | AiSciError = getattr(batch, function)(*arguments, PlainScreen())[0]

@@ -1,7 +1,7 @@
-"""A batch in a process of its own: it forks its sessions, which a process with threads (a notebook's kernel) must not.
+"""Runs a batch in its own process: a batch forks, which is unsafe in a process with threads (a notebook's kernel).
 
-The process (batch_main.py) gets a function's name and its arguments on stdin, says what it does on stderr, and answers
-on stdout.
+The process (batch_main.py) gets a function's name and arguments on stdin, reports progress on stderr and answers on
+stdout.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ai_sci.import_path import python_argv
 
 
 def run_apart(function: str, arguments: tuple[Any, ...], tell: Callable[[str], None]) -> Path:
-    """Calls `run_batch` or `resume_batch` of the batch room, and returns the batch's folder.
+    """Calls `run_batch` or `resume_batch` in a new process, and returns the batch's folder.
 
-    An interrupt is handed on, and waited for. Raises what the function raises.
+    Passes an interrupt on and waits for the process to shut down. Raises what the function raises.
     """
     process = subprocess.Popen(
         python_argv("ai_sci.agent.api.batch_main", str(os.getpid())),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # else a Ctrl-C in the terminal would reach it twice
+        start_new_session=True,  # otherwise a Ctrl-C in the terminal would reach it twice
     )
     assert process.stdin and process.stdout and process.stderr
     last_words = ""

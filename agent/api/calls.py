@@ -1,6 +1,6 @@
 """`run`, `resume`, `replay` and `batch` for notebooks and scripts: they return values and raise typed errors.
 
-All are silent unless `progress=True`; what the command would print goes to the logger `ai_sci`, as INFO.
+They are silent unless `progress=True`; what the commands would print goes to the logger `ai_sci` at level INFO.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from ai_sci.experiment.base import AiSciError, ConfigError
 
 
 class SessionInterrupted(KeyboardInterrupt):
-    """Ctrl-C, a notebook's interrupt, SIGTERM or SIGHUP: the session (or batch) in `folder` ended in order.
+    """The session or batch in `folder` was stopped cleanly by Ctrl-C, a notebook's interrupt, SIGTERM or SIGHUP.
 
-    A KeyboardInterrupt, so that it ends a script's loop over ideas and a notebook's "run all" too. `resume(folder)` (or
-    `resume_batch(folder)`) continues it.
+    A KeyboardInterrupt, so that it also ends a script's loop over ideas and a notebook's "run all". `resume(folder)` or
+    `resume_batch(folder)` continues it.
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} was interrupted in order; resume it to go on")
+        super().__init__(f"{folder} was interrupted; resume it to continue")
         self.folder = folder
 
 
 def run(options: RunOptions | None = None, *, progress: bool = False, **keywords: Any) -> SessionView:
-    """Opens a session for one idea and drives it to its end. Blocks until then.
+    """Runs a session for one idea; blocks until it ends.
 
     Takes RunOptions, or keywords (only `idea` is needed):
         idea            name in the template's ideas.json, a JSON file with one idea, or a dict with Name, Title and
                         Experiment
-        template        a bundled template or a template's folder ("sae"); ideas_file: another file of ideas
+        template        name of a bundled template, or a folder ("sae"); ideas_file: another file of ideas
         model           any litellm name, "scripted:FOLDER" or "replay:SESSION"; by default AI_SCI_MODEL, else the
                         template's scripted session. api_base: the model's server
         max_runs        how many runs the model may make; context_window: tokens of the model's window
         runs_dir        where the session's folder goes ("runs"); session: its name
         overrides       the template's settings, {"epochs": 3}
-        timeout, memory, disk       of one attempt: seconds or "2h", bytes or "8G"
+        timeout, memory, disk       limits of one attempt: seconds or "2h", bytes or "8G"
         max_cost, max_tokens, max_time, max_gpu_hours, max_disk     budgets of the session (USD, seconds or "8h", …)
-        python          your own interpreter; sandbox: "auto", "bwrap" or "none"; allow_unsandboxed
+        python          an interpreter to use; sandbox: "auto", "bwrap" or "none"; allow_unsandboxed
         engine          "local", "slurm" or a plug-in's; engine_options: its options, {"partition": "gpu"}
-    progress: show what happens on stderr, in a terminal with a live panel.
+    progress: show progress on stderr, as a live panel in a terminal.
 
-    Returns the session also when it ended early or accepted no run: see its `status`. Raises ConfigError and
-    EnvironmentFailed before there is a session, SessionStopped and SessionInterrupted afterwards; both have its folder.
+    Returns the session even if it ended early or accepted no run: check its `status`. Raises ConfigError or
+    EnvironmentFailed before the session exists, SessionStopped or SessionInterrupted (both have `folder`) afterwards.
     """
     run_options = with_keywords(RunOptions, options, keywords)
     return _drive(lambda screen: run_session(run_options, screen), progress)
@@ -70,13 +70,13 @@ def resume(
     progress: bool = False,
     **keywords: Any,
 ) -> SessionView:
-    """Goes on with a session that stopped early; one that has ended is returned as it is.
+    """Continues a session that stopped early; one that has ended is returned unchanged.
 
     Takes ResumeOptions, or the keywords model, api_base, max_runs, context_window and max_cost, max_tokens, max_time,
-    max_gpu_hours, max_disk (what was spent before counts). Raises as `run`.
+    max_gpu_hours, max_disk (these include what was spent before). Raises as `run`.
     """
     if is_batch(Path(session)):
-        raise ConfigError(f"{Path(session)} is a batch: resume_batch(…) goes on with it.")
+        raise ConfigError(f"{Path(session)} is a batch: use resume_batch(…).")
     resume_options = with_keywords(ResumeOptions, options, keywords)
     return _drive(lambda screen: resume_session(Path(session), resume_options, screen), progress)
 
@@ -89,39 +89,39 @@ def replay(
     progress: bool = False,
     **keywords: Any,
 ) -> SessionView:
-    """Runs a recorded session again, in a new one, or branches off from it.
+    """Replays a recorded session in a new one, or branches off from it.
 
-    Takes ReplayOptions, or the keywords model and api_base (who goes on where the recorded replies end), from_turn
-    (branch off at this turn, counted from 1), reuse (do not execute again what was executed alike), session and
-    runs_dir (the new one's), max_runs, context_window and the budgets of `run`. Raises as `run`.
+    Takes ReplayOptions, or the keywords model and api_base (the model that continues after the recorded replies),
+    from_turn (branch off at this turn, counted from 1), reuse (reuse the outcomes of identical attempts), session and
+    runs_dir (of the new session), max_runs, context_window and the budgets of `run`. Raises as `run`.
     """
     replay_options = with_keywords(ReplayOptions, options, keywords)
     return _drive(lambda screen: replaying.replay(Path(recorded), replay_options, screen), progress)
 
 
 def batch(options: BatchOptions | None = None, *, progress: bool = False, **keywords: Any) -> BatchView:
-    """Works on many ideas at once, each in its own session. Blocks until all have ended.
+    """Runs many ideas in parallel, each in its own session; blocks until all have ended.
 
     Takes BatchOptions, or keywords:
         ideas           "all", a name or a list of names, or a JSON file
         templates       one or several ("sae")
-        slots, gpus     attempts at once, or the GPUs to use ([0, 1]); at_once: ideas at work at once
-        name            the batch's; runs_dir: where its folder goes
+        slots, gpus     attempts at a time, or the GPUs to use ([0, 1]); at_once: sessions at a time
+        name            name of the batch; runs_dir: where its folder goes
         max_cost, max_tokens, max_time, max_gpu_hours, max_disk     budgets of all sessions together
         session_max_cost, …                                         budgets of each
     and, for each session, the other keywords of `run`.
 
-    The batch has a process of its own, which ends in order with this one. Raises ConfigError and EnvironmentFailed
-    before there is a batch, BatchStopped and SessionInterrupted afterwards.
+    The batch runs in its own process, which shuts down cleanly with this one. Raises ConfigError or EnvironmentFailed
+    before the batch exists, BatchStopped or SessionInterrupted afterwards.
     """
     return _drive_batch("run_batch", (batch_options(options, keywords),), progress)
 
 
 def resume_batch(batch: str | os.PathLike[str], /, *, progress: bool = False, **keywords: Any) -> BatchView:
-    """Goes on with all of a batch that is unfinished; one that has ended is returned as it is.
+    """Continues the unfinished sessions of a batch; one that has ended is returned unchanged.
 
-    Keywords: model, api_base, max_runs, context_window, max_cost and so on of all sessions together, session_max_cost
-    and so on of each. Raises as `batch`.
+    Keywords: model, api_base, max_runs, context_window, max_cost etc. of all sessions together, session_max_cost etc.
+    of each. Raises as `batch`.
     """
     each, shared = resume_batch_options(keywords)
     return _drive_batch("resume_batch", (Path(batch), each, shared), progress)
@@ -141,7 +141,7 @@ def _drive_batch(function: str, arguments: tuple[Any, ...], progress: bool) -> B
 
 
 def _in_order(work: Callable[[], Path]) -> Path:
-    """The folder that `work` leaves. Raises SessionInterrupted where a signal ended it."""
+    """The folder that `work` returns. Raises SessionInterrupted when a signal ended it."""
     with handlers_restored() as interrupted:
         try:
             folder = work()
@@ -150,7 +150,7 @@ def _in_order(work: Callable[[], Path]) -> Path:
                 raise
             if isinstance(error, SessionStopped):
                 raise SessionInterrupted(error.folder) from None
-            raise KeyboardInterrupt from None  # before there was a session
+            raise KeyboardInterrupt from None  # there was no session yet
         if interrupted():
             raise SessionInterrupted(folder)
         return folder

@@ -1,4 +1,4 @@
-"""`open_session` and `open_batch`: from journals and commits to the values that a notebook reads."""
+"""`open_session` and `open_batch`: build the values that notebooks read from journals and commits."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from ai_sci.experiment.base import ConfigError
 
 
 def open_session(folder: str | os.PathLike[str]) -> SessionView:
-    """The session in `folder` as it stands now; it may be running.
+    """The session in `folder` as it is now; it may be running.
 
-    Raises ConfigError when there is no session, AiSciError when its journal or its commits cannot be read.
+    Raises ConfigError when there is no session, AiSciError when its journal or commits cannot be read.
     """
     folder = Path(folder).expanduser().resolve()
     entries = read_entries(folder)
@@ -71,7 +71,7 @@ def open_session(folder: str | os.PathLike[str]) -> SessionView:
 
 
 def open_batch(folder: str | os.PathLike[str]) -> BatchView:
-    """The batch in `folder` as it stands now; it may be running. Raises ConfigError when there is no batch."""
+    """The batch in `folder` as it is now; it may be running. Raises ConfigError when there is no batch."""
     folder = Path(folder).expanduser().resolve()
     state = read_batch(folder)
     sessions: list[SessionView] = []
@@ -79,7 +79,7 @@ def open_batch(folder: str | os.PathLike[str]) -> BatchView:
     for name, record in state.ideas.items():
         try:
             sessions.append(open_session(folder / name))
-        except (ConfigError, JournalError) as error:  # one that cannot be read keeps nobody from seeing the others
+        except (ConfigError, JournalError) as error:  # an unreadable session must not hide the others
             unopened[name] = str(error) if (folder / name / JOURNAL).is_file() else _why_unopened(record)
     return BatchView(
         folder=folder,
@@ -93,7 +93,7 @@ def open_batch(folder: str | os.PathLike[str]) -> BatchView:
 
 
 class _Work:
-    """One pass over the journal: which reply and which code belong to which run. 0 stands for no run."""
+    """One pass over the journal: which replies and which code belong to which run; 0 means no run."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.replies: list[ReplyView] = []

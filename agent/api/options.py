@@ -1,4 +1,4 @@
-"""From what a notebook passes (keywords, "2h", "8G", plain strings for paths) to the options of the commands."""
+"""Converts what a notebook passes (keywords, "2h", "8G", strings for paths) to the options of the commands."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _BUDGETS = {f"max_{one.name}" for one in dataclasses.fields(Budgets)}
 
 
 def with_keywords(kind: type[Options], options: Options | None, keywords: Mapping[str, Any]) -> Options:
-    """`options`, or those that the keywords make: fields of `kind`, and `max_cost` and so on for its budgets.
+    """`options`, or new ones from keywords: the fields of `kind`, and `max_cost` etc. for its budgets.
 
-    Raises TypeError for both at once and for a keyword that `kind` does not know, ConfigError for a value.
+    Raises TypeError for both at once and for unknown keywords, ConfigError for invalid values.
     """
     if options is None:
         options = kind(**_split_budgets(keywords))
     elif keywords:
         raise TypeError(f"pass {kind.__name__} or keywords, not both: {', '.join(keywords)}")
-    return checked(options)
+    return _checked(options)
 
 
 def batch_options(options: BatchOptions | None, keywords: Mapping[str, Any]) -> BatchOptions:
-    """The same for a batch: `max_…` of all sessions together, `session_max_…` of each, the rest as for one session."""
+    """The same for a batch: `max_…` for all sessions, `session_max_…` for each, the rest as for one session."""
     if options is not None or "session" in keywords:
         return with_keywords(BatchOptions, options, keywords)
     own = {one.name for one in dataclasses.fields(BatchOptions)} | _BUDGETS
@@ -60,15 +60,15 @@ def batch_options(options: BatchOptions | None, keywords: Mapping[str, Any]) -> 
 
 
 def resume_batch_options(keywords: Mapping[str, Any]) -> tuple[ResumeOptions, Budgets]:
-    """What each unfinished session goes on with, and the budgets of all together."""
+    """The options for each unfinished session, and the budgets for all together."""
     shared = {name: value for name, value in keywords.items() if name in _BUDGETS}
     each = {name.removeprefix("session_"): value for name, value in keywords.items() if name not in _BUDGETS}
     budgets = with_keywords(ResumeOptions, None, shared).budgets
     return with_keywords(ResumeOptions, None, each), budgets
 
 
-def checked(options: Options) -> Options:
-    """With every value in the type of its field. Raises ConfigError."""
+def _checked(options: Options) -> Options:
+    """Converts every value to the type of its field. Raises ConfigError."""
     changes: dict[str, Any] = {}
     for one in dataclasses.fields(options):  # type: ignore[arg-type]  all of them are dataclasses
         value: Any = getattr(options, one.name)
@@ -77,7 +77,7 @@ def checked(options: Options) -> Options:
         if one.name == "idea" and isinstance(value, Mapping):
             changes[one.name] = read_idea(dict(value), "idea")
         elif isinstance(value, (Budgets, RunOptions)):
-            changes[one.name] = checked(value)
+            changes[one.name] = _checked(value)
         elif one.name == "overrides":
             changes[one.name] = {key: _as_text(setting) for key, setting in value.items()}
         elif isinstance(options, RunOptions) and one.name == "engine_options":
@@ -109,5 +109,5 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _as_text(setting: Any) -> str:
-    """As `--set KEY=VALUE` has it: true, not True."""
+    """As on the command line: true, not True."""
     return setting if isinstance(setting, str) else json.dumps(setting)

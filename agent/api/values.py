@@ -1,6 +1,6 @@
-"""A session and a batch as read-only values: what their journals and commits held when they were opened.
+"""Read-only values for a session and a batch, as of when they were opened.
 
-Nothing here changes anything. To see what has happened since, open the folder again.
+To see what has happened since, open the folder again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class AttemptView:
     kind: str  # "smoke" or "full"
     verdict: str  # "ok", "crashed", "timed_out", …
     seconds: float
-    reason: str  # of the verdict
-    log: Path  # what it printed; the file may be gone
+    reason: str  # for the verdict
+    log: Path  # its output; the file may be gone
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ReplyView:
     """One reply of the model."""
 
     turn: int  # counted from 1
-    run: int | None  # that it worked on; None for one that ended the experiments, for plots and for notes
+    run: int | None  # the run it worked on; None for a reply that ended the experiments, and for plots and notes
     text: str
     reasoning: str
     refused: str | None  # "edit_refused", "lint_failed" or "no_edit"; None for a reply that was accepted
@@ -46,34 +46,35 @@ class ReplyView:
 
 @dataclass(frozen=True)
 class RunView:
-    """One run as far as it got."""
+    """One run, as far as it has got."""
 
     run: int  # counted from 1
     status: str  # "ok" when it was accepted, "running" while it is open, else the verdict that closed it
     metrics: dict[str, float]
-    commit: str | None  # of its outcome; None while it is open
+    commit: str | None  # with its outcome; None while it is open
     attempts: tuple[AttemptView, ...]
-    diff: str  # a unified diff of the code that it executed last, against the code that it builds on
-    replies: tuple[ReplyView, ...]  # that led to it
+    diff: str  # unified diff from the code it builds on to the code it last executed
+    replies: tuple[ReplyView, ...]  # those that worked on it
 
     @property
     def accepted(self) -> bool:
+        """Whether its results count."""
         return self.status == "ok"
 
     @property
     def seconds(self) -> float:
-        """Of all its attempts."""
+        """Total over its attempts."""
         return sum(attempt.seconds for attempt in self.attempts)
 
     @property
     def reason(self) -> str:
-        """Of the last attempt's verdict; "" before there is one."""
+        """The reason for the last attempt's verdict; "" before the first attempt."""
         return self.attempts[-1].reason if self.attempts else ""
 
 
 @dataclass(frozen=True)
 class BaselineView:
-    """The unmodified experiment: what runs are compared with."""
+    """The unmodified experiment, which runs are compared with."""
 
     status: str  # "ok", or the verdict that makes it unusable
     metrics: dict[str, float]
@@ -83,7 +84,7 @@ class BaselineView:
 
 @dataclass(frozen=True)
 class SpentView:
-    """What a session has spent. `unsettled_…` is the most that calls have cost of which nobody saw the end."""
+    """What a session has spent. `unsettled_…` is the worst case of calls whose outcome is unknown."""
 
     calls: int
     prompt_tokens: int
@@ -98,7 +99,7 @@ class SpentView:
 
 @dataclass(frozen=True)
 class SessionView(os.PathLike[str]):
-    """A session as it stood when it was opened. It can be given wherever its folder can."""
+    """A session as of when it was opened. Accepted wherever its folder is."""
 
     folder: Path
     status: Status  # a str: `session.status == "completed"`
@@ -108,7 +109,7 @@ class SessionView(os.PathLike[str]):
     model: str
     started: datetime  # UTC
     ended: datetime | None  # UTC
-    metric: str | None  # that decides which run is best
+    metric: str | None  # decides which run is best
     best: RunView | None = field(repr=False)
     baseline: BaselineView | None
     runs: tuple[RunView, ...] = field(repr=False)
@@ -122,18 +123,19 @@ class SessionView(os.PathLike[str]):
 
     @property
     def name(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
     def resumable(self) -> bool:
-        """Whether it stopped early: `resume(session)` goes on with it."""
+        """Whether it stopped early, so that `resume(session)` can continue it."""
         return self.status.resumable and self.status is not Status.running
 
     def table(self) -> list[dict[str, Any]]:
         """One flat row for the baseline (run 0) and each run, for `pandas.DataFrame` or `csv.DictWriter`.
 
-        `run`, `status`, one column for each metric, `attempts`, `seconds`, `commit`. A metric with the name of another
-        column has "metric " before it.
+        `run`, `status`, one column for each metric, `attempts`, `seconds`, `commit`. A metric named like another column
+        gets the prefix "metric ".
         """
         rows = [_row(0, self.baseline.status, self.baseline.metrics, (), None)] if self.baseline else []
         rows += [_row(run.run, run.status, run.metrics, run.attempts, run.commit) for run in self.runs]
@@ -142,30 +144,31 @@ class SessionView(os.PathLike[str]):
 
 @dataclass(frozen=True)
 class BatchView(os.PathLike[str]):
-    """A batch as it stood when it was opened. It can be given wherever its folder can."""
+    """A batch as of when it was opened. Accepted wherever its folder is."""
 
     folder: Path
     status: Status
     reason: str | None  # why it ended; None while it runs
     started: datetime  # UTC
     ended: datetime | None  # UTC
-    sessions: tuple[SessionView, ...] = field(repr=False)  # that have begun
-    unopened: dict[str, str]  # name of a session -> why there is none (yet), or why it cannot be read
+    sessions: tuple[SessionView, ...] = field(repr=False)  # those that have started
+    unopened: dict[str, str]  # session name -> why it has not started or cannot be read
 
     def __fspath__(self) -> str:
         return str(self.folder)
 
     @property
     def name(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
     def resumable(self) -> bool:
-        """Whether it stopped early: `resume_batch(batch)` goes on with it."""
+        """Whether it stopped early, so that `resume_batch(batch)` can continue it."""
         return self.status.resumable and self.status is not Status.running
 
     def table(self) -> list[dict[str, Any]]:
-        """The rows of all its sessions, each with the columns `session`, `idea` and `template` before the others."""
+        """The rows of all its sessions, each with the columns `session`, `idea` and `template` first."""
         rows = [
             {"session": one.name, "idea": one.idea["Name"], "template": one.template, **row}
             for one in self.sessions
@@ -184,6 +187,6 @@ def _row(
 
 
 def _same_columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every row with every column, None where it has no value."""
+    """Gives every row every column, None where it has no value."""
     columns = dict.fromkeys(name for row in rows for name in row)
     return [{name: row.get(name) for name in columns} for row in rows]

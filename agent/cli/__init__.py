@@ -1,4 +1,4 @@
-"""The command line: one module a command, the options that they share, and how errors become exit codes.
+"""The command line: one module per command, shared options, and how errors become exit codes.
 
-Heavy imports wait inside the commands, so that `--help` answers at once.
+Heavy imports are inside the commands, so that `--help` is fast.
 """

@@ -1,4 +1,4 @@
-"""The command line as a whole: every command, and how an error becomes one line and an exit code."""
+"""The `ai-sci` command: registers all subcommands and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ai_sci.agent.cli.show import show
 from ai_sci.agent.cli.standard_streams import make_streams_usable
 from ai_sci.agent.cli.watch import watch
 
-_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+_INTERRUPTED = 130  # what typer returns for a KeyboardInterrupt
 
 app = typer.Typer(
     name="ai-sci",
@@ -58,7 +58,7 @@ def _before(
 
 
 def main() -> None:
-    """The entry point: every error is one clear line."""
+    """The entry point. Prints every error as one line and exits; never returns."""
     make_streams_usable()
     try:
         if os.environ.get("AI_SCI_DEBUG"):
@@ -69,7 +69,7 @@ def main() -> None:
     except BrokenPipeError:  # `ai-sci show … | head`
         sys.stderr.close()
         code = 0
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  a bug of ours too is one line, and its log is named
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  even a bug of ours is one line, with its log
         message, code = _explain(error)
         _say("ai-sci: " + " ".join(message.split()))
     raise SystemExit(code)
@@ -87,13 +87,13 @@ def _explain(error: BaseException) -> tuple[str, int]:
         path = error.ctx.command_path if error.ctx else "ai-sci"
         return f"{error.format_message()} (see `{path} --help`)", 2
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return "interrupted before a session was open: the same command can be given again.", 2
+        return "interrupted before a session was open: run the same command again.", 2
     if isinstance(error, OSError):
         keep(error)
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 2
     log = keep(error, a_bug=True)
     name = type(error).__name__
-    return f"a bug in ai-sci: {name}: {error}. Please report it with {log}. A session goes on by resume.", 3
+    return f"a bug in ai-sci: {name}: {error}. Please report it with {log}. `ai-sci resume` continues a session.", 3
 
 
 def _open_log() -> None:

@@ -77,7 +77,7 @@ def batch(
     if add_to is not None:
         of_batch = {"slots": slots, "gpus": gpus, "at_once": at_once, "runs_dir": runs_dir, "session": session}
         others = given(model, limits, each, attempts, engine, **of_batch)
-        refuse(others, "is the batch's own, and cannot be another one for the ideas that are added")
+        refuse(others, "is the batch's own and cannot differ for added ideas")
         add_ideas(add_to, options, PlainScreen())
     elif not is_detached(engine, lambda: folder_of(options), session):
         drive_batch(lambda screen: run_batch(options, screen))

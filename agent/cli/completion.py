@@ -1,4 +1,4 @@
-"""What the shell completes beyond names of commands and options: templates and ideas."""
+"""Shell completion for the names of templates and ideas."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import typer
 
 
 def template_names(incomplete: str) -> list[str]:
-    """The bundled templates that begin so; folders are completed by the shell itself."""
+    """The bundled templates with this prefix; the shell itself completes folders."""
     from ai_sci.experiment.template import template_names
 
     return [name for name in template_names() if name.startswith(incomplete)]
 
 
 def idea_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The ideas of the template that was named before on the line, else of `sae`."""
+    """The ideas, with this prefix, of the template named earlier on the line, else of `sae`."""
     from ai_sci.experiment.base import ConfigError
     from ai_sci.experiment.template import IDEA_FILES, load_ideas, load_template
 

@@ -1,7 +1,7 @@
-"""`--debug`: a log file for bug reports, of what the logger `ai_sci` is told. Also where a bug leaves its traceback.
+"""`--debug`: writes what the logger `ai_sci` receives to a log file for bug reports, also tracebacks of our own bugs.
 
-It is AI_SCI_DEBUG=FILE, else a new file in the temporary folder, and never in a session, whose files are the
-experiment's to read. Processes forked by a batch write to the same file.
+The file is AI_SCI_DEBUG=FILE, else a new temporary one; never in a session, whose files the experiment can read.
+Processes forked by a batch write to the same file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log = logging.getLogger("ai_sci")
 
 
 def open_log() -> str:
-    """The name of the log file, which is opened on the first call. Raises OSError where AI_SCI_DEBUG cannot be."""
+    """Opens the log file on the first call; returns its name. Raises OSError when AI_SCI_DEBUG cannot be written."""
     for handler in _log.handlers:
         if isinstance(handler, logging.FileHandler):
             return handler.baseFilename
@@ -35,20 +35,20 @@ def open_log() -> str:
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG)
     _log.propagate = False
-    logging.raiseExceptions = False  # a full disk stops no session
+    logging.raiseExceptions = False  # a full disk must not stop a session
     _log.debug("ai-sci %s, Python %s, %s: %s", __version__, platform.python_version(), platform.platform(), sys.argv)
     return handler.baseFilename
 
 
 def keep(error: BaseException, a_bug: bool = False) -> str | None:
-    """Logs the traceback, of a bug in any case; returns the name of the log."""
+    """Logs the traceback if a log is open, or always for a bug; returns the log's name, if any."""
     name = open_log() if a_bug or _log.handlers else None
     _log.debug("ended by %s", type(error).__name__, exc_info=error)
     return name
 
 
 class _WithoutKeys(logging.Formatter):
-    """Whatever is logged, tracebacks included: values of variables that look like keys, and passwords in addresses."""
+    """Masks secrets everywhere: values of environment variables that look like keys, and passwords in URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

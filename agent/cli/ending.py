@@ -1,4 +1,4 @@
-"""How a command that drives a session or a batch ends: with its folder as the last line on stdout, and an exit code."""
+"""How a command that drives a session or a batch ends: its folder as the last line on stdout, and an exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def drive_session(work: Callable[[Screen], tuple[Path, Status]]) -> NoReturn:
-    """Does the work before a screen of its own."""
+    """Runs `work` with a screen, prints the folder and exits. Raises SessionStopped."""
     from ai_sci.agent.commands import SessionStopped, exit_code
     from ai_sci.agent.session import open_screen
 
@@ -34,7 +34,7 @@ def drive_session(work: Callable[[Screen], tuple[Path, Status]]) -> NoReturn:
 
 
 def drive_batch(work: Callable[[Screen], tuple[Path, Any]]) -> NoReturn:
-    """A batch tells its story in plain lines."""
+    """Runs `work` with a plain screen, prints the folder and exits. Raises BatchStopped."""
     from ai_sci.agent.batch import BatchStopped, batch_exit_code
     from ai_sci.agent.session import PlainScreen
 
@@ -48,15 +48,15 @@ def drive_batch(work: Callable[[Screen], tuple[Path, Any]]) -> NoReturn:
 
 
 def print_last(folder: Path) -> None:
-    """The last line on stdout. The exit code counts also when nobody reads it any more (a closed terminal)."""
+    """Prints the last line on stdout. A closed terminal must not change the exit code."""
     try:
         print(folder, flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit succeeds
 
 
 def is_detached(options: EngineOptions, folder_of: Callable[[], Path], name: str | None) -> bool:
-    """With `--detach`, has this very command executed as a job instead, which opens `folder_of()`."""
+    """With `--detach`, submits this command as a job that opens `folder_of()`, and returns True."""
     if not (options.detach or options.detach_slurm):
         return False
     from ai_sci.agent.cli.detach import detach, without_detach

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """`function` as typer is to see it: each parameter whose type is a dataclass is replaced by that class's fields."""
+    """`function` for typer, with each parameter whose type is a dataclass replaced by that class's fields."""
     shown: list[inspect.Parameter] = []
     groups: dict[str, Any] = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
@@ -37,7 +37,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def given(*groups: Any, **values: Any) -> dict[str, Any]:
-    """The options that were given, `--name` to value: those that are neither None nor False."""
+    """The options that were given, from `--name` to value: those that are neither None nor False."""
     for group in groups:
         values |= vars(group)
     return {
@@ -48,7 +48,7 @@ def given(*groups: Any, **values: Any) -> dict[str, Any]:
 
 
 def refuse(options: Mapping[str, Any], why: str) -> None:
-    """An option without effect is an error. Raises ConfigError for the first of `given` options."""
+    """Raises ConfigError for the first of the `given` options, since an option without effect is an error."""
     from ai_sci.experiment.base import ConfigError
 
     for name in options:

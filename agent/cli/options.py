@@ -1,4 +1,4 @@
-"""The options that several commands share, and what their text means."""
+"""Options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TemplateName = Annotated[
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model, and how long it is asked. None: what the template or the recorded session says."""
+    """The model, and how many runs it gets. None means the value of the template or of the recorded session."""
 
     model: Annotated[
         str | None,
@@ -47,7 +47,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class BudgetOptions:
-    """Hard limits of a session or, all its sessions together, of a batch."""
+    """Hard limits of a session, or of all sessions of a batch together."""
 
     max_cost: Annotated[float | None, Option(metavar="USD", min=0.0, help="Stop before spending more than this.")] = (
         None
@@ -62,7 +62,7 @@ class BudgetOptions:
     max_disk: Annotated[str | None, Option(metavar="SIZE", help="Stop before the folder grows beyond this.")] = None
 
     def read(self) -> Budgets:
-        """Raises ConfigError for what is no quantity."""
+        """The parsed budgets. Raises ConfigError for an invalid amount."""
         return _budgets("--max", *vars(self).values())
 
 
@@ -77,7 +77,7 @@ class SessionBudgetOptions:
     session_max_disk: Annotated[str | None, Option(metavar="SIZE", help=_EACH)] = None
 
     def read(self) -> Budgets:
-        """Raises ConfigError for what is no quantity."""
+        """The parsed budgets. Raises ConfigError for an invalid amount."""
         return _budgets("--session-max", *vars(self).values())
 
 
@@ -115,7 +115,7 @@ class EngineOptions:
 
 
 def run_options(model: ModelOptions, attempts: AttemptOptions, limits: Budgets, **more: Any) -> RunOptions:
-    """What `run`, `batch` and the replay of a history hand on. Raises ConfigError for what cannot be read."""
+    """The options of `run`, `batch` and the replay of a history. Raises ConfigError for invalid values."""
     from ai_sci.agent.commands import RunOptions
     from ai_sci.experiment.base import parse_duration, parse_size
 
@@ -134,7 +134,7 @@ def run_options(model: ModelOptions, attempts: AttemptOptions, limits: Budgets, 
 
 
 def read_engine(options: EngineOptions) -> dict[str, Any]:
-    """`engine` and `engine_options` of RunOptions. Raises ConfigError for what cannot be meant."""
+    """`engine` and `engine_options` of RunOptions. Raises ConfigError for invalid options."""
     from ai_sci.agent.commands import read_engine_options
 
     engine = options.engine or "local"

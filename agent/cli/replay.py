@@ -70,7 +70,7 @@ def replay(
         of_history = run_options(model, attempts, budgets, **asked)
         drive_session(lambda screen: replay_history(recorded, number, of_history, screen))
     others = given(attempts, history_session=history_session, template=template, idea=idea)
-    refuse(others, "is for a chat history: a session is replayed with what it had")
+    refuse(others, "is for a chat history: a session is replayed with its own")
     from ai_sci.agent.commands.replay import ReplayOptions, replay
 
     options = ReplayOptions(

@@ -1,4 +1,4 @@
-"""Standard input, output and errors that are there, whoever started the command."""
+"""Makes sure that stdin, stdout and stderr are open and can print any text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 
 def make_streams_usable() -> None:
-    """Puts /dev/null where a stream was closed (`>&-`, some schedulers); characters that cannot be shown stop nothing.
+    """Opens /dev/null for closed streams (`>&-`, some schedulers), and replaces characters that cannot be encoded.
 
-    Else the next file that is opened, a journal say, would be what somebody prints to. To be called before any is.
+    Otherwise the next file to be opened, say a journal, would receive what is printed. Call this before opening any.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -1,7 +1,4 @@
-"""What the commands do: open a session, resume it, replay it, make a template, examine the machine.
-
-From options to a session that is being driven, and from its end to a status.
-"""
+"""What the commands do: open, resume and replay sessions, create templates, examine the machine."""
 
 from ai_sci.agent.commands.doctor import examine
 from ai_sci.agent.commands.engines import engine_kind, read_engine_options

@@ -16,7 +16,7 @@ from ai_sci.experiment.environment import is_ready
 from ai_sci.experiment.sandbox import find_sandbox
 from ai_sci.experiment.template import Template, load_template, template_names
 
-# The usual providers; litellm knows many more, and `ai-sci run` names the variable that a model needs.
+# The usual providers. litellm knows many more; `ai-sci run` names the variable that a model needs.
 KEYS = (
     "ANTHROPIC_API_KEY",
     "OPENAI_API_KEY",
@@ -37,6 +37,7 @@ class Finding:
 
     @property
     def blocking(self) -> bool:
+        """Whether no session can run until this is fixed."""
         return self.state == "fix"
 
     def __str__(self) -> str:
@@ -44,7 +45,7 @@ class Finding:
 
 
 def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
-    """Everything worth knowing before a night's work; raises nothing."""
+    """All findings about this machine, the template and the model. Raises nothing."""
     return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *_template(template_name), _model()]
 
 
@@ -63,7 +64,7 @@ def _machine() -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     room = f"cache {cache}, {format_size(free)} free"
     if not os.access(existing, os.W_OK):
-        yield Finding("fix", f"{room}: it cannot be written. Set AI_SCI_CACHE to a folder that can.")
+        yield Finding("fix", f"{room}: not writable. Set AI_SCI_CACHE to a folder that is.")
     elif free < ROOM_FOR_ENVIRONMENT:
         yield Finding("note", f"{room}: the sae template needs about {format_size(ROOM_FOR_ENVIRONMENT)}")
     else:
@@ -74,7 +75,7 @@ def _runs_folder(runs_dir: Path) -> Finding:
     runs_dir = runs_dir.expanduser()
     try:
         filesystem = unreliable_filesystem(runs_dir, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         filesystem = None
     if filesystem is None:
         return Finding("ok", f"runs folder {runs_dir}")
@@ -96,7 +97,7 @@ def _sandbox() -> Finding:
 def _slurm() -> Finding:
     program = shutil.which("sbatch")
     if program is None:
-        return Finding("note", "Slurm: not here, so attempts run on this machine (--engine local)")
+        return Finding("note", "Slurm: not installed, so attempts run on this machine (--engine local)")
     command = ["sinfo", "--noheader", "--format=%P %D nodes %G"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)
@@ -104,7 +105,9 @@ def _slurm() -> Finding:
         return Finding("note", f"Slurm: {program}, but the cluster does not answer: --engine slurm will not work")
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding("note", f"Slurm: {program}, but the cluster is not there ({said}): --engine slurm will not work")
+        return Finding(
+            "note", f"Slurm: {program}, but the cluster is unavailable ({said}): --engine slurm will not work"
+        )
     return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
 
 

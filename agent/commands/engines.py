@@ -1,4 +1,4 @@
-"""Who executes the attempts: `--engine NAME`, ours or brought by another package, and opened to drive a session."""
+"""Engines execute the attempts: finds `--engine NAME`, ours or a plugin's, and opens it for a session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_sci.experiment.attempt import Engine, EngineKind
 from ai_sci.experiment.base import ConfigError, installed_plugins, load_plugin
 
 GROUP = "ai_sci.engines"
-# Found without the metadata of our own package, which may be an older version's.
+# Not read from our package's own metadata, which an older version may have written.
 _OURS = {
     "local": EntryPoint("local", "ai_sci.experiment.attempt:LOCAL", GROUP),
     "slurm": EntryPoint("slurm", "ai_sci.experiment.slurm:SLURM", GROUP),
@@ -19,7 +19,7 @@ _OURS = {
 
 
 def engine_kind(name: str) -> EngineKind:
-    """Raises ConfigError when there is none of this name, or the package that brings it is broken."""
+    """The engine of this name. Raises ConfigError when there is none or its package is broken."""
     entry = _OURS.get(name) or installed_plugins(GROUP).get(name)
     if entry is None:
         names = dict.fromkeys([*_OURS, *installed_plugins(GROUP)])
@@ -31,9 +31,9 @@ def engine_kind(name: str) -> EngineKind:
 
 
 def read_engine_options(engine: str, pairs: Sequence[str], slurm: Sequence[str] = ()) -> dict[str, str]:
-    """What `--engine-option KEY=VALUE` says, or `--slurm KEY=VALUE`, which is the same for that engine.
+    """Parses `--engine-option KEY=VALUE`, and `--slurm KEY=VALUE`, which means the same for that engine.
 
-    Raises ConfigError for what cannot be meant.
+    Raises ConfigError for invalid options.
     """
     kind = engine_kind(engine)
     if slurm and engine != "slurm":
@@ -44,7 +44,7 @@ def read_engine_options(engine: str, pairs: Sequence[str], slurm: Sequence[str] 
 def open_engine(
     engine: str, options: Mapping[str, str], broker: ResourceBroker, time_left: Callable[[], float]
 ) -> Engine:
-    """`time_left`: seconds that the session still has."""
+    """`time_left` returns the seconds that the session has left."""
 
     def still() -> float:
         interrupts.check()

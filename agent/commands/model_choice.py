@@ -1,4 +1,4 @@
-"""Which model a session has: the one that was asked for, or the template's scripted session."""
+"""Which model a session uses: the requested one, or the template's scripted session."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ai_sci.experiment.template import Idea, Template
 
 
 def asked_model(option: str | None) -> str | None:
-    """What `--model` names, else AI_SCI_MODEL; None when nobody asks for one, and nobody's money may be spent.
+    """What `--model` names, else AI_SCI_MODEL; None when neither is set, so that no money is spent unasked.
 
-    To be called once, when a session or a batch is opened: whoever resumes it may have another default.
+    Call it once, when a session or a batch is opened: AI_SCI_MODEL may differ when it is resumed.
     """
     name = option or os.environ.get("AI_SCI_MODEL")
     return absolute_model(name) if name else None
@@ -23,7 +23,7 @@ def asked_model(option: str | None) -> str | None:
 def choose_model(
     asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
 ) -> tuple[str, Editor]:
-    """The model that was asked for (`asked_model`); else the template's scripted session."""
+    """The name and the editor of `asked` (from `asked_model`), else of the scripted session. Raises ConfigError."""
     if asked:
         return asked, open_editor(asked, api_base=api_base)
     scripted = scripted_session(template, idea)
@@ -51,7 +51,7 @@ def scripted_session(template: Template, idea: Idea) -> Path | None:
 
 
 def absolute_model(name: str) -> str:
-    """Names of fixed replies, such as `replay:SESSION`, are journalled so that resume finds them from any folder."""
+    """Makes the path in `scripted:`, `replay:` and `history:` names absolute, so that resume works from any folder."""
     kind, colon, path = name.partition(":")
     fixed = colon and kind in ("scripted", "replay", "history")
     return f"{kind}:{Path(path).expanduser().resolve()}" if fixed else name

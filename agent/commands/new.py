@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.template import bundled_templates
+from ai_sci.experiment.template import bundled_templates, load_ideas
 
 
 def copy_template(folder: Path) -> str:
@@ -24,11 +24,5 @@ def copy_template(folder: Path) -> str:
         raise ConfigError(f"cannot write {folder}: {error.strerror}.") from error
     return (
         f"{folder} is a template that runs. Its README.md says what each file is for. Try it:\n"
-        f"  ai-sci run --template {folder} --idea {_first_idea(folder)}"
+        f"  ai-sci run --template {folder} --idea {load_ideas(folder / 'ideas.json')[0].name}"
     )
-
-
-def _first_idea(folder: Path) -> str:
-    from ai_sci.experiment.template import load_ideas
-
-    return load_ideas(folder / "ideas.json")[0].name

@@ -1,4 +1,4 @@
-"""Before a session is opened: where it will be, and what every session needs of this machine."""
+"""Checks before a session is opened: its folder, and what every session needs on this machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ai_sci.experiment.base import ConfigError, cache_folder
 
 
 def session_folder(runs_dir: Path, name: str) -> Path:
-    """Where a new session will be. Raises ConfigError when it is taken or cannot be written."""
+    """The folder of a new session. Raises ConfigError when it exists or cannot be written."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
         raise ConfigError(
-            f'"{name[:100]}" is not a name for a session: use at most 100 letters, digits, "_", "-" and ".".'
+            f'"{name[:100]}" is not a valid session name: use at most 100 letters, digits, "_", "-" and ".".'
         )
     runs_dir = runs_dir.expanduser().resolve()
     try:
@@ -29,7 +29,7 @@ def session_folder(runs_dir: Path, name: str) -> Path:
 
 
 def check_machine() -> None:
-    """What every session needs, found out before anything is built. Raises ConfigError."""
+    """Checks for git and a writable cache before anything is built. Raises ConfigError."""
     if shutil.which("git") is None:
         raise ConfigError("git is not installed, and every session is a git repository: install git.")
     cache_folder("baselines")

@@ -1,4 +1,4 @@
-"""`ai-sci replay SESSION`: a recorded session again, or another way on from one of its turns."""
+"""`ai-sci replay SESSION`: runs a recorded session again, or branches off at one of its turns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ai_sci.experiment.base import ConfigError
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """What `ai-sci replay` was asked; None means what the recorded session had."""
+    """The options of `ai-sci replay`; None means the recorded session's value."""
 
     model: str | None = None
     api_base: str | None = None
@@ -45,13 +45,13 @@ class ReplayOptions:
     runs_dir: Path = Path("runs")
     max_runs: int | None = None
     budgets: Budgets = Budgets()
-    context_window: int | None = None  # tokens, of the live model
+    context_window: int | None = None  # of the live model, in tokens
 
 
 def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
-    """Opens a new session made from the one in `origin`, which is only read, and drives it to an end.
+    """Opens a new session from the one in `origin`, which is not modified, and drives it until it ends.
 
-    Raises ConfigError or EnvironmentFailed before it is opened.
+    Raises ConfigError or EnvironmentFailed before the new session is opened, SessionStopped afterwards.
     """
     recording = load_recording(origin)
     check_machine()
@@ -61,7 +61,7 @@ def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, 
 
 
 def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
-    """The recorded replies on the recorded template; where they end the live model goes on, if there is one."""
+    """Plays the recorded replies on the recorded template; then the live model continues, if there is one."""
     name = f"replay:{recording.folder}"
     recorded = open_editor(name)
     live = _live(options.model, options, recording, fold(recording.entries).max_runs, screen) if options.model else None
@@ -75,20 +75,20 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
         from_turn=0,
     )
     folder = _new_folder(recording, "replay", options)
-    folder, execution = _create(folder, recording, started, [], options, screen)
+    execution = _create(folder, recording, started, [], options, screen)
     status = drive_session(folder, execution, recorded, screen)
     live_half = functools.partial(drive_session, folder, execution, live[0], screen, live[1]) if live else None
     return folder, after_the_recording(folder, status, live_half, screen)
 
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
-    """The recorded history up to the request of `turn`; the live model is the first to answer it."""
+    """Keeps the recorded history up to the request of `turn`, which the live model then answers."""
     name = options.model or os.environ.get("AI_SCI_MODEL")
     if not name:
-        raise ConfigError("--from-turn needs --model NAME, the model that goes on from there.")
+        raise ConfigError("--from-turn needs --model NAME, the model that continues from there.")
     turns = len(recording.requests)
     if not 1 <= turn <= turns:
-        there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to go on from"
+        there = f"--from-turn takes 1 to {turns}" if turns else "there is no turn to continue from"
         raise ConfigError(f"{recording.folder} holds {turns} requests to a model: {there}.")
     prefix = recording.prefix(turn)
     max_runs = fold(recording.entries[: recording.requests[turn - 1]]).max_runs
@@ -106,14 +106,14 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
     started = dataclasses.replace(recording.started, from_turn=turn)
     folder = _new_folder(recording, f"turn{turn}", options)
     history = [*prefix[1:], Entry(time.time(), branched)]
-    folder, execution = _create(folder, recording, started, history, options, screen)
+    execution = _create(folder, recording, started, history, options, screen)
     return folder, drive_session(folder, execution, model, screen)
 
 
 def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
 ) -> tuple[Editor, Resumed]:
-    """The model that goes on, and what it may spend: what was asked for, else what the recorded session had."""
+    """The live model and its limits: from the options, else from the recorded session."""
     asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
     return resolve_resume(asked, state, template_of(recording.folder, recording.started), screen)
@@ -135,8 +135,8 @@ def _create(
     history: Sequence[Entry],
     options: ReplayOptions,
     screen: Screen,
-) -> tuple[Path, ExecutionContext]:
-    """A new session in `folder` with that history, its code as it then was, and the files of its finished runs."""
+) -> ExecutionContext:
+    """Creates a session in `folder` with this history, the code as of its end, and the files of its finished runs."""
     started = dataclasses.replace(started, session=folder.name, origin=str(recording.folder), reuse=options.reuse)
     entries = [Entry(recording.entries[0].at if history else time.time(), started), *history]
     state = fold(entries)
@@ -151,11 +151,11 @@ def _create(
             raise ConfigError(f"the history of {recording.folder} cannot be read: {error}") from error
         execution = execution_context_of(partial, started, screen)
         write_records(partial / JOURNAL, entries)
-    return folder, dataclasses.replace(execution, template=template_of(folder, started))
+    return dataclasses.replace(execution, template=template_of(folder, started))
 
 
 def _finished(state: State) -> list[str]:
-    """The folders of a session that hold what came of its runs, as far as `state` knows of them."""
+    """The folders with the outcomes of all runs and attempts in `state`, relative to the session's folder."""
     assert state.started is not None
     names = [f"run_{record.run}" for record in state.accepted]
     names += [f"attempts/run_{one.run}.{one.attempt}" for record in state.runs.values() for one in record.attempts]
@@ -167,13 +167,13 @@ def _finished(state: State) -> list[str]:
 
 
 def after_the_recording(folder: Path, status: Status, live: Callable[[], Status] | None, screen: Screen) -> Status:
-    """Where a session stopped because all recorded replies were played, `live` drives it on."""
+    """Continues with `live` if the session stopped because the recorded replies were used up. Returns its status."""
     ended = read_state(folder).ended
     used_up = status is Status.model_unavailable and ended is not None and ended.reason.startswith(USED_UP)
     if not used_up:
         return status
     if live is None:
-        screen.note(f"To go on with a live model: ai-sci resume {folder} --model NAME")
+        screen.note(f"To continue with a live model: ai-sci resume {folder} --model NAME")
         return status
     with of_open_session(folder):
         return live()

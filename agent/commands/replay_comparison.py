@@ -1,6 +1,6 @@
-"""What a replay did, beside what is recorded: prompts byte for byte, then edits and verdicts turn by turn.
+"""Compares a replay with its recording: prompts byte by byte, edits and verdicts turn by turn.
 
-Prompts that another version wrote, or this one with other texts, are no finding when they differ.
+Different prompts are not reported when another version of ai-sci, or other prompt texts, made the recorded ones.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ai_sci.agent.journal import (
 )
 from ai_sci.agent.session import EditEvent, Outcome, Recording
 
-_MOST = 20  # differences that are put into words
+_MOST = 20  # differences that are listed
 
 
 def prompt_difference(recording: Recording, turn: int, messages: Sequence[Message]) -> str:
     """A unified diff from the recorded request of `turn` (counted from 1) to `messages`.
 
-    Empty when they are alike, and when another version wrote the recorded prompts.
+    Empty when they are equal, or when another version wrote the recorded prompts.
     """
     if recording.other_author or _is_recorded(recording, turn, messages):
         return ""
@@ -37,8 +37,8 @@ def prompt_difference(recording: Recording, turn: int, messages: Sequence[Messag
     if recorded != messages:
         return _diff(recorded, messages, turn)
     return (
-        f"The journal of {recording.folder.name} gives this very request, but what was sent then had another hash: "
-        "the journal was changed since, or its version of ai-sci made requests in another way.\n"
+        f"The journal of {recording.folder.name} yields this same request, but the one sent then had another hash: "
+        "the journal has been changed since, or its version of ai-sci built requests differently.\n"
     )
 
 
@@ -54,7 +54,7 @@ def _diff(recorded: Sequence[Message], messages: Sequence[Message], turn: int) -
 
 
 def _lines(messages: Sequence[Message]) -> list[str]:
-    """Split at newlines only: a text may hold other line separators."""
+    """Splits at newlines only, since texts may contain other line separators."""
     lines: list[str] = []
     for number, message in enumerate(messages, start=1):
         lines += [f"message {number}, {message.role}\n"]
@@ -63,7 +63,7 @@ def _lines(messages: Sequence[Message]) -> list[str]:
 
 
 def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
-    """How many prompts, edits and verdicts of `recording` came out the same, and what did not, in words."""
+    """How many prompts, edits and verdicts of `recording` were reproduced, and a list of the differences."""
     differences: list[str] = []
     prompts, prompts_by = 0, recording.other_author
     for turn in range(1, len(recording.replies) + 1):
@@ -75,11 +75,13 @@ def compare(recording: Recording, replayed: Recording) -> ReplayCompared:
         elif not prompts_by:
             differences.append(f"turn {turn}: another prompt")
     if prompts == len(recording.replies):
-        prompts_by = ""  # they are the same nevertheless
+        prompts_by = ""  # all of them match anyway
     edits = edits_recorded = verdicts = verdicts_recorded = 0
     then, now = recording.turns(), replayed.turns()
     for turn, (before, after) in enumerate(zip(then, now)):
-        is_last = turn == len(then) - 1  # there the recording may have been cut short, and the replay goes on
+        is_last = (
+            turn == len(then) - 1
+        )  # the recording may stop in the middle of its last turn, where the replay continues
         edits += _alike(before.edits, after.edits, is_last, turn, differences)
         verdicts += _alike(before.outcomes, after.outcomes, is_last, turn, differences)
     for before in then:
@@ -99,7 +101,7 @@ def _alike(
     turn: int,
     differences: list[str],
 ) -> int:
-    """How many came out the same; what did not is added to `differences`."""
+    """How many were reproduced; the others are added to `differences`."""
     alike = 0
     for one, other in zip_longest(then, now[: len(then)] if only_recorded else now):
         if one is None or other is None or _key(one) != _key(other):

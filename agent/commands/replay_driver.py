@@ -1,4 +1,4 @@
-"""Drives a session that plays a recorded one again: the loop as it is, and beside it what was recorded."""
+"""Drives a session that replays a recorded one: the usual loop, compared with the recording at every request."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ai_sci.experiment.base import ConfigError
 
 
 def recorded_origin(started: SessionStarted) -> Recording | None:
-    """The session that `started` was made from, as far as it is there."""
+    """The session that `started` was made from; None when there is none or it is gone."""
     if not started.origin:
         return None
     try:
         return load_recording(Path(started.origin))
     except ConfigError:
-        return None  # a replay that has gone on live can be resumed without it
+        return None  # a replay that a live model has continued can be resumed without it
 
 
 def replays(model: Editor, started: SessionStarted) -> bool:
@@ -31,7 +31,7 @@ def replays(model: Editor, started: SessionStarted) -> bool:
 
 
 def follow(context: SessionContext, recording: Recording) -> Status:
-    """Drives the session with the recorded replies until it ends, and says how much of it is as recorded."""
+    """Drives the session with the recorded replies until it ends, then records the comparison."""
     session, state = context.session, context.state
     context = dataclasses.replace(context, editor=_Compared(context.editor, session, recording))
     while state.status is Status.running:
@@ -44,7 +44,7 @@ def follow(context: SessionContext, recording: Recording) -> Status:
 
 
 def _repeat_resumes(session: Session, recording: Recording) -> None:
-    """A resume of the recorded session may have allowed more runs or another window, which the prompts depend on."""
+    """Repeats the resumes of the recorded session: they may have changed `max_runs` or the window, hence prompts."""
     events = session.journal.events
     repeated = sum(isinstance(event, ResumeReplayed) for event in events)
     for place, resume in recording.resumes[repeated:]:
@@ -55,7 +55,7 @@ def _repeat_resumes(session: Session, recording: Recording) -> None:
 
 
 class _Compared:
-    """A model that is asked what `recording` was asked; what differs is reported, and the session goes on."""
+    """An editor that compares each request with the recording and reports differences, without stopping."""
 
     def __init__(self, model: Editor, session: Session, recording: Recording) -> None:
         self.name = model.name
@@ -73,6 +73,7 @@ class _Compared:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
+        """The editor's reply, after the comparison. Raises ModelUnavailable where the recorded request was refused."""
         if turn < len(self._recording.replies):
             self._refuse_as_recorded(turn + 1)
             diff = prompt_difference(self._recording, turn + 1, messages)
@@ -89,13 +90,15 @@ class _Compared:
         )
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """The editor's, in USD."""
         return self._model.worst_case_cost(messages)
 
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """The editor's."""
         return self._model.worst_case_tokens(messages, window)
 
     def _refuse_as_recorded(self, turn: int) -> None:
-        """A server found this request too long: the conversation is to be rebuilt, as it was then, and only once."""
+        """Raises ModelUnavailable where the server found this request too long, so that a rebuild follows again."""
         reason, last = self._recording.refusal(turn), self._session.state.last
         if reason and not isinstance(last, ConversationRebuilt):
             raise ModelUnavailable(reason, CallFailure(None, "context_window", reason))

@@ -1,4 +1,4 @@
-"""`ai-sci replay FILE`: what was wrong in an aider chat history, and its replies on a template of ours."""
+"""`ai-sci replay FILE`: diagnoses an aider chat history and plays its replies on one of our templates."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from ai_sci.experiment.template import load_template
 
 
 def examine(file: Path, number: int | None) -> int:
-    """Prints the diagnosis of one session of the history, and returns which one that is.
+    """Prints the diagnosis of one session of the history, and returns its number.
 
-    Raises ConfigError when there are several and none was chosen, after a list of them, and when there is nothing to
-    replay.
+    Raises ConfigError when there are several and none was chosen (after listing them), or nothing to replay.
     """
     sessions = read_history(file)
     if number is None and len(sessions) > 1:
@@ -35,9 +34,9 @@ def examine(file: Path, number: int | None) -> int:
 
 
 def replay_history(file: Path, number: int, options: RunOptions, screen: Screen) -> tuple[Path, Status]:
-    """A new session with the recorded replies as the model, then with `options.model`; without one it stops there.
+    """Runs a new session on the recorded replies; then `options.model` continues, if there is one.
 
-    `options.idea` is "" to take the idea from the history. Raises ConfigError or EnvironmentFailed before the session
+    An empty `options.idea` takes the idea from the history. Raises ConfigError or EnvironmentFailed before the session
     is opened.
     """
     recorded = f"history:{file.expanduser().resolve()}#{number}"
@@ -51,6 +50,6 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
         options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
     folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
-    goes_on = ResumeOptions(live, options.api_base, context_window=options.context_window)
-    resumed = (lambda: resume(folder, goes_on, screen)[1]) if live else None
+    live_options = ResumeOptions(live, options.api_base, context_window=options.context_window)
+    resumed = (lambda: resume(folder, live_options, screen)[1]) if live else None
     return folder, after_the_recording(folder, status, resumed, screen)

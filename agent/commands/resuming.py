@@ -1,4 +1,4 @@
-"""`ai-sci resume SESSION`: from where a session stopped to its being driven again."""
+"""`ai-sci resume SESSION`: restores a stopped session and drives it on."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from ai_sci.experiment.template import Template
 
 @dataclass(frozen=True)
 class ResumeOptions:
+    """The options of `ai-sci resume`; None means the session's value."""
+
     model: str | None = None
     api_base: str | None = None
     max_runs: int | None = None
-    budgets: Budgets = Budgets()  # what was spent before counts
+    budgets: Budgets = Budgets()  # include what was spent before
     context_window: int | None = None  # tokens
-    begun: float = field(
-        default_factory=time.time, compare=False
-    )  # as in ExecutionContext: a batch's sessions share it
+    # As in ExecutionContext; the sessions of a batch share it.
+    begun: float = field(default_factory=time.time, compare=False)
 
 
 def resume(
     folder: Path, options: ResumeOptions, screen: Screen, broker: ResourceBroker | None = None
 ) -> tuple[Path, Status]:
-    """Goes on with a session that stopped early; one that ended stays as it is, and its status is returned."""
+    """Continues a session that stopped early; one that has ended is left alone and its status returned."""
     folder = folder.resolve()
     wait_for_leftovers(folder)
     length = journal_length(folder)
@@ -46,7 +47,7 @@ def resume(
     if not state.status.resumable:
         screen.note(f"{folder.name} has ended ({state.status}): there is nothing to resume.")
         return folder, state.status
-    # Before the template is read: an attempt without a sandbox may have changed it.
+    # Restore the files before reading the template: an attempt without a sandbox may have changed it.
     put_back(folder, state.head, length)
     model, resumed = resolve_resume(options, state, template_of(folder, started), screen)
     execution = dataclasses.replace(execution_context_of(folder, started, screen), begun=options.begun)
@@ -54,7 +55,7 @@ def resume(
 
 
 def resolve_resume(options: ResumeOptions, state: State, template: Template, screen: Screen) -> tuple[Editor, Resumed]:
-    """The model that a session goes on with, and its limits: what was asked for, else what the session had."""
+    """The model and limits that a session continues with: from the options, else the session's own."""
     name = absolute_model(options.model or state.model)
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
@@ -81,7 +82,7 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
 
 @contextmanager
 def of_open_session(folder: Path) -> Generator[None, None, None]:
-    """Whatever stops ai-sci in this block, between two drives of a session: the session is there, and can go on."""
+    """Turns errors and signals between two drives of a session into SessionStopped, since it can be resumed."""
     try:
         with signals_interrupt():
             yield
@@ -94,9 +95,9 @@ def of_open_session(folder: Path) -> Generator[None, None, None]:
 
 
 def put_back(folder: Path, head: str, length: int) -> None:
-    """The tracked files as at `head`, unless the journal has grown beyond `length` bytes: then `head` is old.
+    """Resets the tracked files to `head`, unless the journal has grown beyond `length` bytes and `head` is outdated.
 
-    Raises ConfigError when another process drives the session.
+    Raises ConfigError when another process drives the session, SessionStopped when git fails.
     """
     try:
         with locked(folder) as lock:

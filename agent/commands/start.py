@@ -1,4 +1,4 @@
-"""From the options of `ai-sci run` to a session that is being driven, and from its end to an exit code."""
+"""Opens a session from the options of `ai-sci run`, drives it, and turns its end into an exit code."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from ai_sci.experiment.template import Idea, Template, find_idea, load_template
 
 
 class SessionStopped(AiSciError):
-    """An open session could not go on (disk full, interpreter gone, git refused); what is journalled is kept."""
+    """An open session cannot continue (disk full, interpreter gone, git refused); the journal is kept."""
 
     exit_code = 3
     what = "session"
 
     def __init__(self, folder: Path, why: str) -> None:
         super().__init__(
-            f"the {self.what} stopped: {why.rstrip('.')}. When that is mended, `ai-sci resume {folder}` goes on."
+            f"the {self.what} stopped: {why.rstrip('.')}. Fix this, then `ai-sci resume {folder}` continues."
         )
         self.folder, self.why = folder, why
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.folder, self.why)  # else another process could not be told
+        return type(self), (self.folder, self.why)  # for pickling: the default would pass the message only
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What `ai-sci run` was asked; None means the template's value or the usual one."""
+    """The options of `ai-sci run`; None means the template's value or the default."""
 
     idea: str | Idea
     template: str = "sae"
@@ -67,12 +67,15 @@ class RunOptions:
 
 
 def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
-    """Opens a session and drives it to an end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    """Opens a session and drives it until it ends.
+
+    Raises ConfigError or EnvironmentFailed before it is opened, SessionStopped afterwards.
+    """
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = session_folder(options.runs_dir, _name_of(idea, options))
     asked = asked_model(options.model)
-    prepare_model(asked)  # the sandbox is tried meanwhile
+    prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
     model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
@@ -89,7 +92,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
 def create_session(
     folder: Path, options: RunOptions, idea: Idea, execution: ExecutionContext, model_name: str, model: Editor
 ) -> None:
-    """A new session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
+    """Creates a session's folder, ready to be driven. Raises ConfigError when it exists or cannot be written."""
     template = execution.template
     create_folder(
         folder,
@@ -133,12 +136,12 @@ def _name_of(idea: Idea, options: RunOptions) -> str:
 
 
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:
-    """What the session in `folder` needs for its attempts, as it was when it began."""
+    """The execution context of the session in `folder`, with the template and limits it began with."""
     kind = engine_kind(started.engine)
     kind.require(started.engine_options)
     template = template_of(folder, started)
     sandbox = find_sandbox(started.sandbox_choice, started.allow_unsandboxed)
-    limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds what asdict gave
+    limits = Limits(**started.limits)  # type: ignore[arg-type]  the journal holds the output of asdict
     python = Path(started.python) if started.python else None
     has_step = template.prepare is not None
     trusted = dataclasses.replace(load_template(started.template), settings=template.settings) if has_step else None
@@ -147,7 +150,7 @@ def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) 
 
 
 def template_of(folder: Path, started: SessionStarted) -> Template:
-    """The template as it was when the session began: its copy in the session, with the settings of that day."""
+    """The template as it was when the session began: the session's own copy, with the settings of that time."""
     copy = load_template(str(folder), started.overrides)
     return dataclasses.replace(
         copy,
@@ -166,6 +169,7 @@ def drive_session(
     resumed: Resumed | None = None,
     broker: ResourceBroker | None = None,
 ) -> Status:
+    """Drives the session until it ends, after recording `resumed` if it is resumed. Raises SessionStopped."""
     session, sandbox = Session(folder, execution.template.editable, screen), execution.sandbox
     try:
         with signals_interrupt():
@@ -183,7 +187,7 @@ def drive_session(
                 context = SessionContext(session, execution, model, broker, engine, origin if started.reuse else None)
                 return follow(context, origin) if origin and replays(model, started) else drive(context)
             except KeyboardInterrupt:
-                # The interrupt may have come in the middle of an append: read again what reached the disk.
+                # The interrupt may have come in the middle of an append, so read back what reached the disk.
                 session.reopen_journal()
                 if session.state.status is Status.running:
                     session.end(Status.interrupted, "stopped by a signal")
@@ -198,13 +202,14 @@ def drive_session(
 
 
 def limits_of(template: Template, options: RunOptions) -> Limits:
+    """The template's limits for an attempt, overridden by the options and adjusted by the engine."""
     asked = {"time": options.timeout, "memory": options.memory, "disk": options.disk}
     limits = dataclasses.replace(template.limits, **{name: value for name, value in asked.items() if value is not None})
     return engine_kind(options.engine).as_asked(limits, options.engine_options)
 
 
 def exit_code(folder: Path, status: Status) -> int:
-    """0 at least one run was accepted; 1 none; 3 it stopped early and can be resumed."""
+    """0: at least one run was accepted; 1: none was; 3: it stopped early and can be resumed."""
     if status.resumable:
         return 3
     return 0 if read_state(folder).accepted else 1

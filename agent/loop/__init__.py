@@ -1,7 +1,4 @@
-"""The loop: the last event in the journal says which step is next.
-
-Steps with the model, steps with the experiment, and the budgets that bound both.
-"""
+"""The session loop: the last event in the journal determines the next step, and the budgets bound each step."""
 
 from ai_sci.agent.loop.editor import Editor, ModelEditor, open_editor
 from ai_sci.agent.loop.loop import drive, step

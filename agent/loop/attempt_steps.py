@@ -1,4 +1,4 @@
-"""The steps of an attempt: executed, or found again after a crash, and what follows from its verdict."""
+"""Steps around an attempt: execute it, reattach to it after a crash, act on its verdict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.experiment.attempt import AttemptLaunch, AttemptOutcome, AttemptPlan, attempt_key
 from ai_sci.experiment.base import ProcessIdentity, Verdict, end_leftover
 
-_ROUNDING = 0.001  # seconds, of the limits in the journal
-MAX_LOST = 3  # attempts in a row that end without a verdict through no fault of the code, before a session stops
+_ROUNDING = 0.001  # seconds; the journal rounds limits to this
+MAX_LOST = 3  # lost attempts in a row before the session stops
 
 
 def attempt(context: SessionContext, kind: str) -> None:
+    """Executes one attempt, or reuses a recorded one. Raises BudgetReached when a budget forbids or cuts it."""
     session, state = context.session, context.state
     budgeting.check_time(context)
     if state.losses >= MAX_LOST:
@@ -82,7 +83,7 @@ def _finished(plan: AttemptPlan, outcome: AttemptOutcome, code_hash: str, key: s
 
 
 def reattach(context: SessionContext, started: AttemptStarted) -> None:
-    """A job that was submitted before ai-sci died: it went on without us, and its outcome counts."""
+    """Waits for a job that was submitted before ai-sci died; its outcome counts like any other."""
     session = context.session
     plan = context.execution.attempt_plan(session.folder, started.run, started.attempt, started.attempt_kind)
     session.show(f"run {started.run}, attempt {started.attempt}: waiting for job {started.job}")
@@ -90,7 +91,7 @@ def reattach(context: SessionContext, started: AttemptStarted) -> None:
     reserved = Amount(gpu_seconds=started.gpus * started.limit)
     try:
         context.broker.reserve(reserved)
-    except BudgetReached:  # the job runs all the same, so that its outcome is worth waiting for
+    except BudgetReached:  # the job is running anyway, so we may as well wait for its outcome
         reserved = Amount()
     try:
         outcome = context.engine.reattach(plan, started.job, session.output)
@@ -107,7 +108,7 @@ def reattach(context: SessionContext, started: AttemptStarted) -> None:
 
 
 def record_lost(context: SessionContext, started: AttemptStarted) -> None:
-    """The harness died while this attempt ran, and nobody saw how it ended: what is left of it is ended too."""
+    """Records an attempt whose outcome nobody saw because ai-sci died; kills any processes it left behind."""
     end_leftover(ProcessIdentity(started.pid, started.process_started, started.boot_id))
     reason = "ai-sci stopped while this attempt ran; it is repeated in a fresh folder"
     context.session.record(
@@ -126,6 +127,7 @@ def record_lost(context: SessionContext, started: AttemptStarted) -> None:
 
 
 def after_attempt(context: SessionContext, finished: AttemptFinished) -> None:
+    """A failure is committed, a good smoke attempt leads to the full one, a good full attempt closes the run."""
     if finished.verdict != "ok":
         commit_failure(context, finished)
     elif finished.attempt_kind == "smoke":
@@ -135,6 +137,7 @@ def after_attempt(context: SessionContext, finished: AttemptFinished) -> None:
 
 
 def commit_failure(context: SessionContext, finished: AttemptFinished) -> None:
+    """Commits the log of a failed attempt, with its verdict in the subject."""
     name = f"run {finished.run} attempt {finished.attempt} ({finished.attempt_kind})"
     log = f"attempts/run_{finished.run}.{finished.attempt}/output.log"
     commit = context.session.commit(

@@ -1,4 +1,4 @@
-"""The first step: the baseline is measured, or taken from where it was measured before, and committed."""
+"""The first step: measure the baseline, or reuse an earlier measurement, and commit it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ai_sci.experiment.base import EnvironmentFailed, Verdict
 
 
 def measure_baseline(context: SessionContext) -> None:
+    """Raises EnvironmentFailed when every try is lost, BudgetReached when a budget runs out."""
     context.session.show("measuring the baseline (run 0)")
     key = context.execution.baseline_key
     gpus, waited = 0, 0.0  # of the last launch
@@ -32,13 +33,13 @@ def measure_baseline(context: SessionContext) -> None:
             try:
                 outcome = budgeting.execute(context, plan, launched)
             except budgeting.AttemptCutShort:
-                # A job's outcome lies there, which a resume with a higher budget would take for that of its own job.
+                # Otherwise a resume with a higher budget would find this job's outcome and mistake it for its own.
                 shutil.rmtree(plan.folder / "work", ignore_errors=True)
                 raise
             waited, reason = outcome.waited or waited, outcome.reason
             if outcome.verdict is not Verdict.lost:
                 return outcome
-            budgeting.check_time(context)  # it may be lost because there is none left
+            budgeting.check_time(context)  # running out of time may be why it was lost
             context.session.output(f"{reason}; it is repeated\n")
         raise EnvironmentFailed(f"the baseline was lost {MAX_LOST} times in a row, the last time because {reason}")
 

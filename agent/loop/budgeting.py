@@ -1,5 +1,5 @@
 """Nothing is spent before it is reserved: money and tokens before each try of a call, GPU-seconds and disk before an
-attempt. What the session's own budgets allow is asked of its journal, what it shares with others of the broker."""
+attempt. The session's own budgets are checked against its journal, shared budgets against the broker."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from ai_sci.agent.loop.session_context import SessionContext
     from ai_sci.agent.models import Reply
 
-_SHORTEST = 1.0  # seconds of an attempt: with less left it is not begun
-_ROUNDED_DOWN = 1 - 1e-9  # else what is asked for may be a rounding error more than what is left
+_SHORTEST = 1.0  # seconds; with less left, no attempt starts
+_ROUNDED_DOWN = 1 - 1e-9  # so that rounding never makes us request more than is left
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
 def time_left(context: SessionContext) -> float:
-    """Seconds; infinite without a limit."""
+    """Seconds left under the tightest time limit; infinite without one."""
     return min(context.session.time_left(), context.broker.time_left())
 
 
@@ -49,12 +49,12 @@ def check_time(context: SessionContext) -> None:
 
 def _out_of_time(context: SessionContext) -> NoReturn:
     limit = _time_limit(context)
-    assert limit is not None  # without one nothing takes too long
+    assert limit is not None  # time cannot run out without a limit
     raise BudgetReached(limit.reason())
 
 
 def _time_limit(context: SessionContext) -> Limit | None:
-    """The session's own or the shared one, whichever ends sooner."""
+    """The session's own limit or the shared one, whichever expires first."""
     budgets, left = context.state.budgets, context.session.time_left()
     if context.broker.time_left() < left:
         return context.broker.limits()["time"]
@@ -65,9 +65,9 @@ def _time_limit(context: SessionContext) -> Limit | None:
 
 
 class BudgetedCall:
-    """One call to the model: each of its tries is set aside for before it is sent, and settled when its end is known.
+    """One call to the model: each try reserves its worst case before it is sent, and is settled once its end is known.
 
-    What is neither answered nor failed (Ctrl-C, a kill) stays as it is: it may have been charged.
+    A try that neither succeeds nor fails (Ctrl-C, a kill) stays reserved, since it may have been charged.
     """
 
     def __init__(self, context: SessionContext, messages: Sequence[Message]) -> None:
@@ -78,7 +78,7 @@ class BudgetedCall:
         self._open = False
 
     def before_try(self) -> float:
-        """Seconds that the try may take. Raises BudgetReached."""
+        """Reserves the worst case; returns the seconds that the try may take. Raises BudgetReached."""
         context, worst_case = self._context, self._worst_case
         check_time(context)
         _check_call(context, worst_case)
@@ -89,7 +89,7 @@ class BudgetedCall:
         return time_left(context)
 
     def failed(self, failure: CallFailure) -> None:
-        """Records a failed try; one that the clock cut short may have been charged whole."""
+        """Records a failed try. One cut short by the time limit counts in full, since it may have been charged."""
         prompt, completion, cost = failure.usage.prompt_tokens, failure.usage.completion_tokens, failure.cost
         if failure.kind == "out_of_time":
             cost = self._cost
@@ -100,15 +100,15 @@ class BudgetedCall:
         self._settle(Amount(cost or 0.0, prompt + completion))
 
     def answered(self, reply: Reply) -> None:
-        """The reply is in the journal."""
+        """Settles the call. Called once the reply is in the journal."""
         self._settle(Amount(reply.cost or 0.0, reply.usage.prompt_tokens + reply.usage.completion_tokens))
 
     def out_of_time(self) -> NoReturn:
-        """Raises BudgetReached: the clock has cut the call short."""
+        """Raises BudgetReached: the time limit cut the call short."""
         _out_of_time(self._context)
 
     def _settle(self, spent: Amount) -> None:
-        if self._open:  # a script that is used up fails without a try
+        if self._open:  # an exhausted script fails without a try
             self._context.broker.settle(self._worst_case, spent)
             self._open = False
 
@@ -126,7 +126,7 @@ def _check_call(context: SessionContext, worst_case: Amount) -> None:
 
 
 class AttemptCutShort(BudgetReached):
-    """A budget ended an attempt that was under way; `outcome` is what became of it."""
+    """A budget ended a running attempt; `outcome` is what it produced."""
 
     def __init__(self, reason: str, outcome: AttemptOutcome) -> None:
         super().__init__(reason)
@@ -134,10 +134,10 @@ class AttemptCutShort(BudgetReached):
 
 
 def execute(context: SessionContext, plan: AttemptPlan, on_launch: OnLaunch) -> AttemptOutcome:
-    """Executes the attempt within what is left of the budgets.
+    """Executes the attempt within the remaining budgets.
 
-    Raises AttemptCutShort when that was not enough, BudgetReached when there is nothing left to begin it with, and what
-    the engine raises.
+    Raises AttemptCutShort when they run out on the way, BudgetReached when too little is left to start, and what the
+    engine raises.
     """
     bounds, worst_case = _reserve(context, plan)
     gpus = context.broker.gpus_for(plan)
@@ -151,13 +151,15 @@ def execute(context: SessionContext, plan: AttemptPlan, on_launch: OnLaunch) -> 
     seconds: float | None = None
     try:
         outcome = context.engine.run(bounds.plan, begins, context.session.output)
-        seconds = outcome.seconds  # a job has begun when it was submitted, and may have been in the queue since
-    finally:  # however it ended, it has ended
+        seconds = (
+            outcome.seconds
+        )  # on_launch is called when a job is submitted, so our own clock would count its time in the queue
+    finally:
         held = sum(one.gpus * (time.monotonic() - at if seconds is None else seconds) for at, one in launched)
         context.broker.settle(worst_case, Amount(gpu_seconds=held, disk=measure_disk([plan.folder, plan.out_dir])[0]))
     executed = launched[-1][1].plan if launched else bounds.plan
     if outcome.verdict is Verdict.timed_out and executed.time_limit < plan.time_limit:
-        # Others' experiments may have used the time for which it waited.
+        # It waited for a slot, and other sessions' experiments may have used up the time meanwhile.
         waited = executed.time_limit < bounds.plan.time_limit
         limit = context.broker.limits().get("time") if waited else bounds.time
     elif outcome.verdict is Verdict.out_of_disk and executed.limits.disk < plan.limits.disk:
@@ -171,7 +173,7 @@ def execute(context: SessionContext, plan: AttemptPlan, on_launch: OnLaunch) -> 
 
 @dataclass(frozen=True)
 class _Bounds:
-    """An attempt within what is left, and the limits that were least."""
+    """An attempt trimmed to the remaining budgets, and the limits that bind it."""
 
     plan: AttemptPlan
     time: Limit | None
@@ -179,7 +181,7 @@ class _Bounds:
 
 
 def _reserve(context: SessionContext, plan: AttemptPlan) -> tuple[_Bounds, Amount]:
-    """What others spend while we ask leaves less: then less is asked for. Raises BudgetReached."""
+    """Retries with less when other sessions reserve some of it first. Raises BudgetReached."""
     refused = None
     while True:
         bounds = _bounds(context, plan)
@@ -215,7 +217,7 @@ def _bounds(context: SessionContext, plan: AttemptPlan) -> _Bounds:
 
 
 def _disk_limit(context: SessionContext) -> Limit | None:
-    """The session's own or the shared one, whichever has less left. Raises BudgetReached when that is nothing."""
+    """The session's own limit or the shared one, whichever has less left. Raises BudgetReached when nothing is."""
     budgets = context.state.budgets
     used = 0 if budgets.disk is None else measure_disk([context.session.folder])[0]
     limits = (budgets.limit("disk", used, context.broker.own), context.broker.limits().get("disk"))
@@ -231,7 +233,7 @@ def _within(limits: Limits, seconds: float, disk: Limit | None) -> Limits:
 
 
 def draw(context: SessionContext, plan: PlotPlan) -> PlotOutcome:
-    """Draws the plots within what is left. Raises BudgetReached when that is not enough."""
+    """Draws the plots within the remaining budgets. Raises BudgetReached when they run out."""
     check_time(context)
     limits, disk = plan.limits, _disk_limit(context)
     bounded = _within(limits, time_left(context), disk)

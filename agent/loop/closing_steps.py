@@ -1,4 +1,4 @@
-"""The steps after a run: the next one, or the end of the experiments, which is plots and notes."""
+"""Steps after a run: the next run, or the plots and notes that end a session."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ai_sci.agent.session import NOTES, PLOT
 
 
 def after_run(context: SessionContext, closed: RunClosed) -> None:
+    """Reports the run to the model, unless the experiments are over or the model makes no progress."""
     state = context.state
     if state.completion_accepted:
         finish_experiments(context)
@@ -20,7 +21,7 @@ def after_run(context: SessionContext, closed: RunClosed) -> None:
 
 
 def finish_experiments(context: SessionContext) -> None:
-    """No more runs: one that was begun and not accepted is closed first, so that the code is the last accepted one."""
+    """Moves on to plots and notes. An open run is closed first, which restores the last accepted code."""
     session, state = context.session, context.state
     if state.run_is_open:
         attempts = state.runs[state.run].attempts if state.run in state.runs else []
@@ -36,6 +37,7 @@ def finish_experiments(context: SessionContext) -> None:
 
 
 def ask_for_notes(context: SessionContext) -> None:
+    """Asks the model for notes.txt, or ends the session where that file is not editable."""
     if NOTES in context.session.all_editable:
         context.session.record(prompting.notes(context.session))
     else:
@@ -43,6 +45,7 @@ def ask_for_notes(context: SessionContext) -> None:
 
 
 def draw_plots(context: SessionContext) -> None:
+    """Runs plot.py and commits what it drew. Raises BudgetReached."""
     session, state = context.session, context.state
     outcome = budgeting.draw(context, context.execution.plot_plan(session.folder, state.plot_attempts + 1))
     commit = session.commit(

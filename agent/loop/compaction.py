@@ -1,7 +1,7 @@
-"""A conversation that nears the model's window is rebuilt from the journal by rule, not by a model.
+"""A conversation that nears the model's context window is rebuilt from the journal, by rules and without a model.
 
-What stays: the task word for word, the plan, a table of the runs, the files as they are, what was said last. Everything
-else is in the journal still, and no longer on the wire. Between two rebuilds a request only grows at its end.
+It keeps the task verbatim, the plan, a table of the runs, the current files and the latest messages. The rest stays in
+the journal but is no longer sent. Between rebuilds a request only grows at its end, so that providers can cache it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ai_sci.agent.journal import ConversationRebuilt, Event, Message, Replied, R
 from ai_sci.agent.loop import prompting
 from ai_sci.agent.session import Session
 
-_CHARACTERS_PER_TOKEN = 3.0  # of code, until the provider has counted: too many tokens rather than too few
+_CHARACTERS_PER_TOKEN = 3.0  # of code; errs towards too many tokens until the provider has counted
 _MOST_RESERVED = 16_384  # tokens for the reply
 _PLAN = 3000  # characters
 _SAID = 300
 _MOST_REPEATED = 20_000
 
-# The number in the words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini and xAI.
+# How the window is named in errors of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini and xAI.
 _WINDOW = re.compile(
     r"(?:context (?:length|size|window)(?: limit)?(?: is| of|:)?(?: only)?|n_ctx\D{0,3}|prompt length is"
     r"|tokens > |input tokens allowed|number of tokens allowed|must be <=|limit of|less than)\s*"
@@ -38,7 +38,7 @@ class _Run:
 
 
 def needs_compaction(session: Session, messages: list[Message]) -> str | None:
-    """Why the next request should be a shorter one; None when it fits, or when nothing is known of a window."""
+    """Why the next request has to be shortened; None when it fits or the window is unknown."""
     state = session.state
     window = min((known for known in (state.context_window, state.learned_window) if known), default=None)
     if window is None or not can_shrink(session):
@@ -50,12 +50,12 @@ def needs_compaction(session: Session, messages: list[Message]) -> str | None:
 
 
 def can_shrink(session: Session) -> bool:
-    """Whether anything was said that a rebuild leaves out. If not, only the provider's word counts, not an estimate."""
+    """Whether the model has replied since the last rebuild; otherwise another rebuild would remove nothing."""
     return isinstance(_last_of(session.journal.events, (Replied, ConversationRebuilt)), Replied)
 
 
 def estimated_tokens(events: list[Event], messages: list[Message]) -> int:
-    """Tokens of a request: what the provider counted for the last one, and what was said since at a guess."""
+    """Tokens of a request: the provider's count for the last one, plus an estimate for everything since."""
     characters = 0
     for event in reversed(events):
         if isinstance(event, Told):
@@ -68,14 +68,14 @@ def estimated_tokens(events: list[Event], messages: list[Message]) -> int:
 
 
 def learned_window(words: str, tokens: int) -> int:
-    """The window that a provider's refusal names; one that it does not name is taken as a little less than `tokens`."""
+    """The window named in a provider's refusal, in tokens; where it names none, 80 % of `tokens`."""
     found = [int(number) for number in _WINDOW.findall(words.replace(",", ""))]
     found = [number for number in found if number < 2 * tokens]  # ours is an estimate
     return min(found) if found else max(1, round(tokens * 0.8))
 
 
 def compact(session: Session, reason: str, learned: int | None) -> ConversationRebuilt:
-    """The event that stands in for the conversation so far. Its text names no time, cost or window: it replays."""
+    """The event that replaces the conversation so far. Its text names no time, cost or window, so that it replays."""
     events, state = session.journal.events, session.state
     assert state.baseline is not None
     told, prompts, reply = _since_the_last_reply(events)
@@ -89,7 +89,7 @@ def compact(session: Session, reason: str, learned: int | None) -> ConversationR
         baseline=prompting.beside_baseline(state.baseline.metrics, {}),
         runs=_runs(session),
         files=files,
-        # What was refused is to be sent again, so it has to be seen; what is very long is better written anew.
+        # The model needs its refused edits to correct them; very long ones are better written from scratch.
         edits=edits if len(edits) <= most else "",
         told=told,
     )
@@ -97,7 +97,7 @@ def compact(session: Session, reason: str, learned: int | None) -> ConversationR
 
 
 def _since_the_last_reply(events: list[Event]) -> tuple[str, list[str], str]:
-    """What the model has been told since it spoke last, from which prompts, and what it said."""
+    """The messages since the last reply, the names of their prompts, and that reply."""
     told: list[str] = []
     prompts: list[str] = []
     for event in reversed(events):
@@ -117,7 +117,7 @@ def _plan(events: list[Event], most: int) -> str:
 
 
 def _runs(session: Session) -> list[_Run]:
-    """The closed runs, each with the beginning of what the model said when it first edited for it."""
+    """The closed runs, each with the start of the prose in its first reply."""
     state, runs, said = session.state, [], ""
     assert state.baseline is not None
     for event in session.journal.events:
@@ -126,7 +126,7 @@ def _runs(session: Session) -> list[_Run]:
         elif isinstance(event, RunClosed):
             status = "accepted" if event.status == "ok" else f"closed: {event.status}"
             metrics = prompting.beside_baseline(event.metrics, state.baseline.metrics) if event.metrics else ""
-            # The first reply is the plan, which stands above.
+            # The first reply is the plan, which is shown above.
             runs.append(_Run(event.run, status, said if event.run > 1 else "", metrics))
             said = ""
     return runs

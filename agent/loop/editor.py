@@ -1,4 +1,4 @@
-"""The seam for whoever edits the files: a model with its edit formats, or an editor that another package brings."""
+"""The interface to what edits the files: a model with its edit formats, or an editor from another package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Editor(Answerer, Protocol):
-    """Whoever answers the conversation and changes the files."""
+    """Answers the conversation and edits the files."""
 
     def propose(
         self,
@@ -26,17 +26,17 @@ class Editor(Answerer, Protocol):
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
-        """The reply to `messages`, which end with what is to be done now.
+        """The reply to `messages`, the last of which says what to do now.
 
-        `files` are the texts of the editable files that exist, `editable` the names of all. A reply with `files` gives
-        new texts of any of them, and its text is not searched for edits; one without is. The keywords are those of
-        `Model.complete`. Raises ModelUnavailable when there is no reply to be had.
+        `files` maps the editable files that exist to their texts; `editable` names all that may exist. A reply with
+        `files` gives new texts for any of them, and its own text is then not parsed for edits. The keywords are those
+        of `Model.complete`. Raises ModelUnavailable when no reply can be obtained.
         """
         ...
 
 
 class ModelEditor:
-    """A language model: its edits are in its reply's text, in one of the edit formats (`ai_sci.agent.edits`)."""
+    """A language model whose replies contain edits in one of the formats of `ai_sci.agent.edits`."""
 
     def __init__(self, model: Model) -> None:
         self.name = model.name
@@ -56,15 +56,16 @@ class ModelEditor:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
+        """The model's reply; the edits in its text are parsed later, so `files` and `editable` are not used."""
         return self._model.complete(
             messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
         )
 
 
 def open_editor(name: str, *, api_base: str | None = None) -> Editor:
-    """What `--model` names: KIND:REST for an installed editor (`ai_sci.editors`) of that kind, else a model.
+    """What `--model` names: KIND:REST for an installed editor (entry points `ai_sci.editors`), else a model.
 
-    Raises ConfigError as `open_model`, and for an editor whose package cannot be loaded.
+    Raises ConfigError as `open_model` does, and when the editor's package cannot be loaded.
     """
     kind, colon, rest = name.partition(":")
     entry = installed_plugins("ai_sci.editors").get(kind) if colon and kind not in _MODELS else None

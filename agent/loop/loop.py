@@ -1,4 +1,4 @@
-"""The loop: what the last event in the journal asks for is done, and what came of it is the next event.
+"""The loop: the last event in the journal determines the next step, which records the next event.
 
 baseline → plan+edit → apply → lint → smoke → full → check → commit → tell the model → … → plots → notes.
 Killing the process between any two events loses nothing: the next step is computed from the journal alone.
@@ -36,7 +36,7 @@ from ai_sci.agent.loop.session_context import SessionContext
 
 
 def drive(context: SessionContext) -> Status:
-    """Works on the session until it ends; returns the status it ended with."""
+    """Steps until the session ends; returns its final status."""
     while context.state.status is Status.running:
         interrupts.check()
         step(context)
@@ -44,7 +44,7 @@ def drive(context: SessionContext) -> Status:
 
 
 def step(context: SessionContext) -> None:
-    """One step, unless a budget does not allow it: then the session ends for now."""
+    """Takes one step; a budget that forbids it ends the session, which can be resumed."""
     try:
         _step(context)
     except BudgetReached as reached:
@@ -52,7 +52,7 @@ def step(context: SessionContext) -> None:
 
 
 def _step(context: SessionContext) -> None:
-    """What the last event asks for."""
+    """Takes the step that follows the last event."""
     state = context.state
     match state.last:
         case SessionStarted():

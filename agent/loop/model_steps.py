@@ -1,4 +1,4 @@
-"""The steps with the model, or whoever edits: ask, take the reply's edits, say what was wrong with them."""
+"""Steps with the model: request a reply, apply its edits, report what was wrong with them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
 
 
 def request_reply(context: SessionContext) -> None:
-    """One reply from the model, within the budgets. A failed call leaves the conversation as it is."""
+    """Requests one reply, within the budgets. A failed call leaves the conversation unchanged. Raises BudgetReached."""
     session, state = context.session, context.state
     messages = wire_messages(session.journal.events)
     if reason := compaction.needs_compaction(session, messages):
@@ -52,7 +52,7 @@ def request_reply(context: SessionContext) -> None:
     except ModelUnavailable as error:
         if error.failure.kind == "out_of_time":
             call.out_of_time()
-        without_reply(context, messages, error)
+        _without_reply(context, messages, error)
         return
     session.record(
         Replied(
@@ -72,8 +72,8 @@ def request_reply(context: SessionContext) -> None:
     call.answered(reply)
 
 
-def without_reply(context: SessionContext, messages: list[Message], error: ModelUnavailable) -> None:
-    """A conversation that the server finds too long is shortened, once; anything else ends the session for now."""
+def _without_reply(context: SessionContext, messages: list[Message], error: ModelUnavailable) -> None:
+    """Shortens a conversation that the server rejects as too long, once; any other failure ends the session."""
     session, failure = context.session, error.failure
     if failure.kind not in ("context_window", "too_large"):
         session.end(Status.model_unavailable, str(error))
@@ -87,7 +87,7 @@ def without_reply(context: SessionContext, messages: list[Message], error: Model
 
 
 def apply_reply(context: SessionContext, reply: Replied) -> None:
-    """Applies the reply's edits, all or none, or says why not."""
+    """Applies the reply's edits, all or none, or records why it cannot."""
     session, state = context.session, context.state
     files = session.editable_texts()
     try:
@@ -99,50 +99,50 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
     if not plan.new_files:
-        apply_reply_without_edit(context, reply, plan.blocks)
+        _apply_reply_without_edit(context, reply, plan.blocks)
         return
     code_hash = session.code_hash(plan.new_files)
     if state.phase is Phase.runs and code_hash != state.code_hash and code_hash in state.executed:
-        reject_without_edit(session, "code known", executed=state.executed[code_hash])
+        _reject_without_edit(session, "code known", executed=state.executed[code_hash])
         return
     try:
         write_files(session.folder, plan.new_files)
-    except EditRefused as refused:  # a link where a file should be: only seen when it is written
+    except EditRefused as refused:  # such as a link where a file should be, which only shows on writing
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
     names = sorted(plan.new_files)
     blocks = f"{plan.blocks} block{'s' if plan.blocks != 1 else ''}"
     subject = f"run {state.run}" if state.phase is Phase.runs else str(state.phase)
     commit = session.commit(names, f"edit for {subject}: {', '.join(names)} ({blocks})")
-    # All of the code: what an earlier edit broke is still broken when this one touched another file.
+    # Check all of the code: a file that an earlier edit broke may not be part of this one.
     code = session.code_files if state.phase is Phase.runs else []
-    from ai_sci.agent.edits.lint import lint_report  # 0.1 s, of which the first request need not wait
+    from ai_sci.agent.edits.lint import lint_report  # takes 0.1 s to import, which the first request need not wait for
 
     lint = lint_report(session.folder, [name for name in sorted({*names, *code}) if name.endswith(".py")])
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
 
-def apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
+def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip():
-        draw_plots(context)  # the model finds plot.py good as it is
+        draw_plots(context)  # the model is content with plot.py as it is
     elif state.phase is not Phase.runs or not all_completed(reply.text):
-        reject_without_edit(session, why_no_edit(reply, blocks))
+        _reject_without_edit(session, _why_no_edit(reply, blocks))
     elif state.runs:
         session.record(CompletionAccepted())
     elif not state.completion_doubted:
         session.record(CompletionDoubted())
-    elif says_more_than_completed(reply.text):
+    elif _says_more_than_completed(reply.text):
         session.record(CompletionAccepted())
     else:
-        reject_without_edit(session, "no reason")
+        _reject_without_edit(session, "no reason")
 
 
-def reject_without_edit(session: Session, case: str, **fields: Any) -> None:
+def _reject_without_edit(session: Session, case: str, **fields: Any) -> None:
     session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)]))
 
 
-def why_no_edit(reply: Replied, blocks: int) -> str:
+def _why_no_edit(reply: Replied, blocks: int) -> str:
     """The case in prompts/why_no_edit.md."""
     if blocks:
         return "files unchanged"
@@ -151,12 +151,13 @@ def why_no_edit(reply: Replied, blocks: int) -> str:
     return "empty, cut off" if reply.finish_reason == "length" else "empty"
 
 
-def says_more_than_completed(text: str) -> bool:
-    """Whether there is a reason beside the marker."""
+def _says_more_than_completed(text: str) -> bool:
+    """Whether the reply gives a reason besides the marker."""
     return any(line.strip() and "ALL_COMPLETED" not in line for line in text.splitlines())
 
 
 def after_edit(context: SessionContext, edit: EditApplied) -> None:
+    """What an accepted edit leads to: an attempt, the plots, or the end; or a rejection, if it has lint errors."""
     if edit.lint:
         context.session.record(ReplyRejected("lint_failed", [first_problem(edit.lint)]))
     elif context.state.phase is Phase.plots:
@@ -164,13 +165,13 @@ def after_edit(context: SessionContext, edit: EditApplied) -> None:
     elif context.state.phase is Phase.notes:
         context.session.end(Status.completed, outcome_texts.accepted(context.state))
     elif edit.code_hash in context.state.executed:
-        reject_without_edit(context.session, "code unchanged", files=edit.files)
+        _reject_without_edit(context.session, "code unchanged", files=edit.files)
     else:
         attempt(context, "smoke" if context.execution.template.smoke else "full")
 
 
 def after_failure(context: SessionContext, verdict: str) -> None:
-    """Tells the model what was wrong, or gives up on this run (or the plots, or the notes)."""
+    """Reports the failure to the model, or after too many in a row gives up on this run, the plots or the notes."""
     session, state = context.session, context.state
     if state.failures < session.started.max_failures:
         session.record(prompting.failure(session, verdict))

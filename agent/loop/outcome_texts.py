@@ -1,4 +1,4 @@
-"""How outcomes read in the git log and at the end of a session, and the earlier run that a new one equals."""
+"""Outcomes as text: for commits, for the end of a session, and to point out a run identical to an earlier one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def trailers(state: State, finished: AttemptFinished) -> dict[str, Any]:
 
 
 def metric_trailer(template: Template, metrics: dict[str, float]) -> dict[str, Any]:
+    """The `Metric` trailer; empty when the deciding metric was not measured."""
     name = _deciding(template, metrics)
     return {"Metric": f"{name}={metrics[name]:.6g}"} if name else {}
 
 
 def headline(template: Template, metrics: dict[str, float], baseline: BaselineMeasured | None) -> str:
-    """The metric that decides, beside the baseline's, for the first line of a commit."""
+    """The deciding metric next to its baseline value, for a commit's subject."""
     name = _deciding(template, metrics)
     if name is None:
         return ""
@@ -35,19 +36,20 @@ def headline(template: Template, metrics: dict[str, float], baseline: BaselineMe
 
 
 def _deciding(template: Template, metrics: dict[str, float]) -> str | None:
-    """The template's metric; where it names none (AI-Scientist's templates do not), the first one."""
+    """The template's metric, or the first one measured where the template names none (as in AI-Scientist)."""
     if template.metric is None:
         return next(iter(metrics), None)
     return template.metric if template.metric in metrics else None
 
 
 def identical_run(state: State, run: int, metrics: dict[str, float]) -> str:
-    """The run before `run` with exactly these numbers, or "". No verdict: an honest change may have no effect."""
+    """The earlier run with exactly these metrics, or "". Not a failure: an honest change may have no effect."""
     assert state.baseline is not None
     before = {0: state.baseline.metrics, **{one.run: one.closed.metrics for one in state.accepted if one.closed}}
     return next((f"run {number}" for number in before if number != run and before[number] == metrics), "")
 
 
 def accepted(state: State) -> str:
+    """The number of accepted runs, in words."""
     count = len(state.accepted)
     return f"{count} run{'s' if count != 1 else ''} accepted"

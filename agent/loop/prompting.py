@@ -1,4 +1,4 @@
-"""What the model is told: texts made from the state and the files in prompts/."""
+"""Messages to the model, rendered from the session's state and the files in prompts/."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ai_sci.experiment.template import Template
 
 
 def task(session: Session, template: Template) -> Told:
-    """The beginning of every request: what holds for the whole session, so that it is repeated unchanged."""
+    """The start of every request. It never changes during a session, so that a rebuilt conversation can repeat it."""
     state, started = session.state, session.started
     assert state.baseline is not None
     text = render(
@@ -40,12 +40,12 @@ def task(session: Session, template: Template) -> Told:
 
 
 def code(session: Session) -> Told:
-    """The other half of the first message. It goes when the conversation is rebuilt: by then the code is another."""
+    """The second half of the first message. A rebuilt conversation drops it, because the code has changed by then."""
     return Told("code", render("code", files=_texts(session)))
 
 
 def result(session: Session, closed: RunClosed) -> Told:
-    """A run is over, accepted or not, and what comes next."""
+    """How a run ended, accepted or not, and what comes next."""
     state = session.state
     if closed.status == "ok":
         assert state.baseline is not None
@@ -77,7 +77,7 @@ def result(session: Session, closed: RunClosed) -> Told:
 
 
 def failure(session: Session, verdict: str) -> Told:
-    """Why the last reply led to nothing, and what to do about it."""
+    """Why the last step failed, and what to do about it."""
     state = session.state
     last = state.last
     match verdict:
@@ -103,15 +103,17 @@ def failure(session: Session, verdict: str) -> Told:
 
 
 def why_no_edit(case: str, **fields: Any) -> str:
-    """A sentence for the journal and the model: why a reply led to no attempt. The cases are in the prompt's file."""
+    """Why a reply led to no attempt, in one sentence. The cases are listed in prompts/why_no_edit.md."""
     return render("why_no_edit", case=case, **fields)
 
 
 def why_completed() -> Told:
+    """Asks why the model is done before its first run."""
     return Told("why_completed", render("why_completed"))
 
 
 def plots(session: Session) -> Told:
+    """Asks for a plot.py that draws the accepted runs."""
     runs = [record.run for record in session.state.accepted]
     names = [name for name in (PLOT, NOTES) if name in session.all_editable]
     text = (session.folder / PLOT).read_text(encoding="utf-8", errors="replace")
@@ -119,6 +121,7 @@ def plots(session: Session) -> Told:
 
 
 def notes(session: Session) -> Told:
+    """Asks for notes.txt."""
     text = read_texts(session.folder, [NOTES]).get(NOTES, "")
     return Told("notes", render("notes", plots=session.state.plots, notes=text))
 
@@ -128,7 +131,7 @@ def _texts(session: Session) -> dict[str, str]:
 
 
 def beside_baseline(metrics: dict[str, float], baseline: dict[str, float]) -> str:
-    """`l0 31.2 (40.1), …`, with the baseline's values in brackets; what equals the baseline is not repeated."""
+    """`l0 31.2 (40.1), …`, with baseline values in brackets; metrics equal to the baseline are left out."""
     parts = []
     for name, value in metrics.items():
         now, before = f"{value:.4g}", f"{baseline[name]:.4g}" if name in baseline else None

@@ -1,4 +1,4 @@
-"""Outcomes that a recorded session has already (`replay --reuse`): found here, copied by `experiment.attempt.reuse`."""
+"""Finds outcomes that a recorded session already has (`replay --reuse`); `experiment.attempt.reuse` copies them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_sci.experiment.attempt import AttemptPlan, BaselineOutcome, take_over, t
 
 
 def earlier_attempt(context: SessionContext, plan: AttemptPlan, key: str) -> AttemptFinished | None:
-    """The outcome of a finished attempt with this key, its files copied; None when it has to be executed."""
+    """The outcome of a finished attempt with this key, after copying its files; None when there is none."""
     recording = context.earlier
     if recording is None:
         return None
@@ -28,7 +28,7 @@ def earlier_attempt(context: SessionContext, plan: AttemptPlan, key: str) -> Att
 
 
 def earlier_baseline(context: SessionContext, key: str) -> BaselineOutcome | None:
-    """The recorded baseline, its files copied; None when it has to be measured."""
+    """The recorded baseline, after copying its files; None when there is none."""
     recording, template = context.earlier, context.execution.template
     if recording is None or template.brings_baseline:
         return None
@@ -39,9 +39,9 @@ def earlier_baseline(context: SessionContext, key: str) -> BaselineOutcome | Non
 
 
 def _artefacts_are_there(recording: Recording, run: int) -> bool:
-    """Whether the large files of an accepted run are what was hashed when it was accepted."""
+    """Whether the large files of an accepted run still match their recorded hashes."""
     closed = next((event for event in recording.events if isinstance(event, RunClosed) and event.run == run), None)
-    if closed is None:  # the session ended between the two
+    if closed is None:  # the session stopped before the run was closed
         return False
     places = {recording.folder / name: digest for name, digest in closed.artefacts.items()}
     return all(path.is_file() and sha256_of(path) == digest for path, digest in places.items())

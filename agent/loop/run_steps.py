@@ -1,4 +1,4 @@
-"""How a run ends: accepted with its commit, or closed with the code as the last accepted run left it."""
+"""How a run ends: accepted and committed, or closed, with the code of the last accepted run restored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from ai_sci.agent.session import split_artefacts
 
 
 def accept(context: SessionContext, finished: AttemptFinished) -> None:
+    """Commits the run's results and closes it as `ok`; large artefacts are only hashed."""
     session, template = context.session, context.execution.template
     folder = session.folder
     tracked, artefacts = split_artefacts(folder, folder / f"run_{finished.run}")
-    # The smoke attempts that went before have no commit of their own.
+    # Successful smoke attempts have no commit of their own.
     attempts = context.state.runs[finished.run].attempts
     tracked += [f"attempts/run_{one.run}.{one.attempt}/output.log" for one in attempts if one.verdict == "ok"]
     identical_run = outcome_texts.identical_run(context.state, finished.run, finished.metrics)
@@ -27,7 +28,7 @@ def accept(context: SessionContext, finished: AttemptFinished) -> None:
 
 
 def close_run(context: SessionContext, verdict: str) -> None:
-    """What failed is not what the next run builds on: the code goes back to the last accepted state."""
+    """Closes a failed run and restores the last accepted code, for the next run to build on."""
     session, state = context.session, context.state
     session.restore(session.code_files)
     commit = session.commit(

@@ -1,4 +1,4 @@
-"""One session at work: what every step needs."""
+"""What every step of the loop needs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from ai_sci.experiment.attempt import Engine, ExecutionContext
 
 @dataclass(frozen=True)
 class SessionContext:
+    """An open session with its editor, engine and budgets."""
+
     session: Session
     execution: ExecutionContext
     editor: Editor
     broker: ResourceBroker
     engine: Engine
-    earlier: Recording | None = None  # whose finished attempts are taken over
+    earlier: Recording | None = None  # its finished attempts are reused
 
     @property
     def state(self) -> State:
+        """The session's state as of the last event."""
         return self.session.state

@@ -5,7 +5,7 @@
     session = run(idea="fourier_features", template="tiny", max_runs=2)
     pandas.DataFrame(session.table())
 
-Public is what `__all__` names (docs/python.md). Every other module may change from one version to the next.
+The public interface is `__all__` (see docs/python.md); everything else may change between versions.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the rest of ai-sci when it is first asked for: importing the package alone costs nothing."""
+    """Imports the rest of ai-sci on first use, so that `import ai_sci` itself is cheap."""
     if name not in __all__:
         raise AttributeError(f"module 'ai_sci' has no attribute {name!r}")
     from ai_sci.agent import api

@@ -4,7 +4,7 @@ from ai_sci.import_path import forget_current_folder
 
 
 def main() -> None:
-    """Entry point of the console script. Nothing else is imported before the current folder is off the path."""
+    """Entry point of the console script. Removes the current folder from `sys.path` before it imports anything else."""
     forget_current_folder()
     from ai_sci.agent.cli.app import main as run_command
 

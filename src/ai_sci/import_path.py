@@ -1,6 +1,6 @@
-"""Where this command and the Pythons that it starts import from: never a folder that depends on where it was started.
+"""Keeps the current folder off the import path of ai-sci and of the Python processes that it starts.
 
-Folders of templates and sessions hold an `experiment.py` that a model has edited, and people start ai-sci there.
+People start ai-sci inside template and session folders, which hold an `experiment.py` edited by a model.
 """
 
 import os
@@ -12,9 +12,9 @@ _RUN = "import runpy, sys; sys.path[:] = {path!r}; runpy.run_module({module!r}, 
 
 
 def forget_current_folder() -> None:
-    """Takes the current folder and what PYTHONPATH names relative to it off `sys.path`.
+    """Removes the current folder, and PYTHONPATH entries relative to it, from `sys.path`.
 
-    `-m` puts the current folder there, and so does an empty entry in PYTHONPATH. Python's own folders stay.
+    `-m` and an empty entry in PYTHONPATH put the current folder there. Python's own folders stay.
     """
     try:
         here = os.getcwd()
@@ -27,7 +27,9 @@ def forget_current_folder() -> None:
 
 
 def python_argv(module: str, *arguments: str) -> list[str]:
-    """`python -m MODULE ARGUMENTS` that imports from where this process does, whatever folder it is started in."""
-    path = [entry for entry in sys.path if os.path.isabs(entry)]  # a notebook's has an empty one: its current folder
+    """`python -m MODULE ARGUMENTS` with this process's import path, whatever folder it is started in."""
+    path = [
+        entry for entry in sys.path if os.path.isabs(entry)
+    ]  # notebooks have an empty one, for their current folder
     path += [] if _HOME in path else [_HOME]
     return [sys.executable, "-I", "-u", "-c", _RUN.format(path=path, module=module), *arguments]
