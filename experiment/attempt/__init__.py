@@ -1,6 +1,6 @@
-"""One attempt, from a fresh folder to a verdict with its reason; the baseline and the plots are run the same way.
+"""Runs one attempt, from a fresh folder to a verdict with a reason; the baseline and plots run the same way.
 
-One process tree, kept within limits, measured and ended.
+Each is one process tree, kept within limits, measured and killed at the end.
 """
 
 from ai_sci.experiment.attempt.baseline import BaselineOutcome, copy_run

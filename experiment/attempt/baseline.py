@@ -1,4 +1,4 @@
-"""Run 0: the unmodified experiment, measured once per template, settings and machine, or brought by the template."""
+"""Run 0: the unmodified experiment, measured once per template, settings and machine, or provided by the template."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from ai_sci.experiment.results import SELF_REPORTED, ResultError, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
 
-_LAYOUT = 1  # bump it when baselines that an older version measured must not be used again
-_NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # what the experiment does not run
+_LAYOUT = 1  # bump this to invalidate baselines measured by older versions
+_NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # files that cannot change the result
 
 
 @dataclass(frozen=True)
 class BaselineOutcome:
-    """`verdict` is ok, or says why no session may start on this baseline; `reasons` then are clear lines.
+    """If `verdict` is not ok, no session may start on this baseline, and `reasons` say why, one line each.
 
-    `source` is "template", "measured" or "cached"; only where it was measured it took `seconds`. What another session
-    has measured is "cached", a failure too.
-    `waited` is how many seconds another session was measuring it.
+    `source` is "template", "measured", "cached" (another session measured it, even if it failed) or "reused". `seconds`
+    is the measuring time, 0 unless measured; `waited` is how many seconds we waited for another session to measure it.
     """
 
     metrics: dict[str, float]
@@ -55,14 +54,12 @@ def measure_baseline(
     machine: str = "",
     failed_since: float = math.inf,
 ) -> BaselineOutcome:
-    """Sees to it that the session has a `run_0`, and applies the template's checks to it.
+    """Makes sure that the session has a `run_0`, and applies the template's checks to it.
 
-    Metrics are cached before they are checked, so that a template whose checks were corrected is not measured again.
-    `execute` is how an attempt is made, and is called only when it must be; `machine` stands for where that is, when it
-    is not here. A failure that another session has measured since it was asked for here, or since `failed_since`
-    (seconds since the epoch), is taken over; before that, a person may have mended what was wrong.
-
-    Raises EnvironmentFailed as `execute` does.
+    Results are cached before they are checked, so fixing a template's checks does not mean measuring again. `execute`
+    runs an attempt, called only if needed; `machine` identifies the machine where that happens, if not this one. A
+    failure that another session measured since this call, or since `failed_since` (seconds since the epoch), is
+    reused; an older one is not, since a person may have fixed the cause. Raises EnvironmentFailed as `execute` does.
     """
     run_0 = session / "run_0"
     if template.brings_baseline:
@@ -97,7 +94,7 @@ def measure_baseline(
             run=0,
             attempt=1,
             kind="full",
-            template=replace(template, checks=(), grade={}),  # both come below, for a cached baseline too
+            template=replace(template, checks=(), grade={}),  # applied below, to a cached baseline too
             environment=environment,
             data=data,
             sandbox=sandbox,
@@ -113,12 +110,12 @@ def measure_baseline(
 
 
 def baseline_key(template: Template, environment: Environment, machine: str = "") -> str:
-    """Changes with the experiment's files, the settings, what is installed, and the machine's CPUs and GPUs."""
+    """A hash of the experiment's files, the settings, the installed packages, and the machine's CPUs and GPUs."""
     return _key(template, environment, [path for path in template.files() if str(path) not in _NO_MATTER], machine)
 
 
 def conditions_key(template: Template, environment: Environment, machine: str = "") -> str:
-    """As `baseline_key`, but for the files that a model edits."""
+    """As `baseline_key`, but without the files that a model edits."""
     edited = {*template.editable, *_NO_MATTER}
     return _key(template, environment, [path for path in template.files() if str(path) not in edited], machine)
 
@@ -147,7 +144,7 @@ def _usable(folder: Path) -> bool:
 
 
 def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
-    """The results in `run_0`, graded unless the template brings them, under the template's checks."""
+    """The results in `run_0` under the template's checks, graded unless the template provides them."""
     try:
         results = read_results(run_0) if source == "template" else graded_results(template, run_0)
     except ResultError as error:
@@ -158,7 +155,7 @@ def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """The folder of a run, whole or not at all: a copy that was cut short never looks like one that was finished."""
+    """Copies a run's folder atomically: an interrupted copy never looks complete."""
     partial = target.with_name(target.name + ".partial")
     for leftover in (partial, target):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -167,6 +164,6 @@ def copy_run(source: Path, target: Path) -> None:
 
 
 def _special_files(folder: str, names: list[str]) -> list[str]:
-    """Pipes, sockets and the like, on which a copy would wait for ever."""
+    """Pipes, sockets and the like, on which a copy would block forever."""
     paths = [(name, Path(folder, name)) for name in names]
     return [name for name, path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]

@@ -1,4 +1,4 @@
-"""The environment variables of an experiment: a short list of its own, and nothing that could hold a key."""
+"""The environment variables of an experiment: a short allowlist, and nothing that could hold a key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ai_sci.experiment.base import Allocation
 
-# Which GPU and which libraries to use is decided outside; nobody keeps a secret in these.
+# These select GPUs and libraries; nobody keeps secrets in them.
 _PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
@@ -24,8 +24,7 @@ _PASSED_ON = (
 BATCH_JOURNAL = "batch.jsonl"  # the folder that holds it is a batch, and its folders are sessions
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-
-# Where the harness's own environment says that keys lie. Home folders are hidden anyway.
+# Variables that say where keys are. Home folders are hidden anyway.
 _NAMED_FILES = (
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
@@ -42,31 +41,31 @@ _SYSTEM_FOLDERS = frozenset(
 
 
 def secret_folders() -> list[Path]:
-    """Existing folders, outside the system's own, that environment variables name as the place of keys."""
+    """Existing folders where environment variables say that keys are, except system folders."""
     files = [Path(os.environ[name]).parent for name in _NAMED_FILES if os.environ.get(name)]
     folders = [Path(os.environ[name]) for name in _NAMED_FOLDERS if os.environ.get(name)]
     return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
 
 
 def other_sessions(session: Path) -> Path:
-    """The folder that holds the other sessions: of a session of a batch it is the one above the batch."""
+    """The folder that holds all sessions; for a session in a batch, the one above the batch."""
     folder = session.parent
     above = folder.parent if (folder / BATCH_JOURNAL).exists() else folder
     return folder if above == above.parent else above
 
 
 def experiment_env(python: Path, data: Path | None, smoke: bool, allocation: Allocation) -> dict[str, str]:
-    """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is there only for a smoke attempt."""
+    """Everything but HOME and TMPDIR, which the sandbox sets. `AI_SCI_SMOKE` is set only for a smoke attempt."""
     env = {
         "PATH": f"{python.parent}:{_SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",  # the code's folder is read-only
-        "PYTHONHASHSEED": "0",  # sets in the same order each time, in results and in what a failure prints
-        "PYTHONFAULTHANDLER": "1",  # so that a crash in C, or the end of its time, comes with a Python stack
+        "PYTHONHASHSEED": "0",  # sets iterate in the same order every time, in results and in error output
+        "PYTHONFAULTHANDLER": "1",  # so that a crash in C, or a time-out, prints a Python stack
         "MPLBACKEND": "Agg",
-        "HF_HUB_OFFLINE": "1",  # without it every load waits for a network that is not there
+        "HF_HUB_OFFLINE": "1",  # without it every load would wait for the missing network
         "HF_DATASETS_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
     }
@@ -75,9 +74,8 @@ def experiment_env(python: Path, data: Path | None, smoke: bool, allocation: All
         env["OMP_NUM_THREADS"] = env["MKL_NUM_THREADS"] = str(len(allocation.cpus))
     if allocation.gpus is not None:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(allocation.gpus)
-        env.setdefault(
-            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
-        )  # our numbers are nvidia-smi's; CUDA alone counts the fastest first
+        # Our numbers are nvidia-smi's; by default CUDA counts the fastest GPU first.
+        env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if data is not None:
         env["AI_SCI_DATA"] = str(data)
     if smoke:

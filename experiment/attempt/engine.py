@@ -1,4 +1,4 @@
-"""Who executes attempts: what every engine promises, and the engine that is this machine."""
+"""The engine protocols: where attempts are executed, and the engine that uses this machine."""
 
 from __future__ import annotations
 
@@ -12,73 +12,72 @@ from ai_sci.experiment.base import Allocation, ConfigError, Limits
 
 
 class Engine(Protocol):
-    """Executes attempts. A session has one; it returns when the outcome is known."""
+    """Executes the attempts of one session; its methods block until the outcome is known."""
 
     def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
-        """Waits for a place, executes the attempt there, and gives the place back. Raises as `run_attempt` does.
+        """Waits for a slot, executes the attempt there, and releases the slot. Raises as `run_attempt` does.
 
-        It may be executed more than once, each time in a fresh folder; one outcome counts, and its files end up where
-        `run_attempt` leaves them. `on_launch` is called once, when the attempt begins: what is executed before that may
-        be left behind by a crash, and must do no harm. Whatever is raised meanwhile (Ctrl-C, a full disk) ends it.
+        May execute it more than once, each time in a fresh folder; one outcome counts, and its files end up where
+        `run_attempt` leaves them. `on_launch` is called once, when the attempt begins: anything started earlier may be
+        left behind by a crash and must be harmless. Any exception (Ctrl-C, a full disk) ends the attempt.
         """
         ...
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
-        """The outcome of a job that an earlier ai-sci began and did not see the end of; None when it is lost.
+        """The outcome of a job that an earlier ai-sci process started and did not see finish; None if it is lost.
 
-        Can be repeated, since this ai-sci may die too. What is lost is executed again, with another attempt number.
+        Repeatable, since this process may die too. A lost job is executed again under a new attempt number.
         """
         ...
 
 
 class Slots(Protocol):
-    """Where places on this machine come from."""
+    """Hands out slots on this machine."""
 
     def slot(self, plan: AttemptPlan, tell: OnOutput) -> AbstractContextManager[Allocation]:
-        """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for."""
+        """Waits for a free slot for this attempt and holds it while entered. `tell` gets progress messages."""
         ...
 
 
 @runtime_checkable
 class EngineKind(Protocol):
-    """What `--engine NAME` stands for; other packages bring theirs as entry points of the group `ai_sci.engines`.
+    """What `--engine NAME` selects; other packages add theirs as entry points in the group `ai_sci.engines`.
 
-    `uses_slots`: its attempts run on this machine, each in one of its slots. `jobs_survive`: a job goes on when ai-sci
-    dies, and another ai-sci can reattach to it.
+    `uses_slots`: its attempts run in slots of this machine. `jobs_survive`: a job keeps running when ai-sci dies, and a
+    new ai-sci process can reattach to it.
     """
 
     uses_slots: bool
     jobs_survive: bool
 
     def read_options(self, pairs: Sequence[str], option: str) -> dict[str, str]:
-        """`option KEY=VALUE …` of the command line, as the journal keeps it. Raises ConfigError for what cannot be
-        meant."""
+        """The `option KEY=VALUE …` of the command line, as kept in the journal. Raises ConfigError if invalid."""
         ...
 
     def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
-        """The limits with what these options change in them: the GPUs of a job are reserved and charged for."""
+        """The limits as changed by these options: the GPUs of a job are reserved and charged for."""
         ...
 
     def require(self, options: Mapping[str, str]) -> None:
-        """Raises ConfigError where no attempt can be executed, and no job be found again."""
+        """Raises ConfigError if this machine can neither execute attempts nor reattach to jobs."""
         ...
 
     def check(self, limits: Limits, options: Mapping[str, str], tell: OnOutput) -> None:
-        """Whether such attempts would be taken, before anything is spent on a session; a no-op is fine.
+        """Checks that such attempts would be accepted, before any money is spent; may do nothing.
 
-        Raises ConfigError when they would not, EnvironmentFailed when nobody answers.
+        Raises ConfigError if they would not be, EnvironmentFailed if the engine does not respond.
         """
         ...
 
     def conditions(self, options: Mapping[str, str]) -> str:
-        """What stands for the machine in the key of a baseline; "" for this one."""
+        """Identifies the machine in the key of a baseline; "" means this one."""
         ...
 
     def open(self, options: Mapping[str, str], slots: Slots, time_left: Callable[[], float]) -> Engine:
         """The engine of one session.
 
-        `time_left` gives the seconds that the session still has, and raises KeyboardInterrupt when a signal has come:
-        whoever waits calls it now and then, and ends the job when there are none, or when it raises.
+        `time_left` returns the seconds that the session has left, and raises KeyboardInterrupt after a signal. While
+        waiting, call it regularly, and end the job when it returns 0 or raises.
         """
         ...
 
@@ -90,10 +89,12 @@ class LocalEngine:
     slots: Slots
 
     def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
+        """Runs it in a slot of this machine."""
         return run_attempt(plan, on_launch, on_output, self.slots.slot(plan, on_output))
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
-        return None  # a process whose parent died was ended with it
+        """Always None: a process is killed with its parent."""
+        return None
 
 
 class _Local:

@@ -1,4 +1,4 @@
-"""Everything that an attempt needs, made ready once per session: environment, data, sandbox, limits."""
+"""Everything that an attempt needs, prepared once per session: environment, data, sandbox, limits."""
 
 from __future__ import annotations
 
@@ -20,35 +20,42 @@ from ai_sci.experiment.template import Template
 
 @dataclass(frozen=True)
 class ExecutionContext:
+    """What all attempts of a session share. `machine` identifies where they are executed, if not on this machine."""
+
     template: Template
     environment: Environment
     data: Path | None
     sandbox: Sandbox
     limits: Limits
-    machine: str = ""  # what stands for the machine where attempts are executed, when it is not this one
-    # Seconds since the epoch. Sessions that share it do not measure again a baseline that has failed since.
+    machine: str = ""
+    # Seconds since the epoch. Sessions that share it do not repeat a baseline measurement that has failed since then.
     begun: float = field(default_factory=time.time, compare=False)
 
     def attempt_plan(self, session: Path, run: int, attempt: int, kind: str) -> AttemptPlan:
+        """The plan of one attempt; `kind` is "smoke" or "full"."""
         return AttemptPlan(
             session, run, attempt, kind, self.template, self.environment, self.data, self.sandbox, self.limits
         )
 
     def plot_plan(self, session: Path, number: int) -> PlotPlan:
+        """The plan of one try at the plots, with their own time limit."""
         limits = replace(self.limits, time=PLOT_TIME)
         return PlotPlan(session, number, self.template, self.environment, self.sandbox, self.data, limits)
 
     @cached_property
     def baseline_key(self) -> str:
+        """See `baseline.baseline_key`."""
         return baseline_key(self.template, self.environment, self.machine)
 
     @cached_property
     def conditions_key(self) -> str:
+        """See `baseline.conditions_key`."""
         return conditions_key(self.template, self.environment, self.machine)
 
     def measure_baseline(
         self, session: Path, execute: Callable[[AttemptPlan], AttemptOutcome], tell: Callable[[str], None]
     ) -> BaselineOutcome:
+        """See `baseline.measure_baseline`."""
         return measure_baseline(
             *(session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits),
             machine=self.machine,
@@ -65,12 +72,10 @@ def prepare_execution(
     trusted: Template | None = None,
     machine: str = "",
 ) -> ExecutionContext:
-    """Builds or finds the experiment environment and the prepared data, telling about progress line by line.
+    """Builds or finds the experiment environment and the prepared data; progress goes to `tell` line by line.
 
-    `trusted`: where the prepare step runs when `template` is the copy in a session, whose code a model has edited.
-    `machine` is as in ExecutionContext.
-
-    Raises ConfigError and EnvironmentFailed; what was half-built is removed or rebuilt the next time.
+    `trusted` is the template whose prepare step runs, if `template` is a session's copy that a model may have edited.
+    Raises ConfigError and EnvironmentFailed; anything half-built is removed, or rebuilt next time.
     """
     open_grader(template)
     environment = ensure_environment(template, python, tell)

@@ -1,4 +1,4 @@
-"""A baseline that failed, kept for those who wait for it: a hundred sessions need not wait for its time-out in turn."""
+"""Remembers a failed baseline, so that a hundred waiting sessions need not each run into its time-out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ _SIGNALS_FROM_OUTSIDE = (128 + 9, 128 + 15)  # an out-of-memory killer, a person
 
 @dataclass(frozen=True)
 class FailedBaseline:
+    """How the measurement failed in an earlier session."""
+
     verdict: Verdict
     reason: str
 
 
 def keep_failure(path: Path, conditions: str, outcome: AttemptOutcome, reason: str) -> None:
-    """Writes to `path` how the measurement failed, unless that was no fault of the template.
+    """Writes to `path` how the measurement failed, unless the template was not at fault.
 
-    `conditions` stands for what decides a failure but no result: limits, sandbox, data.
+    `conditions` is a hash of what affects failures but not results: limits, sandbox, data.
     """
     killed = outcome.verdict is Verdict.crashed and outcome.exit_code in _SIGNALS_FROM_OUTSIDE
     if killed or outcome.verdict is Verdict.lost:
@@ -34,12 +36,12 @@ def keep_failure(path: Path, conditions: str, outcome: AttemptOutcome, reason: s
 
 
 def kept_failure(path: Path, conditions: str, since: float) -> FailedBaseline | None:
-    """What `path` says, if it failed under these conditions at `since` or later (seconds since the epoch)."""
+    """The failure in `path`, if it happened under these conditions at or after `since` (seconds since the epoch)."""
     try:
         record = json.loads(path.read_text())
-        recent = since <= record["at"] <= time.time()  # a clock that was put back makes none recent for ever
+        recent = since <= record["at"] <= time.time()  # a clock set back must not keep a failure recent forever
         if recent and record["conditions"] == conditions:
             return FailedBaseline(Verdict(record["verdict"]), str(record["reason"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or of a crash of this machine
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # no file, or one damaged by a machine crash
         return None
     return None

@@ -1,7 +1,7 @@
-"""The seam for who says what the numbers of a run are: the experiment itself, or a grader that computes them again.
+"""Decides where the numbers of a run come from: the experiment itself, or a grader that recomputes them.
 
-It comes between the results read and the template's checks, for full attempts and for the baseline. A smoke attempt is
-not graded: its numbers count nowhere, and what it leaves is no result.
+Full attempts and the baseline are graded after their results are read and before the template's checks. Smoke attempts
+are not graded, since their numbers count nowhere.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _GROUP = "ai_sci.graders"
 
 
 class Grader(Protocol):
-    """Made with the Template, whose `grade` is the table `[grade]` of template.toml."""
+    """Constructed with the Template, whose `grade` is the `[grade]` table of template.toml."""
 
     def grade(self, out_dir: Path, results: Results) -> Results:
-        """The results to record for the output in `out_dir`, which the experiment wrote and nobody should trust.
+        """The results to record for the experiment's output in `out_dir`, which is not to be trusted.
 
-        `results` is what the experiment says. Numbers that were computed here have `source` "graded". Raises
-        ResultError, with a verdict and a reason for the model, when the output cannot be graded or was not honest.
+        `results` is what the experiment reported. Recomputed numbers have `source` "graded". Raises ResultError, with a
+        verdict and a reason for the model, if the output cannot be graded or was dishonest.
         """
         ...
 
@@ -33,13 +33,14 @@ class SelfReported:
     """No grader: the experiment's own numbers, which are a claim."""
 
     def grade(self, out_dir: Path, results: Results) -> Results:
+        """`results`, unchanged."""
         return results
 
 
 def open_grader(template: Template) -> Grader:
-    """The installed grader that `[grade] grader = "NAME"` asks for (`ai_sci.graders`), else none.
+    """The installed grader named by `[grade] grader = "NAME"` (entry points in `ai_sci.graders`), else SelfReported.
 
-    Raises ConfigError when it is not installed or cannot be loaded.
+    Raises ConfigError if it is not installed or cannot be loaded.
     """
     name = template.grade.get("grader")
     if name is None:
@@ -51,9 +52,9 @@ def open_grader(template: Template) -> Grader:
 
 
 def graded_results(template: Template, out_dir: Path) -> Results:
-    """The results in `out_dir` as they are recorded.
+    """The results in `out_dir`, as they are to be recorded.
 
-    Raises ResultError when there are none, ConfigError as `open_grader`, and EnvironmentFailed when the grader breaks.
+    Raises ResultError if there are none, ConfigError as `open_grader` does, EnvironmentFailed if the grader breaks.
     """
     results, grader = read_results(out_dir), open_grader(template)
     try:
@@ -61,7 +62,7 @@ def graded_results(template: Template, out_dir: Path) -> Results:
         wrong = [name for name, value in graded.metrics.items() if not math.isfinite(value)]
     except ResultError:
         raise
-    except Exception as error:  # code of others; the session stops, and can be resumed when it is mended
+    except Exception as error:  # third-party code; the session stops, and can be resumed once it is fixed
         what = f"{template.grade.get('grader')} failed on {out_dir.name}: {type(error).__name__}: {error}"
         raise EnvironmentFailed(f"the grader {what}") from error
     if wrong:

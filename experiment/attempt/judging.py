@@ -1,4 +1,4 @@
-"""The verdict on a process that ended by itself, from its exit code and its last words."""
+"""The verdict on a process that exited by itself, from its exit code and last error line."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _KILLED = 128 + signal.SIGKILL
 
 
 def judge_exit(code: int, seconds: float, peak: int, oom_killer: bool, error: str, limits: Limits) -> Breach:
-    """`code` is 128 + N after signal N, `peak` the memory last seen in bytes, `error` the last line that names one.
+    """`code` is 128 + N after signal N, `peak` the peak memory in bytes, `error` the last error line of the output.
 
-    `oom_killer` says that the kernel ended some process on this machine for lack of memory meanwhile.
+    `oom_killer`: the kernel's OOM killer ended some process on this machine meanwhile.
     """
     if code == 0:
         return Breach(Verdict.ok, f"ended normally after {seconds:.1f} s")
@@ -40,5 +40,5 @@ def judge_exit(code: int, seconds: float, peak: int, oom_killer: bool, error: st
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # a real-time signal between the two that have names
+    except ValueError:  # a real-time signal without a name of its own
         return f"signal {number}"

@@ -1,4 +1,4 @@
-"""Runs `plot.py` on the finished runs and collects the pictures that it draws."""
+"""Runs `plot.py` on the finished runs and collects the pictures it draws."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ai_sci.experiment.results import failure_excerpt
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template
 
-PLOT_TIME = 600.0  # seconds: drawing is no experiment
+PLOT_TIME = 600.0  # seconds; drawing is not an experiment
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 MOST_PICTURES = 100
-NO_GPU = Allocation(gpus=())  # they are drawn while other experiments have the GPUs
-MOST_BYTES = 20 * 1024**2  # of one picture; they are committed to git
+NO_GPU = Allocation(gpus=())  # other experiments use the GPUs meanwhile
+MOST_BYTES = 20 * 1024**2  # per picture; they are committed to git
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class PlotOutcome:
 
 
 def run_plots(plan: PlotPlan, on_output: Callable[[str], None] = lambda text: None) -> PlotOutcome:
-    """Runs `python plot.py` in `attempts/plots.<number>/work`, a folder that shows it the session, runs and all.
+    """Runs `python plot.py` in `attempts/plots.<number>/work`, which links to the session's files and runs.
 
-    The verdict is `no_result` when it ends well without a picture. Raises EnvironmentFailed as `run_process` does.
+    The verdict is `no_result` if it exits normally without a picture. Raises EnvironmentFailed as `run_process` does.
     """
     plan = replace(plan, session=plan.session.resolve())
     folder = plan.session / "attempts" / f"plots.{plan.number}"
-    shutil.rmtree(folder, ignore_errors=True)  # a try that was cut short
+    shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted try
     work = folder / "work"
     work.mkdir(parents=True)
     _lay_out(plan, work)
@@ -96,7 +96,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
 
 
 def _lay_out(plan: PlotPlan, work: Path) -> None:
-    """Copies of the editable files, which `plot.py` may be; links to everything else, which stays read-only."""
+    """Copies the editable files, often including `plot.py`; links to everything else, which stays read-only."""
     copied = {Path(name) for name in plan.template.editable}
     for name in sorted({*plan.template.files(), Path("settings.json"), *copied}):
         source, target = plan.session / name, work / name
@@ -113,7 +113,7 @@ def _lay_out(plan: PlotPlan, work: Path) -> None:
 
 
 def _collect(work: Path, target: Path) -> tuple[str, ...]:
-    """Moves the pictures to `target`, which then holds them and nothing else; returns their names, sorted."""
+    """Moves the pictures to `target`, replacing its contents; returns their names, sorted."""
     found = sorted(_pictures(work))[:MOST_PICTURES]
     if not found:
         return ()

@@ -1,4 +1,4 @@
-"""Runs one process tree to its end: gate, limits, output, verdict. Nothing of it is alive afterwards."""
+"""Runs one process tree to its end: gate, limits, output, verdict. None of it is alive afterwards."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ from ai_sci.experiment.sandbox import TAG_VARIABLE, Launch, Sandbox, constrain, 
 
 _READ = 256 * 1024
 _PIPE = 1024 * 1024
+_LOG_CAP = 10 * 1024 * 1024  # bytes
 _QUIET_MS = 20  # a program that prints byte by byte is read 50 times a second, not 50,000 times
-_LAST_WORDS = 0.3  # seconds that Python gets to print where it was when its time was over
-_DRAIN = 1.0  # seconds for the pipe to close after everybody who held it was killed
-_LAST_BREATH = 1.0  # seconds for a killed tree to be gone: a fork bomb, or one that frees gigabytes
+_LAST_WORDS = 0.3  # seconds for Python to print its stack after a time-out
+_DRAIN = 1.0  # seconds for the pipe to close after all its holders were killed
+_LAST_BREATH = 1.0  # seconds for a killed tree to disappear: a fork bomb, or one that frees gigabytes
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """What to run, and within what. `log_cap` is in bytes; `time_setting` is how a person changes the time limit."""
+    """What to run, and under which limits. `time_setting` names the setting that changes the time limit."""
 
     argv: Sequence[str]
     cwd: Path
@@ -54,7 +55,6 @@ class ProcessSpec:
     limits: Limits
     log: Path
     sandbox: Sandbox
-    log_cap: int = 10 * 1024 * 1024
     hidden: Sequence[Path] = ()
     time_setting: str = "limits.time or --timeout"
     allocation: Allocation = Allocation()
@@ -62,7 +62,7 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """`exit_code` is 128 + N after signal N; `peak_memory` is in bytes, 0 for an attempt too short to be looked at."""
+    """`exit_code` is 128 + N after signal N; `peak_memory` is in bytes, 0 for an attempt too short to be measured."""
 
     verdict: Verdict
     reason: str
@@ -77,12 +77,12 @@ def run_process(
     on_output: Callable[[str], None],
     on_start: Callable[[ProcessIdentity], None] | None = None,
 ) -> ProcessResult:
-    """Runs `spec.argv` in its sandbox and waits for its main process; children that are left are killed.
+    """Runs `spec.argv` in its sandbox and waits for its main process, then kills any children left.
 
     `on_start` is called before the program's first instruction, `on_output` with pieces of its output. The verdict is
-    ok, crashed, timed_out, out_of_memory, out_of_disk or too_many_processes. Raises EnvironmentFailed when the program
-    is not there, DiskFull when others have filled the disk, and kills the tree before it lets any exception pass,
-    KeyboardInterrupt too.
+    ok, crashed, timed_out, out_of_memory, out_of_disk or too_many_processes. Raises EnvironmentFailed if the program
+    is missing, DiskFull if something else has filled the disk. Any exception, including KeyboardInterrupt, first kills
+    the tree.
     """
     program = Path(spec.argv[0])
     if not os.access(program, os.X_OK):
@@ -109,7 +109,7 @@ class _Execution:
     ) -> None:
         self.spec, self.launch, self.on_start = spec, launch, on_start
         self.folders = [*spec.writable, *([launch.scratch] if launch.scratch else [])]
-        self.output = Output(spec.log, spec.log_cap, on_output)
+        self.output = Output(spec.log, _LOG_CAP, on_output)
         self.oom_kills = _oom_kills()
         self.namespace: int | None = None  # pidfd of the first process in the pid namespace
 
@@ -159,7 +159,7 @@ class _Execution:
             self._kill()
             process.stdout.close()
             process.wait()
-            if self.launch.tag is not None and process.returncode < 0:  # somebody killed the reaper
+            if self.launch.tag is not None and process.returncode < 0:  # the reaper was killed
                 process_tree.kill_tagged(TAG_VARIABLE, self.launch.tag)
         self.output.close()
         return self._result(process.returncode, seconds, watchdog)
@@ -167,7 +167,7 @@ class _Execution:
     # --- output -------------------------------------------------------------------------------------------------------
 
     def _pump(self, pipe: int) -> None:
-        """Reads the output until the main process ends, and no longer, whoever still holds the pipe."""
+        """Reads the output until the main process exits, even if others still hold the pipe."""
         exit_fd = _pidfd(self.process.pid)
         both, only_exit = select.poll(), select.poll()
         both.register(pipe, select.POLLIN)
@@ -193,11 +193,11 @@ class _Execution:
                 os.close(exit_fd)
 
     def _has_ended(self) -> bool:
-        """Looks without collecting the process, so that its pid cannot go to another one yet."""
+        """Checks without reaping the process, so that its pid cannot be reused yet."""
         return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _drain(self, pipe: int) -> None:
-        """What was written before the end and not read yet."""
+        """Reads what was written before the end and not read yet."""
         deadline = time.monotonic() + _DRAIN
         waiting = select.poll()
         waiting.register(pipe, select.POLLIN)
@@ -213,7 +213,7 @@ class _Execution:
             self._strike()
 
     def _looks_for_namespace(self) -> bool:
-        """True while the first process of the namespace is not known yet, which it is after a few milliseconds."""
+        """True while the first process of the namespace is still unknown, for a few milliseconds."""
         if self.namespace is None and self.launch.pid_namespace:
             first = process_tree.tree(self.process.pid, most=1)[1:]
             self.namespace = _pidfd(first[0]) if first else None
@@ -221,7 +221,7 @@ class _Execution:
         return False
 
     def _wait_for_namespace(self) -> None:
-        """Until everybody in the pid namespace is dead, since its first process stays until then."""
+        """Waits until all of the pid namespace is dead: its first process is the last to go."""
         if self.namespace is None:
             return
         ended = select.poll()
@@ -239,19 +239,19 @@ class _Execution:
         self._strike()
 
     def _ask_where_it_was(self) -> None:
-        """SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and ends."""
+        """Sends SIGABRT to the experiment's main process: with faulthandler on, Python prints its stack and exits."""
         pids = process_tree.tree(self.process.pid, most=4)
         depth = 2 if self.launch.pid_namespace else 1
         try:
             os.kill(pids[depth], signal.SIGABRT)
-        except (IndexError, OSError):  # it has not begun, or has ended
+        except (IndexError, OSError):  # it has not started, or has exited
             return
         deadline = time.monotonic() + _LAST_WORDS
         while time.monotonic() < deadline and pids[depth] in process_tree.tree(self.process.pid, most=16):
             time.sleep(0.01)
 
     def _kill(self) -> None:
-        """Everybody; only from the main thread, which waits until they are gone."""
+        """Kills the whole tree and waits until it is gone; main thread only."""
         self._looks_for_namespace()
         self._strike()
         self._wait_for_namespace()
@@ -279,12 +279,12 @@ class _Execution:
 
 
 def _widen(pipe: int) -> None:
-    with contextlib.suppress(OSError):  # the user's allowance for large pipes is used up
+    with contextlib.suppress(OSError):  # the user's quota for pipe buffers is used up
         fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
 
 
 def _pidfd(pid: int) -> int | None:
-    """A file descriptor that becomes readable when the process ends; None where the kernel has none (before 5.3)."""
+    """A descriptor that becomes readable when the process exits; None before Linux 5.3 or if it is gone."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -292,7 +292,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has ended for lack of memory since boot."""
+    """How many processes the kernel's OOM killer has killed since boot."""
     try:
         with open("/proc/vmstat", "rb") as file:
             return int(file.read().partition(b"\noom_kill ")[2].split(None, 1)[0])

@@ -1,4 +1,4 @@
-"""Takes over what an attempt in another session left, in place of executing the same thing again."""
+"""Reuses the output of an attempt in another session instead of executing the same thing again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ai_sci.experiment.template import Template
 
 
 def attempt_key(plan: AttemptPlan, conditions: str, code_hash: str) -> str:
-    """Changes with everything that decides an attempt's outcome but its time limit.
+    """A hash of everything that decides an attempt's outcome, except its time limit.
 
-    `conditions` stands for the files that nobody edits, the settings, what is installed and the machine. Beside them:
-    the code, the run, its kind, its limits, and the results that it can read of other runs. A seed is in the settings
-    or in the code.
+    `conditions` covers the files that nobody edits, the settings, the installed packages and the machine. Added to that
+    are the code, the run, its kind, its limits, and the results of other runs, which it can read. A seed is in the
+    settings or in the code.
     """
     limits = {name: value for name, value in asdict(plan.limits).items() if name != "time"}
     others = sorted(path for path in plan.session.glob(f"run_*/{RESULT_NAME}") if path.parent != plan.out_dir)
@@ -30,9 +30,9 @@ def attempt_key(plan: AttemptPlan, conditions: str, code_hash: str) -> str:
 
 
 def take_over(plan: AttemptPlan, session: Path, attempt: int, metrics: dict[str, float], accepted: bool) -> bool:
-    """Copies log and output of that attempt of `session`; False, and nothing done, when they are not what they were.
+    """Copies log and output of that attempt of `session`; returns False and does nothing if they have changed.
 
-    `metrics` are those that the journal gives, and `accepted` says that the output lies in the run's own folder.
+    `metrics` are the ones in the journal; `accepted`: the output is in the run's own folder.
     """
     folder = session / "attempts" / f"run_{plan.run}.{attempt}"
     log, output = folder / "output.log", session / plan.out_dir.name if accepted else folder / "out"
@@ -50,7 +50,7 @@ def take_over(plan: AttemptPlan, session: Path, attempt: int, metrics: dict[str,
 def take_over_baseline(
     session: Path, template: Template, run_0: Path, metrics: dict[str, float]
 ) -> BaselineOutcome | None:
-    """Copies the `run_0` of another session; None when its results are not `metrics`."""
+    """Copies the `run_0` of another session; None if its results are not `metrics`."""
     if not metrics or metrics != _metrics(template, run_0):
         return None
     copy_run(run_0, session / "run_0")

@@ -1,4 +1,4 @@
-"""One attempt of a run, from a fresh folder to a verdict that comes with its reason."""
+"""Runs one attempt of a run, from a fresh folder to a verdict with its reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AttemptPlan:
     """`kind` is "smoke" or "full". `session` holds the code and gets `run_<run>` and `attempts/run_<run>.<attempt>`.
 
     `limits` are those of a full attempt; a smoke attempt has the time limit of the template's `[smoke]`. `readable` and
-    `hidden` are folders that the experiment can, or cannot, see beside the usual ones.
+    `hidden` are folders that the experiment can, or cannot, see in addition to the usual ones.
     """
 
     session: Path
@@ -40,37 +40,39 @@ class AttemptPlan:
     data: Path | None
     sandbox: Sandbox
     limits: Limits
-    time_setting: str = "limits.time or --timeout"  # how a person changes the limit
+    time_setting: str = "limits.time or --timeout"  # the setting that changes the limit
     allocation: Allocation = Allocation()
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:
-        """Where the attempt's code and log are kept, and its output when it was not accepted."""
+        """Holds the attempt's code and log, and its output if not accepted."""
         return self.session / "attempts" / f"run_{self.run}.{self.attempt}"
 
     @property
     def out_dir(self) -> Path:
+        """The folder that the experiment writes its output to."""
         return self.session / f"run_{self.run}"
 
     @property
     def is_smoke(self) -> bool:
+        """Whether this is a smoke attempt rather than a full one."""
         return self.kind == "smoke"
 
     @property
     def time_limit(self) -> float:
-        """Seconds; a smoke attempt has the shorter one of two."""
+        """Seconds; for a smoke attempt the shorter of its own and the full one."""
         smoke = self.template.smoke if self.is_smoke else None
         return min(self.limits.time, smoke.time) if smoke else self.limits.time
 
 
 @dataclass(frozen=True)
 class AttemptOutcome:
-    """`digest` is what the model is told, empty when `verdict` is ok. `out_dir` is where the output lies now.
+    """`digest` is the text for the model, empty if `verdict` is ok. `out_dir` is where the output is now.
 
-    `place` and `waited` (seconds) are told here by a cluster: when it was asked for the place, nobody knew them.
-    `begun` is False when the attempt never left the queue.
+    A cluster reports `place` and `waited` (seconds) here, since they are not known at submission. `begun` is False if
+    the attempt never left the queue. `seconds` is the run time, `peak_memory` bytes.
     """
 
     verdict: Verdict
@@ -91,16 +93,16 @@ class AttemptOutcome:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the code alone decided it: no limit, no signal from anywhere, no hand in other files."""
+        """Whether the code alone decided the outcome: no limit, no signal, no tampering."""
         return self.verdict in _BY_THE_CODE and self.exit_code < 128
 
 
 @dataclass(frozen=True)
 class AttemptLaunch:
-    """An attempt that begins: the process here, or the job elsewhere, that executes `plan`.
+    """An attempt that is about to start: the local process, or the job elsewhere, that executes `plan`.
 
-    The plan is as it is executed, which may be with less time than was asked for. `gpus`: how many it has for itself.
-    `waited`: seconds until its place was free.
+    `plan` is the effective one, which may have less time than requested. `gpus`: how many it has to itself. `waited`:
+    seconds until its slot was free.
     """
 
     plan: AttemptPlan
@@ -121,12 +123,12 @@ def run_attempt(
     on_output: OnOutput = lambda text: None,
     slot: AbstractContextManager[Allocation] | None = None,
 ) -> AttemptOutcome:
-    """Runs `python experiment.py --out_dir=run_i` and says what came of it.
+    """Runs `python experiment.py --out_dir=run_i` and returns the outcome.
 
-    `slot` is entered for as long as the process lives and gives its place; else that is the plan's. `on_launch` is
-    called before the first instruction: what it raises ends the attempt. Afterwards
-    `run_<run>` is there only if this was an accepted full attempt; the output of any other lies in
-    `attempts/run_<run>.<attempt>/out`. Raises EnvironmentFailed when the interpreter is gone, DiskFull.
+    `slot` is entered while the process lives and yields its allocation (default: the plan's). `on_launch` is called
+    before the first instruction: raising there ends the attempt. Afterwards `run_<run>` exists only if this was an
+    accepted full attempt; any other output is in `attempts/run_<run>.<attempt>/out`. Raises DiskFull, and
+    EnvironmentFailed if the interpreter is gone.
     """
     plan = replace(plan, session=plan.session.resolve())
     make_room(plan)
@@ -149,7 +151,7 @@ def run_attempt(
     verdict, reason, results = _judge(plan, done, changed)
     out_dir = plan.out_dir
     if verdict is not Verdict.ok or plan.is_smoke:
-        out_dir = _set_aside(plan, keep=verdict is not Verdict.out_of_disk)
+        out_dir = _move_output(plan, keep=verdict is not Verdict.out_of_disk)
     names = [str(path) for path in files]
     return AttemptOutcome(
         verdict=verdict,
@@ -214,7 +216,7 @@ def _judge(plan: AttemptPlan, done: ProcessResult, changed: list[str]) -> tuple[
 
 
 def make_room(plan: AttemptPlan) -> None:
-    """Fresh folders: what an attempt that was cut short has left is moved away, never written over."""
+    """Makes fresh folders; anything left by an interrupted attempt is moved away, never overwritten."""
     if plan.folder.exists():
         plan.folder.rename(free_name(plan.folder.with_name(plan.folder.name + ".lost")))
     plan.folder.mkdir(parents=True)
@@ -226,7 +228,7 @@ def make_room(plan: AttemptPlan) -> None:
 
 
 def make_readable(folder: Path) -> None:
-    """Gives us back the rights that an experiment took from its own output; without them it could not even be moved."""
+    """Restores permissions that an experiment removed from its output, which could not even be moved otherwise."""
     if folder.is_symlink() or not folder.is_dir():
         return
     for parent, folders, names in os.walk(folder):
@@ -238,7 +240,7 @@ def make_readable(folder: Path) -> None:
 
 
 def free_name(path: Path) -> Path:
-    """`path`, or with a number behind it the first that is not there yet."""
+    """`path`, or the first `path2`, `path3`, … that does not exist yet."""
     free, number = path, 1
     while os.path.lexists(free):
         number += 1
@@ -247,7 +249,7 @@ def free_name(path: Path) -> Path:
 
 
 def snapshot(plan: AttemptPlan) -> None:
-    """The code as it is executed: the session's own files go on changing."""
+    """Copies the code as executed into the attempt's folder, since the session's files keep changing."""
     for name in plan.template.editable:
         source, target = plan.session / name, plan.folder / "code" / name
         if source.is_file() and not source.is_symlink():
@@ -255,8 +257,8 @@ def snapshot(plan: AttemptPlan) -> None:
             shutil.copy2(source, target)
 
 
-def _set_aside(plan: AttemptPlan, keep: bool) -> Path:
-    """Moves the output into the attempt's folder; what filled the disk is removed so that the night can go on."""
+def _move_output(plan: AttemptPlan, keep: bool) -> Path:
+    """Moves the output into the attempt's folder. Output that filled the disk is deleted: others need the space."""
     target = free_name(plan.folder / "out")
     if os.path.lexists(plan.out_dir):
         plan.out_dir.rename(target)

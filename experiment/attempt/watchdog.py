@@ -1,4 +1,4 @@
-"""Watches one attempt from its own thread and ends it when it goes over a limit, whatever the harness waits for."""
+"""Watches one attempt and ends it when it exceeds a limit; a separate thread, so a blocked harness does not matter."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from ai_sci.experiment.base import Limits, Verdict, format_size, process_tree
 
-FIRST_LOOK = 0.05  # seconds; a short attempt is never looked at
+FIRST_LOOK = 0.05  # seconds; shorter attempts are never checked
 INTERVAL = 0.1
-DUTY = 20  # a measurement is repeated only after 20 times the time that it took
+DUTY = 20  # wait 20 times as long as a measurement took before repeating it
 RESERVE = 100 * 1024**2  # bytes that the journal, the log and git still need on the disk
 
 
 @dataclass(frozen=True)
 class Breach:
-    """The limit that was broken, and one line about it. `ours`: the experiment has no part in it."""
+    """The limit that was exceeded, with a one-line reason. `ours`: not the experiment's fault."""
 
     verdict: Verdict
     reason: str
@@ -28,10 +28,10 @@ class Breach:
 
 
 class Watchdog(threading.Thread):
-    """Calls `end(breach)` once, from its own thread, when the tree below `root` breaks one of `limits`.
+    """Calls `end(breach)` once, from its own thread, when the tree below `root` exceeds one of `limits`.
 
-    `folders` are the ones that the attempt writes to. `tmpfs` are folders in memory as the attempt sees them.
-    `time_setting` is how a person changes the time limit.
+    `folders` are the ones that the attempt writes to. `tmpfs` are in-memory folders, by their paths inside the sandbox.
+    `time_setting` names the setting that changes the time limit. `peak_memory` is in bytes.
     """
 
     def __init__(
@@ -55,11 +55,12 @@ class Watchdog(threading.Thread):
         self._next_pss = self._next_disk = 0.0
 
     def stop(self) -> None:
-        """No breach is found and nothing is killed after this returns: `root` may be reaped and its pid reused."""
+        """After this returns nothing more is killed, so `root` may be reaped and its pid reused."""
         with self._lock:
             self._over.set()
 
     def run(self) -> None:
+        """Checks until the first breach or `stop`, more often for a fresh attempt."""
         deadline = self._started_at + self._limits.time
         pause = FIRST_LOOK
         while not self._over.wait(max(0.0, min(pause, deadline - time.monotonic()))):
@@ -100,7 +101,7 @@ class Watchdog(threading.Thread):
         if now < self._next_pss:
             return None
         everything, shared = process_tree.proportional(pids)
-        # A tmpfs page that is mapped as well is in both figures.
+        # A tmpfs page that is also mapped is in both figures.
         used = everything + max(0, in_tmpfs - shared)
         self._next_pss = time.monotonic() + DUTY * (time.monotonic() - now)
         self.peak_memory = max(self.peak_memory, used)
@@ -110,10 +111,10 @@ class Watchdog(threading.Thread):
         return Breach(Verdict.out_of_memory, f"killed at over {over} of memory, {memory_limit(self._limits)}")
 
     def _tmpfs_bytes(self, pids: list[int]) -> int:
-        """What lies in the attempt's own tmpfs: memory that belongs to no process."""
+        """Bytes in the attempt's own tmpfs: memory that belongs to no process."""
         if not self._tmpfs:
             return 0
-        for pid in pids[2:]:  # behind bwrap itself and the first process of the namespace
+        for pid in pids[2:]:  # after bwrap itself and the first process of the namespace
             try:
                 found = [os.statvfs(f"/proc/{pid}/root{folder}") for folder in self._tmpfs]
             except OSError:
@@ -131,13 +132,14 @@ class Watchdog(threading.Thread):
 
 
 def memory_limit(limits: Limits) -> str:
+    """The memory limit in words, with the setting that changes it."""
     if limits.memory is None:
         return f"the limit is {format_size(limits.memory_ceiling)} on this machine (set limits.memory or --memory)"
     return f"the limit is {format_size(limits.memory)} (limits.memory or --memory)"
 
 
 def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = ()) -> Breach | None:
-    """The disk limit that `folders` break together, with the files that `pids` have deleted and still hold open."""
+    """The disk limit that `folders` exceed together, counting files that `pids` deleted but still hold open."""
     folders = list(folders)
     size, inodes = measure_disk(folders, limits.inodes)
     if inodes > limits.inodes:
@@ -151,7 +153,7 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
     for folder in folders:
         free = _free_bytes(folder)
         if free is not None and free < RESERVE:
-            left = f"the disk that holds {folder} is full: only {format_size(free)} are left of it"
+            left = f"the disk that holds {folder} is full: only {format_size(free)} left"
             if free + size < RESERVE:
                 return Breach(Verdict.out_of_disk, f"{left}; make room there", ours=True)
             return Breach(Verdict.out_of_disk, f"{left} after the experiment wrote {format_size(size)}")
@@ -159,7 +161,7 @@ def disk_breach(folders: Iterable[Path], limits: Limits, pids: Iterable[int] = (
 
 
 def measure_disk(folders: Iterable[Path], most_inodes: int | None = None) -> tuple[int, int]:
-    """(bytes on disk, files and folders) below `folders`; a hard link counts once, and no symlink is followed.
+    """(bytes on disk, number of files and folders) below `folders`; hard links count once, symlinks are not followed.
 
     Stops soon after `most_inodes`.
     """
@@ -194,7 +196,7 @@ def _size_of(entry: os.DirEntry[str], waiting: list[str], seen: set[tuple[int, i
 
 
 def _deleted_bytes(pids: Iterable[int], devices: set[int]) -> int:
-    """Bytes of files that no folder lists any more because they were deleted while open."""
+    """Bytes of files on `devices` that were deleted but are still open."""
     sizes: dict[tuple[int, int], int] = {}
     for pid in pids:
         try:

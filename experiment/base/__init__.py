@@ -1,6 +1,6 @@
-"""What every room needs: errors, quantities, verdicts, limits, processes, the cache folder, located TOML and JSON.
+"""Shared basics: errors, quantities, verdicts, limits, processes, the cache folder, located TOML and JSON.
 
-Imports nothing else of ours.
+Imports no other room.
 """
 
 from ai_sci.experiment.base import process_tree

@@ -1,4 +1,4 @@
-"""Where an attempt runs: which CPUs and GPUs are its own for as long as it lasts."""
+"""The CPUs and GPUs that an attempt has to itself while it runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Allocation:
-    """The empty one means: wherever ai-sci itself may run.
+    """The default is unrestricted: wherever ai-sci itself may run.
 
-    `cpus` are the kernel's numbers, `gpus` what CUDA_VISIBLE_DEVICES takes (numbers or UUIDs; None leaves that variable
-    as it is). `lock_fds` are descriptors of locks that the attempt's processes keep open, so that the kernel frees the
-    place when the last of them is gone. `time_left` says for how many seconds an attempt may stay, whatever its limit.
+    `cpus` are kernel CPU numbers; `gpus` are values for CUDA_VISIBLE_DEVICES (numbers or UUIDs; None leaves the
+    variable unchanged). The attempt's processes inherit the locks in `lock_fds`, so the kernel frees the slot when the
+    last process exits. `time_left` caps the attempt's run time in seconds, on top of its own limit.
     """
 
     name: str = ""  # for people: "gpu 3", "cpus 0-3"

@@ -1,4 +1,4 @@
-"""The cache folder that sessions share: where it is, locks between processes, and content hashes for its names."""
+"""The cache folder shared by all sessions: its location, inter-process locks, and content hashes for names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ai_sci.experiment.base.errors import ConfigError
 
 
 def cache_root() -> Path:
-    """`$AI_SCI_CACHE`, else `$XDG_CACHE_HOME/ai-sci`, else `~/.cache/ai-sci`; absolute, perhaps not there yet."""
+    """`$AI_SCI_CACHE`, else `$XDG_CACHE_HOME/ai-sci`, else `~/.cache/ai-sci`; absolute, may not exist yet."""
     own = os.environ.get("AI_SCI_CACHE")
     if own:
         return Path(own).expanduser().absolute()
@@ -25,7 +25,7 @@ def cache_root() -> Path:
 
 
 def cache_folder(*names: str) -> Path:
-    """A folder below `cache_root()`, made if missing. Raises ConfigError where it cannot be made or written."""
+    """A folder below `cache_root()`, created if missing. Raises ConfigError if it cannot be created or written."""
     folder = cache_root().joinpath(*names)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,10 +38,10 @@ def cache_folder(*names: str) -> Path:
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] | None = None) -> Generator[int, None, None]:
-    """Holds an exclusive flock on `path` (made if missing, never removed) and yields its file descriptor.
+    """Holds an exclusive flock on `path` (created if missing, never removed) and yields its file descriptor.
 
-    `waiting` is called once if another process or thread holds the lock. The kernel frees it when the holder dies; a
-    child that is given the descriptor keeps it until the child has ended too.
+    `waiting` is called once if another process or thread holds the lock. The kernel releases the lock when the holder
+    dies; a child that inherits the descriptor holds the lock until it exits too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -55,14 +55,14 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Generator[i
         try:
             yield descriptor
         finally:
-            # Said aloud, because closing is not enough while a daemon that some child left behind has a copy.
+            # Closing is not enough: a daemon left behind by a child may still have a copy of the descriptor.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 
 
 def hash_of(*parts: object) -> str:
-    """20 hexadecimal digits that name these parts: bytes as they are, anything else by its JSON (sorted keys)."""
+    """20 hex digits of SHA-256 over the parts: bytes as they are, anything else as JSON with sorted keys."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, bytes):

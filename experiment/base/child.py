@@ -1,4 +1,4 @@
-"""Runs one trusted command (pip, a prepare step) and hands on its output line by line, with a sign of life."""
+"""Runs one trusted command (pip, a prepare step) and passes on its output line by line, with a heartbeat."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pathlib import Path
 
 from ai_sci.experiment.base.quantities import format_duration
 
-_QUIET = 20.0  # seconds without a line before we say that it is still working
-_PROGRESS = 5.0  # at most one update of a progress bar in so many seconds
+_QUIET = 20.0  # seconds without output before we report that it is still working
+_PROGRESS = 5.0  # seconds between progress bar updates
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 _log = logging.getLogger(__name__)
 
-# Kills the command's process group when the harness dies, however that happens: nobody may go on writing into a
-# half-built environment. A parent's death reaches only one process, so that one has to stay and tell the others.
+# Kills the command's process group when the harness dies for any reason: nothing may keep writing into a half-built
+# environment. The parent-death signal reaches only one process, so that one stays alive to kill the others.
 _GUARD = """
 import ctypes, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
@@ -61,10 +61,10 @@ def run_child(
     lock: int,
     timeout: float | None = None,
 ) -> Finished:
-    """Runs `argv` (argv[0] an absolute path) to its end, every line to `tell` and to the file `log`.
+    """Runs `argv` (argv[0] an absolute path) to completion; every line goes to `tell` and is appended to `log`.
 
-    The child keeps the lock's descriptor, so that nobody starts the same work while it lives. On a timeout, or when
-    an exception (Ctrl-C) passes through here, its whole process group is killed.
+    The child inherits the descriptor `lock`, so nobody else starts the same work while it lives. On a timeout, in
+    seconds, or any exception (such as Ctrl-C), its whole process group is killed.
     """
     if sys.platform == "linux":
         argv = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *argv]
@@ -97,9 +97,9 @@ def run_child(
 
 
 def _follow(process: subprocess.Popen[bytes], pipe: int, lines: _Lines, deadline: float | None) -> bool:
-    """Reads until the process has ended (True) or the deadline has passed (False).
+    """Reads until the process exits (True) or the deadline passes (False).
 
-    The end of the process counts, not the end of the pipe: something that it left behind may hold that open.
+    We wait for the process, not for the pipe: a process it left behind may keep the pipe open.
     """
     ended_at = None
     with selectors.DefaultSelector() as selector:
@@ -123,7 +123,7 @@ def _follow(process: subprocess.Popen[bytes], pipe: int, lines: _Lines, deadline
 
 
 class _Lines:
-    """Cuts bytes into lines; a line that ends in a carriage return is a progress bar, told now and then only."""
+    """Splits bytes into lines; a line ending in a carriage return is a progress bar, passed on only now and then."""
 
     def __init__(self, tell: Callable[[str], None], log: Callable[[str], object]):
         self.kept: deque[str] = deque(maxlen=400)

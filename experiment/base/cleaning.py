@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 LONGEST_LINE = 400  # characters
-_LONGEST_RAW = 2_000  # what the patterns below are run on: a line of 100 MB must cost nothing
+_LONGEST_RAW = 2_000  # cap on what the patterns below see: a 100 MB line must stay cheap
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b.?|\x9b[0-?]*[@-~]?"
 )
@@ -26,14 +26,14 @@ _EXCEPTION = re.compile(
 
 @dataclass(frozen=True)
 class CleanOutput:
-    """`lines` without progress bars; `progress` is the last state of the last bar, in words, or empty."""
+    """`lines` without progress bars; `progress` is the final state of the last bar as text, or empty."""
 
     lines: list[str]
     progress: str
 
 
 def clean_output(text: str) -> CleanOutput:
-    """The readable lines of `text`; of a line that was written over with `\\r`, what it showed in the end."""
+    """The readable lines of `text`; of a line overwritten with `\\r`, its final state."""
     text = _GLUED.sub("\n", text.replace("\r\n", "\n"))
     lines: list[str] = []
     progress = ""
@@ -46,7 +46,7 @@ def clean_output(text: str) -> CleanOutput:
 
 
 def _final_state(raw: str) -> tuple[str | None, str]:
-    """(what one line showed in the end or None if only progress, the last progress bar on it)."""
+    """(final text of one line, None if it held only progress; the last progress bar on it)."""
     shown, bar = "", ""
     for segment in raw.rsplit("\r", 200)[-200:] if "\r" in raw else [raw]:
         segment = _NO_TEXT.sub("\ufffd…", _CONTROLS.sub("", _ESCAPES.sub("", _shortened(segment, _LONGEST_RAW))))
@@ -76,7 +76,7 @@ def _without_repetition(lines: list[str]) -> list[str]:
         if line is not None and kept and line == kept[-1]:
             again += 1
             continue
-        if again and kept[-1]:  # of blank lines one is enough
+        if again and kept[-1]:  # blank lines just collapse into one
             kept.append(f"[the line above {again} more time{'s' if again > 1 else ''}]")
         again = 0
         if line is not None:
@@ -87,14 +87,14 @@ def _without_repetition(lines: list[str]) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would obey: escape sequences and control characters, line ends apart."""
+    """`text` without escape sequences and control characters (line ends stay), safe to print in a terminal."""
     lines = text.expandtabs().split("\n")
     return "\n".join(_CONTROLS.sub("", _ESCAPES.sub("", line)) for line in lines)
 
 
 def last_error_line(text: str) -> str:
     """The last line that names an exception, else the last line of `text`; empty when there is none."""
-    end = "\n".join(text.rsplit("\n", 60)[-60:])  # lines, not characters: the message of an exception may be long
+    end = "\n".join(text.rsplit("\n", 60)[-60:])  # lines, not characters: an exception message may be long
     lines = [line.strip() for line in clean_output(end).lines if line.strip()]
     named = [line for line in lines if _EXCEPTION.match(line)]
     return (named or lines or [""])[-1][:300]

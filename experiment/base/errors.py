@@ -1,10 +1,10 @@
-"""The errors that end a command with one clear line instead of a traceback."""
+"""Errors that end a command with one clear line instead of a traceback."""
 
 from __future__ import annotations
 
 
 class AiSciError(Exception):
-    """One line that says what is wrong and what to do about it; `exit_code` is the command's."""
+    """The message is one line: what is wrong and how to fix it. `exit_code` is the command's exit code."""
 
     exit_code = 2
 
@@ -16,12 +16,12 @@ class ConfigError(AiSciError):
 
 
 class EnvironmentFailed(AiSciError):
-    """Something outside the session failed (network, pip, prepare step); the same command can be tried again."""
+    """Something outside the session failed (network, pip, prepare step); the same command can be retried."""
 
     exit_code = 3
 
 
 class DiskFull(AiSciError):
-    """The disk is full, and not because of the experiment: no attempt can say anything until there is room."""
+    """The disk is full, and not because of the experiment: attempts mean nothing until there is space."""
 
     exit_code = 3

@@ -13,10 +13,10 @@ GIB = 1024**3
 class Limits:
     """Limits of one attempt, over its whole process tree.
 
-    `time` is seconds of wall clock, `memory` and `disk` are bytes, `inodes` counts files and folders that the attempt
-    writes, `processes` counts processes alive at once. `memory = None` means a share of this
-    machine, see `memory_ceiling`. `gpus` is how many an attempt has for itself where there are any, `cpus` how many a
-    cluster is asked for (None: what it gives unasked).
+    `time` is wall-clock seconds, `memory` and `disk` are bytes, `inodes` counts files and folders that the attempt
+    writes, `processes` counts processes alive at once. `memory = None` means a share of this machine, see
+    `memory_ceiling`. `gpus` is how many GPUs an attempt has to itself, if the machine has any; `cpus` is how many CPUs
+    to request from a cluster (None: its default).
     """
 
     time: float = 2 * 3600.0
@@ -29,14 +29,14 @@ class Limits:
 
     @property
     def memory_ceiling(self) -> int:
-        """Bytes: `memory`, or 80 % of what this machine (or the container we are in) has."""
+        """Bytes: `memory`, or 80 % of what this machine (or our container) has."""
         if self.memory is not None:
             return self.memory
         return int(0.8 * machine_memory())
 
 
 def machine_memory() -> int:
-    """Bytes of RAM that this process can have: the machine's, or its cgroup's limit where that is smaller."""
+    """Bytes of RAM available to this process: the machine's total, or its cgroup's limit if smaller."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         try:

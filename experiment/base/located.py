@@ -1,4 +1,4 @@
-"""Reads TOML and JSON files so that every complaint can name the file and the line."""
+"""Reads TOML and JSON files so that every error can name the file and line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def read_text(path: Path) -> str:
-    """The file's text without a byte order mark; raises ConfigError where it is missing or not UTF-8."""
+    """The file's text without a byte order mark; raises ConfigError if it is missing or not UTF-8."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A parsed TOML file that still knows on which line each key stands."""
+    """A parsed TOML file that remembers the line of each key."""
 
     path: Path
     text: str
@@ -69,9 +69,9 @@ def read_toml(path: Path) -> TomlFile:
 
 
 def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """(line, full key path) of every table header and assignment in a text that is known to be valid TOML.
+    """(line, full key path) of every table header and assignment in text known to be valid TOML.
 
-    tomllib keeps no positions, so the shortest pieces that parse by themselves are taken, line by line.
+    tomllib keeps no positions, so this splits the text into the shortest runs of lines that parse on their own.
     """
     table: tuple[str, ...] = ()
     lines = text.split("\n")
@@ -118,7 +118,7 @@ def _common(path: tuple[str, ...], keys: tuple[str, ...]) -> int:
 
 
 def read_json(path: Path) -> tuple[Any, str]:
-    """The parsed JSON and its text; raises ConfigError with file and line."""
+    """The parsed JSON value and the file's text; raises ConfigError with file and line."""
     text = read_text(path)
     try:
         return json.loads(text), text

@@ -1,4 +1,4 @@
-"""Where an experiment's output goes: a log file that is capped, the last part for the digest, and the screen."""
+"""Where an experiment's output goes: a capped log file, a tail for the digest, and the screen."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 LIVE_EVERY = 0.05  # seconds between two calls of `on_output`
-LIVE_BYTES = 16 * 1024  # at most, of what came between two calls
+LIVE_BYTES = 16 * 1024  # most output kept between two calls
 TAIL_BYTES = 256 * 1024
 SMALLEST_CAP = 2 * TAIL_BYTES
 
 
 class Output:
-    """Takes the bytes of one attempt as they come, any number of them at little cost.
+    """Takes the output bytes of one attempt as they arrive; a flood of output stays cheap.
 
-    The log keeps the first and the last half of `cap` bytes and says what was cut between them. `on_output` gets text;
-    under a flood only the newest part of it.
+    The log keeps the first and the last `cap / 2` bytes and notes how much was cut between them. `on_output` gets text;
+    under a flood, only the newest part.
     """
 
     def __init__(self, log: Path, cap: int, on_output: Callable[[str], None]) -> None:
         self.failed: OSError | None = None
         self._half = max(cap, SMALLEST_CAP) // 2
-        # The experiment may have put a link in the log's place where no sandbox keeps it from doing so.
+        # O_NOFOLLOW: without a sandbox, the experiment may have replaced the log with a link.
         self._file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         self._head = 0
         self._last: deque[bytes] = deque()
@@ -38,7 +38,7 @@ class Output:
         self._shown_at = 0.0
 
     def feed(self, data: bytes) -> None:
-        """Raises what `on_output` raises; a log that cannot be written shows in `failed`."""
+        """Raises what `on_output` raises; a failed log write is kept in `failed`."""
         self._waiting = (self._waiting + data)[-LIVE_BYTES:] if len(data) < LIVE_BYTES else data[-LIVE_BYTES:]
         room = self._half - self._head
         if room > 0:
@@ -63,11 +63,11 @@ class Output:
 
     @property
     def waiting(self) -> bool:
-        """True while there is output that `show` has held back."""
+        """True while `show` is holding output back."""
         return bool(self._waiting)
 
     def show(self, now: bool = False) -> None:
-        """Hands held back output to `on_output`, at most once in LIVE_EVERY unless `now`."""
+        """Passes held-back output to `on_output`, at most once per LIVE_EVERY unless `now`."""
         moment = time.monotonic()
         if not self._waiting or (not now and moment - self._shown_at < LIVE_EVERY):
             return
@@ -83,7 +83,7 @@ class Output:
         return data[-TAIL_BYTES:].decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Completes the log. Can be called twice."""
+        """Completes and closes the log. Safe to call twice."""
         if self._file < 0:
             return
         if self._cut:
@@ -98,5 +98,5 @@ class Output:
         try:
             while view and self.failed is None:
                 view = view[os.write(self._file, view) :]
-        except OSError as error:  # the disk is full: the attempt can go on, but not for long
+        except OSError as error:  # disk full: the attempt can continue, but not for long
             self.failed = error

@@ -1,4 +1,4 @@
-"""The processes that one attempt started: which they are, what memory they use, and how all of them end."""
+"""The process tree of one attempt: listing it, measuring its memory, and killing all of it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from pathlib import Path
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _PSS = re.compile(rb"^Pss(?:_Shmem)?:\s+(\d+) kB", re.MULTILINE)
 
-
-# Without CONFIG_PROC_CHILDREN, as in gVisor, everybody's parent has to be looked up.
+# Without CONFIG_PROC_CHILDREN, as in gVisor, we have to look up every process's parent.
 _KERNEL_LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process, not to be mistaken for a later one with its pid: `started` is in clock ticks since boot."""
+    """A process, distinguished from a later one with the same pid: `started` is in clock ticks since boot."""
 
     pid: int
     started: int
@@ -33,11 +32,12 @@ def identify(pid: int) -> ProcessIdentity:
 
 
 def boot_id() -> str:
+    """The kernel's id of the current boot; a pid means nothing after a reboot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def still_runs(identity: ProcessIdentity) -> bool:
-    """True while this very process is alive: not after a reboot, not when the pid has gone to another one."""
+    """True while this exact process is alive; False after a reboot or once its pid has been reused."""
     try:
         return identify(identity.pid) == identity
     except ProcessLookupError:
@@ -45,7 +45,7 @@ def still_runs(identity: ProcessIdentity) -> bool:
 
 
 def end_leftover(identity: ProcessIdentity) -> bool:
-    """Ends the tree of an attempt whose harness died, as `resume` does; says whether it was still there."""
+    """Kills the process tree of an attempt whose harness died; True if it was still running."""
     if not still_runs(identity):
         return False
     kill_tree(identity.pid)
@@ -57,7 +57,7 @@ def _started(pid: int) -> int:
         text = _read(f"/proc/{pid}/stat")
     except OSError:
         raise ProcessLookupError(f"there is no process {pid}")
-    fields = text.rpartition(b")")[2].split()  # the name before it may hold anything
+    fields = text.rpartition(b")")[2].split()  # the process name before it may contain anything
     if fields[0] in (b"Z", b"X"):
         raise ProcessLookupError(f"process {pid} is dead")
     return int(fields[19])
@@ -90,7 +90,7 @@ def _read(path: str) -> bytes:
 
 
 def tree(root: int, most: int | None = None) -> list[int]:
-    """`root` and its descendants, parents first; stops soon after `most` of them, so that a fork bomb costs little."""
+    """`root` and its descendants, parents first; stops soon after `most`, so that a fork bomb stays cheap."""
     found = [root]
     for pid in found:
         if most is not None and len(found) > most:
@@ -100,7 +100,7 @@ def tree(root: int, most: int | None = None) -> list[int]:
 
 
 def _children(pid: int) -> list[int]:
-    """Every thread has its own list. Empty for a process that has ended."""
+    """Children of all its threads, each of which has its own list. Empty for a process that has exited."""
     if not _KERNEL_LISTS_CHILDREN:
         import psutil
 
@@ -116,7 +116,7 @@ def _children(pid: int) -> list[int]:
 
 
 def resident(pids: Iterable[int]) -> int:
-    """Bytes, the sum of RSS: never less than `proportional`, and cheap. Shared pages count once for each process."""
+    """Sum of RSS in bytes: cheap, and never less than `proportional`. Shared pages count once per process."""
     total = 0
     for pid in pids:
         try:
@@ -127,7 +127,7 @@ def resident(pids: Iterable[int]) -> int:
 
 
 def proportional(pids: Iterable[int]) -> tuple[int, int]:
-    """Bytes (all, of these in shared memory), the sum of PSS: every page counts once. Slow for large processes."""
+    """Sum of PSS in bytes (total, of it shared memory): every page counts once. Slow for large processes."""
     everything = shared = 0
     for pid in pids:
         try:
@@ -140,15 +140,15 @@ def proportional(pids: Iterable[int]) -> tuple[int, int]:
 
 
 def kill_tree(root: int, pid_namespace: bool = False) -> None:
-    """SIGKILL to `root` and all its descendants, also to those that are born meanwhile; takes a few milliseconds.
+    """Sends SIGKILL to `root` and all its descendants, including ones forked meanwhile; takes a few milliseconds.
 
-    With a pid namespace the first process in it is killed, and the kernel ends the rest at once.
+    With a pid namespace, killing its first process makes the kernel kill the rest at once.
     """
     if pid_namespace:
         for pid in [*_children(root), root]:
             _kill(pid)
         return
-    # From the bottom up: as long as `root` lives, a reaper gets its orphans back and they stay in sight.
+    # Bottom up: while `root` lives as a subreaper, orphans are reparented to it and stay visible.
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         below = [pid for pid in tree(root)[1:] if _is_alive(pid)]
@@ -161,7 +161,7 @@ def kill_tree(root: int, pid_namespace: bool = False) -> None:
 
 
 def kill_tagged(variable: str, value: str) -> None:
-    """SIGKILL to every process that has `variable=value` in its environment, until none is left (at most a second)."""
+    """Sends SIGKILL to every process with `variable=value` in its environment until none is left (at most 1 s)."""
     mark = f"{variable}={value}".encode()
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
@@ -186,5 +186,5 @@ def _environment(pid: int) -> list[bytes]:
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
-    except OSError:  # it has ended, or belongs to somebody else by now
+    except OSError:  # it has exited, or the pid now belongs to another user
         pass

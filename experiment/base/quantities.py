@@ -42,7 +42,7 @@ def parse_size(value: str | float) -> int:
 
 
 def seconds_in(variable: str) -> float | None:
-    """The seconds that an environment variable holds; None when it is not set."""
+    """The number of seconds in an environment variable; None if unset. Raises ConfigError."""
     value = os.environ.get(variable)
     if not value:
         return None
@@ -56,7 +56,7 @@ def seconds_in(variable: str) -> float | None:
 
 
 def format_duration(seconds: float) -> str:
-    """`48s`, `12m30s`, `2h05m`: what a person wants to read, and `parse_duration` reads it back."""
+    """`48s`, `12m30s`, `2h05m`: readable, and `parse_duration` can read it back."""
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -68,7 +68,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(size: int) -> str:
-    """`512M`, `7.5G`: the largest unit that leaves a number above 1."""
+    """`512M`, `7.5G`: in the largest unit that gives at least 1."""
     for unit in ("T", "G", "M", "K"):
         if size >= _BYTES[unit]:
             return f"{size / _BYTES[unit]:.1f}".removesuffix(".0") + unit

@@ -1,4 +1,4 @@
-"""Typed reading of one table of a TOML file: wrong types and unknown keys are refused with their line."""
+"""Typed reading of one TOML table: wrong types and unknown keys are rejected with file and line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 class Table:
-    """One `[table]` of a file, missing or not. Every key is read by a method here and `finish()` refuses the others."""
+    """One `[table]` of a file, which may be missing. Methods read the keys; `finish()` rejects the rest.
+
+    They return `default` for a missing key and raise ConfigError, with file and line, for a wrong value.
+    """
 
     def __init__(self, file: TomlFile, *path: str):
         self.file = file
@@ -27,25 +30,29 @@ class Table:
 
     @property
     def present(self) -> bool:
+        """Whether the file has this table."""
         return len(self.path) == 0 or _has(self.file.values, self.path)
 
     def text(self, key: str, default: T) -> str | T:
-        return self._read(key, default, str, "a text in quotes")
+        """A string."""
+        return self._read(key, default, str, "a string in quotes")
 
     def choice(self, key: str, default: str, allowed: tuple[str, ...]) -> str:
+        """One of the `allowed` strings."""
         value = self.text(key, default)
         if value not in allowed:
             self.refuse(key, f"{key} = {_shown(value)} must be " + " or ".join(f'"{name}"' for name in allowed))
         return value
 
     def count(self, key: str, default: int, least: int = 1) -> int:
+        """An integer of at least `least`."""
         value = self._read(key, default, int, "a whole number")
         if value < least:
             self.refuse(key, f"{key} = {value} must be at least {least}")
         return value
 
     def quantity(self, key: str, default: T, parse: Callable[[Any], T]) -> T:
-        """A duration or a size, read with `parse`, which raises ConfigError."""
+        """A duration or size, parsed by `parse`, which raises ConfigError."""
         self._known.append(key)
         if key not in self.values:
             return default
@@ -55,16 +62,17 @@ class Table:
             self.refuse(key, f"{key}: {error}")
 
     def texts(self, key: str, default: T) -> tuple[str, ...] | T:
-        value = self._read(key, default, list, 'a list of texts such as ["one", "two"]')
+        """A list of strings."""
+        value = self._read(key, default, list, 'a list of strings such as ["one", "two"]')
         if isinstance(value, list):
             for item in value:
                 if not isinstance(item, str):
-                    self.refuse(key, f"{key} must be a list of texts, {_shown(item)} is not one")
+                    self.refuse(key, f"{key} must be a list of strings, {_shown(item)} is not one")
             return tuple(value)
         return value
 
     def finish(self) -> None:
-        """Refuses the keys that no method has asked for."""
+        """Rejects the keys that no method has read."""
         for key in self.values:
             if key not in self._known:
                 where = f"in [{'.'.join(self.path)}]" if self.path else "at the top"
@@ -72,10 +80,11 @@ class Table:
                 self.refuse(key, f'unknown {what} "{key}" {where}{nearest(key, self._known)}')
 
     def expect(self, *keys: str) -> None:
-        """Names keys that are read elsewhere."""
+        """Marks keys that are read elsewhere as known."""
         self._known.extend(keys)
 
     def refuse(self, key: str, what: str) -> NoReturn:
+        """Raises ConfigError `FILE:LINE: what`, with the line of `key`."""
         self.file.refuse(what, *self.path, key)
 
     def _read(self, key: str, default: object, kind: type, wanted: str) -> Any:
@@ -89,8 +98,8 @@ class Table:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` or `; there are: a, b, c`, to end an error line with."""
-    from difflib import SequenceMatcher  # only needed on the way to an error
+    """`; did you mean "x"?` or `; there are: a, b, c`, as the end of an error message; empty if nothing is known."""
+    from difflib import SequenceMatcher  # only needed for errors
 
     names = sorted(set(known))
     likeness = {other: SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in names}
@@ -112,6 +121,6 @@ def _has(values: Any, path: tuple[str, ...]) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A TOML value, short enough for an error line."""
+    """A TOML value, short enough for an error message."""
     text = "true" if value is True else "false" if value is False else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""What the harness says of an attempt: `ok` or a named failure."""
+"""The harness's verdict on an attempt: `ok` or a named failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from enum import Enum
 
 
 class Verdict(str, Enum):
+    """`ok`, or how the attempt failed; the values are written to journals and must not change."""
+
     ok = "ok"
     crashed = "crashed"
     timed_out = "timed_out"

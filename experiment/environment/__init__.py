@@ -1,6 +1,6 @@
-"""The experiment's own Python and data: built once from requirement files, cached by their hash.
+"""The experiment's own Python and data: built once and cached by content hash.
 
-Safe for two processes at once.
+Safe for concurrent processes.
 """
 
 from ai_sci.experiment.environment.environment import Environment, ensure_environment, is_ready

@@ -32,7 +32,7 @@ from ai_sci.experiment.template import Template
 
 Tell = Callable[[str], None]
 
-# Bump it when environments that an older version built must not be used again.
+# Bump this to invalidate environments built by older versions.
 _LAYOUT = 1
 _MARKER = ".complete"
 
@@ -49,8 +49,8 @@ print(json.dumps([sys.executable, sys.prefix, sys.version, folders, packages]))
 class Environment:
     """An interpreter to run experiments with.
 
-    `python` must be started under this very path (resolving its symlink would leave the venv); `key` changes when
-    what is installed changes; `roots` are the folders and links that it needs to see: itself and its base installation.
+    Always start `python` by this path, since resolving its symlink would leave the venv. `key` changes with the
+    installed packages. `roots` are the folders and links that it must be able to read: its own and its base's.
     """
 
     python: Path
@@ -59,10 +59,10 @@ class Environment:
 
 
 def ensure_environment(template: Template, python: Path | None, tell: Tell) -> Environment:
-    """The environment for a template: `python` if given, else a venv with its requirements, else a `python3` found.
+    """The environment for a template: `python` if given, else a venv with its requirements, else `python3` on the PATH.
 
-    A missing venv is built here, which takes from seconds to many minutes; every line of progress goes to `tell`. Two
-    processes that ask at once build it once. Raises EnvironmentFailed, with nothing half-made left, or ConfigError.
+    Builds a missing venv, which takes seconds to many minutes; every line of progress goes to `tell`. Concurrent
+    processes build it only once. Raises ConfigError or EnvironmentFailed, leaving nothing half-built behind.
     """
     if python is not None:
         return _given(python)
@@ -89,7 +89,7 @@ def is_ready(template: Template) -> bool:
 
 
 def _is_complete(environment: Environment) -> bool:
-    """Whether it was built to its end and its base interpreter is still there."""
+    """Whether the build finished and its base interpreter still exists."""
     return (environment.python.parents[1] / _MARKER).is_file() and environment.python.exists()
 
 
@@ -115,7 +115,7 @@ def _build(template: Template, environment: Environment, tell: Tell, lock: int) 
     folder = environment.python.parents[1]
     log = _beside(folder, ".log")
     log.unlink(missing_ok=True)
-    _remove(folder)  # what a killed process left
+    _remove(folder)  # left by a killed process
     names = ", ".join(path.name for path in _requirement_files(template))
     tell(f"building the experiment environment of {template.name} from {names}, once, in {folder}")
     started = time.monotonic()
@@ -191,7 +191,7 @@ def _found_on_path() -> Environment:
 
 
 def _probed(python: Path, refused_prefix: str | None = None) -> Environment | None:
-    """Asks an interpreter where it lives, which also sees through the launcher scripts of pyenv and conda."""
+    """Asks an interpreter where it lives, which also resolves launcher scripts of pyenv and conda."""
     try:
         done = subprocess.run(
             [python, "-c", _PROBE],
@@ -213,14 +213,14 @@ def _probed(python: Path, refused_prefix: str | None = None) -> Environment | No
 
 
 def _links(path: Path) -> Iterator[Path]:
-    """The links that lead from `path` to a file: with Python 3.10, those of a venv made from a venv lead through it."""
+    """The symlinks from `path` to the real file: with Python 3.10, a venv made from a venv links through it."""
     while path.is_symlink():
         yield path
         path = Path(os.path.normpath(path.parent / path.readlink()))
 
 
 def _roots(folders: Iterable[str | Path]) -> tuple[Path, ...]:
-    """These folders without those inside another one; of a link both itself and its target."""
+    """These folders, without ones nested in another; for a link, both itself and its target."""
     paths = {Path(folder).absolute() for folder in folders if str(folder) not in ("", "/")}
     paths |= {path.resolve() for path in paths}
     paths.discard(Path("/"))
@@ -232,6 +232,6 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a venv so that it can never look complete, even if we are killed half-way."""
+    """Removes a venv, its marker first, so that it never looks complete if we are killed halfway."""
     (folder / _MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Which Python an experiment environment is built on: the harness's own, or another that the template asks for."""
+"""The Python that an experiment environment is built on: the harness's own, or a version that the template needs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class Interpreter:
 
     @property
     def number(self) -> str:
+        """The version alone, such as `3.11.4`."""
         return self.version.split()[0]
 
 
 def find_interpreter(wanted: str | None) -> Interpreter:
-    """The harness's own base interpreter where its version is `wanted` (such as ">=3.11"), else one on the PATH.
+    """The harness's base interpreter if its version satisfies `wanted` (such as ">=3.11"), else one on the PATH.
 
-    Raises ConfigError when there is none.
+    Raises ConfigError if none fits.
     """
     own = _own()
     if wanted is None or _fits(own.number, wanted):
@@ -54,11 +55,11 @@ def _fits(number: str, wanted: str) -> bool:
 
 
 def _own() -> Interpreter:
-    """The interpreter under the harness's own venv: experiments share its version, but nothing that is installed."""
+    """The interpreter under the harness's own venv: experiments share its version, but none of its packages."""
     prefixes = (sys.base_prefix, sys.base_exec_prefix)
     base = Path(getattr(sys, "_base_executable", None) or sys.executable)
     if sys.prefix != sys.base_prefix and base.is_relative_to(sys.prefix):
-        # Python 3.10 names the venv's own link there. An environment built on that would break with the harness's venv.
+        # Python 3.10 gives the venv's own link. An environment built on that would break with the harness's venv.
         named = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
         base = named if named.exists() else base.resolve()
     return Interpreter(base, sys.version, prefixes)
@@ -70,7 +71,7 @@ def _probed(name: str) -> Interpreter | None:
     if path is None:
         return None
     done = subprocess.run([path, "-I", "-c", _PROBE], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:  # such as a version manager's stand-in for a version that is not switched on
+    if done.returncode != 0:  # such as a version manager's shim for an inactive version
         return None
     executable, version, *prefixes = json.loads(done.stdout)
     return Interpreter(Path(executable), version, tuple(prefixes))

@@ -1,4 +1,4 @@
-"""Says in one line why pip failed, and whether the network or the requirement file is to blame."""
+"""Explains in one line why pip failed, and whether the network or the requirement file is to blame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _ERROR = re.compile(r"ERROR: (.+)")
-# True, but not the reason: pip's real one stands before these, or in the build's own output.
+# True, but not the root cause, which comes before these or in the build's own output.
 _NOT_THE_REASON = re.compile(
     r"ResolutionImpossible|Could not find a version that|Exception:$|Failed building wheel|Failed to build "
 )
@@ -21,18 +21,18 @@ _BUILDING = re.compile(r"(?:Collecting|Processing|Building (?:editable|wheel) fo
 
 @dataclass(frozen=True)
 class PipFailure:
-    """`reason` is one line without a full stop; `network` says that the index could not be reached."""
+    """`reason` is one line without a full stop; `network`: the index could not be reached."""
 
     reason: str
     network: bool
 
 
 def explain(lines: Sequence[str]) -> PipFailure:
-    """Reads the (merged) output of a failed `pip install`."""
+    """Finds the cause in the output (stdout and stderr merged) of a failed `pip install`."""
     reason = _build_failure(lines) or _last_error(lines)
     retries = [found for found in map(_RETRY.search, lines) if found]
     if retries and "No matching distribution" in reason:
-        # pip forgets why it found nothing; its warnings still know.
+        # pip forgets why it found nothing, but its warnings say it.
         broken = retries[-1][1].rpartition("new connection: ")[2].rstrip("\"')")
         return PipFailure(f"{broken} (asking for {retries[-1][2]})", network=True)
     return PipFailure(reason, network=_NETWORK.search(reason) is not None)
@@ -47,7 +47,7 @@ def _last_error(lines: Sequence[str]) -> str:
 
 
 def _build_failure(lines: Sequence[str]) -> str | None:
-    """The last line that a package's own build wrote before it failed, if that is what happened."""
+    """The last line of output of a package's own build, if that is what failed."""
     ends = [number for number, line in enumerate(lines) if line.strip() == "[end of output]"]
     if not ends or ends[-1] == 0:
         return None

@@ -1,4 +1,4 @@
-"""Runs a template's trusted prepare step once: it may use the network and fills the data folder that runs only read."""
+"""Runs a template's trusted prepare step once: it may use the network and fills the data folder, read-only for runs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _STATE = ".prepared"
 
 
 def ensure_prepared(template: Template, environment: Environment, tell: Tell) -> Path | None:
-    """The template's data folder after its prepare step has run for these settings; None where there is no step.
+    """The template's data folder, after its prepare step has run for these settings; None without a prepare step.
 
-    The command runs in the template folder with `AI_SCI_DATA` (the data folder, which other settings share) and
+    The command runs in the template folder with `AI_SCI_DATA` (the data folder, shared by all settings) and
     `AI_SCI_SETTINGS` (a settings.json). Every line of its output goes to `tell`. Raises EnvironmentFailed.
     """
     step = template.prepare
@@ -63,7 +63,7 @@ def ensure_prepared(template: Template, environment: Environment, tell: Tell) ->
 
 
 def data_folder(template: Template) -> Path:
-    """Where the data of a template is kept, by its name, which is that of its folder; perhaps not there yet."""
+    """The data folder of a template, by the template's name; may not exist yet."""
     return cache_root() / "data" / template.name
 
 

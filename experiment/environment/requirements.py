@@ -1,4 +1,4 @@
-"""What a requirement file says, with everything local that it refers to, for the name of its environment."""
+"""The content of a requirement file and of the local files it refers to, for hashing into an environment's key."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LOCAL = re.compile(
 
 
 def content_of(path: Path, folder: Path, seen: frozenset[Path] = frozenset()) -> list[str]:
-    """The lines of a requirement file that count, those of the files it includes, and hashes of local packages.
+    """The significant lines of a requirement file and of the files it includes, and hashes of local packages.
 
-    pip looks for included files beside the file, and for packages below `folder`, where it is started.
+    pip resolves included files relative to the file, and packages relative to `folder`, where it runs.
     """
     lines: list[str] = []
     for line in read_text(path).splitlines():
@@ -37,7 +37,7 @@ def content_of(path: Path, folder: Path, seen: frozenset[Path] = frozenset()) ->
 
 
 def _hash_of_package(path: Path) -> str:
-    """A hash of a wheel, or of the files of a package folder; changed sources mean another environment."""
+    """A hash of a wheel or of the source files in a package folder: changed sources mean a new environment."""
     if path.is_file():
         return hash_of(path.read_bytes())
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_source(file.relative_to(path))]

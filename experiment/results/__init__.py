@@ -1,6 +1,6 @@
-"""What came out of an experiment: results in three formats, what it tampered with, and what to say of a failure.
+"""The outcome of an experiment: results in three formats, tampering, and failure digests.
 
-Neither the file nor the folder that it lies in is trusted.
+Neither the result file nor its folder is trusted.
 """
 
 from ai_sci.experiment.results.excerpt import failure_excerpt

@@ -1,4 +1,4 @@
-"""What a person would want to read about a failed attempt, in at most 4,000 characters."""
+"""Digest of a failed attempt: what a person would want to read, in at most 4,000 characters."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def failure_excerpt(
 ) -> str:
     """Verdict and reason, the last traceback with the session's own frames, then the end of the output.
 
-    `session_files` are names relative to the session, such as `experiment.py`. `output` may hold anything. Paths in
-    `folders`, of which an inner one comes first, are shown relative to them: the same failure reads the same wherever
-    the session lies.
+    `session_files` are names relative to the session, such as `experiment.py`. `output` is untrusted. Paths below
+    `folders` (inner folders first) are made relative, so that a failure reads the same wherever the session is.
     """
     for folder in folders:
         reason, output = _relative(reason, folder), _relative(output, folder)
@@ -55,7 +54,7 @@ def _relative(text: str, folder: Path) -> str:
 
 
 def _chain(tracebacks: list[Traceback], session_files: Collection[str]) -> str:
-    """The last traceback, and those that led to it for as long as there is room."""
+    """The last traceback, and as many of those that led to it as fit."""
     blocks: list[str] = []
     room = _MOST_TRACEBACK
     for one in reversed(tracebacks):
@@ -71,9 +70,9 @@ def _chain(tracebacks: list[Traceback], session_files: Collection[str]) -> str:
 
 
 def _outside(lines: list[str], blocks: list[Traceback]) -> list[str]:
-    """The lines that are in no traceback and do not only join two of them.
+    """The lines outside tracebacks and the phrases that join them.
 
-    Of all but the last only the first line of the message counts as part of it: what follows may be other output.
+    Except in the last block, only the first line of a message counts as part of it: the rest may be other output.
     """
     inside: set[int] = set()
     for block in blocks:
@@ -95,7 +94,7 @@ def _last_lines(lines: list[str], room: int) -> list[str]:
 
 
 def _cut_lines(lines: list[str], room: int) -> list[str]:
-    """As they are when they fit; else the first few and as many of the last as there is room for."""
+    """The lines unchanged if they fit; else the first three and as many of the last as fit."""
     if sum(len(line) + 1 for line in lines) <= room:
         return lines
     first = [_cut(line, 200) for line in lines[:3]]

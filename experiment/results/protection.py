@@ -1,4 +1,4 @@
-"""Notices what an experiment changed that it must not change, and puts it back."""
+"""Detects forbidden changes by an experiment, and reverts them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ai_sci.experiment.results.results import RESULT_NAME
 
-_KEPT_BYTES = 16 * 1024**2  # of larger files only the fingerprint is kept, and they cannot be put back
+_KEPT_BYTES = 16 * 1024**2  # larger files are only fingerprinted and cannot be restored
 _RUN = re.compile(r"run_\d+")
 
 
@@ -24,22 +24,22 @@ class _Kept:
 
 
 class Protected:
-    """The state of a session before an attempt: its code, its settings, and the results of its other runs."""
+    """The state of a session before an attempt: its code, settings, and the results of other runs."""
 
     def __init__(self, session: Path, files: Iterable[Path], run: str) -> None:
-        """`files` are relative to `session`; `run` is the name of the only folder that the attempt may fill."""
+        """`files` are relative to `session`; `run` names the only folder that the attempt may fill."""
         self._session, self._run = session, run
         results = [Path(name, RESULT_NAME) for name in self._other_runs()]
         self._runs = set(self._other_runs())
         self._kept = {path: _keep(session / path) for path in {*files, Path("settings.json"), *results}}
 
     def changes(self) -> list[str]:
-        """Names of what is not as it was: changed, removed, made anew. Sorted."""
+        """Paths that were changed, removed or created, sorted."""
         changed = [str(path) for path, kept in self._kept.items() if _keep(self._session / path) != kept]
         return sorted([*changed, *self._planted()])
 
     def restore(self) -> None:
-        """Puts back what was small enough to keep, and removes the runs that were planted."""
+        """Restores the files that were small enough to keep, and removes planted runs."""
         for name in self._planted():
             _remove(self._session / name)
         for path, kept in self._kept.items():
@@ -61,13 +61,13 @@ class Protected:
 
 
 def _keep(path: Path) -> _Kept | None:
-    """None where there is no regular file, also where a symlink is in its place."""
+    """None if it is not a regular file; a symlink does not count as one."""
     try:
         found = os.lstat(path)
         if not stat.S_ISREG(found.st_mode):
             return None
         if found.st_size > _KEPT_BYTES:
-            # Nothing but the kernel sets the change time, so that gigabytes need not be read before every attempt.
+            # Only the kernel sets the ctime, so there is no need to read gigabytes before every attempt.
             return _Kept(f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}", None)
         content = path.read_bytes()
         return _Kept(hashlib.sha256(content).hexdigest(), content)

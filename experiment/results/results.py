@@ -1,4 +1,4 @@
-"""Reads the `final_info.json` that an experiment left, trusting neither the file nor the folder it lies in."""
+"""Reads the `final_info.json` of an experiment, trusting neither the file nor its folder."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ai_sci.experiment.base import Verdict
 
 RESULT_NAME = "final_info.json"
 MAX_BYTES = 10 * 1024 * 1024
-MAX_METRICS = 2_000  # more than anybody reads, and each one costs tokens in every prompt
+MAX_METRICS = 2_000  # more than anyone reads, and each one costs tokens in every prompt
 MAX_NAME = 200
 SELF_REPORTED, GRADED = "self-reported", "graded"
-# SAE-Bench writes these beside its metrics; they differ between two runs of the same code.
+# SAE-Bench writes these next to its metrics; they differ between runs of the same code.
 _NOT_METRICS = frozenset({"datetime_epoch_millis"})
 _FORMATS = '{"dataset": {"means": {"metric": number}}} or {"metric": number}'
 
 
 class ResultError(Exception):
-    """There is no result that can be used; `verdict` is `no_result` or `bad_result`."""
+    """There is no usable result; `verdict` is `no_result` or `bad_result`."""
 
     def __init__(self, verdict: Verdict, reason: str) -> None:
         super().__init__(reason)
@@ -36,11 +36,11 @@ class ResultError(Exception):
 
 @dataclass(frozen=True)
 class Results:
-    """`metrics` is flat (`dataset/metric` where there are several datasets), every value finite.
+    """`metrics` is flat (`dataset/metric` if there are several datasets), every value finite.
 
-    `stderrs` has the standard errors that the file gives, under the same names. `raw` is the whole file, with null in
-    place of NaN and Infinity so that it can be written as JSON again. `source` says who computed the metrics:
-    "self-reported" by the experiment, or "graded" by a grader.
+    `stderrs` has the standard errors in the file, under the same names. `raw` is the whole file, with null instead of
+    NaN and Infinity so that it is valid JSON. `source` says who computed the metrics: "self-reported" by the
+    experiment, or "graded" by a grader.
     """
 
     metrics: dict[str, float]
@@ -50,12 +50,12 @@ class Results:
 
 
 def read_results(out_dir: Path) -> Results:
-    """The results in `out_dir`; raises ResultError, and nothing else, whatever the experiment left there."""
+    """The results in `out_dir`; raises only ResultError, whatever the experiment left there."""
     return parse_results(_read_file(out_dir))
 
 
 def parse_results(data: bytes) -> Results:
-    """The results in the bytes of a `final_info.json`; raises ResultError.
+    """Parses the bytes of a `final_info.json`; raises ResultError.
 
     Three formats: AI-Scientist's `{dataset: {"means": {metric: number}, "stderrs": …}}`, a flat `{metric: number}`,
     and the result JSON of SAE-Bench, whose `eval_result_metrics` become metrics by their innermost name.
@@ -81,7 +81,7 @@ def _bad(what: str) -> ResultError:
 
 
 def _read_file(out_dir: Path) -> bytes:
-    """Bytes of the regular file, opened so that no symlink, hard link, pipe or device is followed or waited for."""
+    """The file's bytes; never follows or waits for a symlink, hard link, pipe or device."""
     try:
         folder = os.open(out_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -114,14 +114,14 @@ def _read_in(folder: int, out_dir: Path) -> bytes:
         if found.st_nlink != 1:
             raise _bad("is a hard link to another file; it has to be a file of its own")
         if found.st_size > MAX_BYTES:
-            raise _bad(f"has {found.st_size / 1e6:,.1f} MB; at most {MAX_BYTES // 1024**2} MB are read")
+            raise _bad(f"is {found.st_size / 1e6:,.1f} MB; at most {MAX_BYTES // 1024**2} MB are read")
         return _read_up_to(file, MAX_BYTES)
     finally:
         os.close(file)
 
 
 def _read_up_to(file: int, most: int) -> bytes:
-    """Not more than `most` bytes, even of a file that grows while it is read."""
+    """At most `most` bytes, even if the file grows while being read."""
     pieces: list[bytes] = []
     size = 0
     while size < most:
@@ -185,7 +185,7 @@ def _from_datasets(datasets: dict[str, dict[str, Any]]) -> tuple[dict[str, float
 
 
 def _stderrs(given: object, metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The usable standard errors. NaN is what `std(ddof=1)` gives for a single seed, so it only means 'not known'."""
+    """The usable standard errors. NaN means unknown: `std(ddof=1)` of a single seed gives it."""
     if not isinstance(given, dict):
         return
     for name, value in given.items():
@@ -196,7 +196,7 @@ def _stderrs(given: object, metrics: Mapping[str, float]) -> Iterator[tuple[str,
 
 
 def _from_sae_bench(raw: dict[str, Any]) -> dict[str, float]:
-    """The leaves of `eval_result_metrics` by their own name (`l0`), or by their path where two share a name."""
+    """The leaves of `eval_result_metrics` by name (`l0`), or by path where names collide."""
     leaves = list(_leaves(raw["eval_result_metrics"], ()))
     uses = Counter(path[-1] for path, _ in leaves)
     metrics = {"/".join(path) if uses[path[-1]] > 1 else path[-1]: value for path, value in leaves}
@@ -214,7 +214,7 @@ def _leaves(values: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tup
 
 
 def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """The entries that are numbers; text, lists, objects and null are no metrics and are passed over."""
+    """The entries that are numbers; text, lists, objects and null are skipped."""
     for name, value in values.items():
         if isinstance(value, bool):
             raise _bad(f"holds {str(value).lower()} as {_shown(name)}; a metric has to be a number")
@@ -227,7 +227,7 @@ def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _checked_name(name: str) -> str:
-    """A metric's name goes into logs, commit messages and prompts, so it is one short line of printable text."""
+    """`name`, if it is a short printable line: it goes into logs, commit messages and prompts."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise _bad(f"has a metric or dataset named {_shown(name)}; a name is 1 to {MAX_NAME} printable characters")
     return name
@@ -260,7 +260,7 @@ def _kind(value: object) -> str:
 
 
 def _without_nonfinite(value: Any) -> Any:
-    """The same JSON value with null for NaN and Infinity and with '?' for half surrogate pairs, which no file takes."""
+    """The same JSON value with null for NaN and Infinity, and '?' for lone surrogates, which UTF-8 cannot encode."""
     if isinstance(value, dict):
         return {_writable(key): _without_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list):

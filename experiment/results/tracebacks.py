@@ -1,4 +1,4 @@
-"""Finds Python's tracebacks in output and shortens them to the frames that the session can change."""
+"""Finds Python tracebacks in output and shortens them to the session's own frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINKS = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
 )
-# faulthandler, on SIGSEGV and the like, and on the SIGABRT that ends an attempt whose time is over
+# from faulthandler: on SIGSEGV and the like, and on the SIGABRT sent on a time-out
 _STACK = re.compile(r"(?P<current>Current t|T)hread 0x[0-9a-f]+.*\(most recent call first\):")
 _MARKS = re.compile(r"\s*[\^~\s]+")
 _LIBRARY = re.compile(r".*(?:/site-packages/|/dist-packages/|/lib/python3\.\d+/)")
@@ -22,6 +22,8 @@ MOST_FRAMES = 12
 
 @dataclass(frozen=True)
 class Frame:
+    """One stack frame; `function` and `source` may be empty."""
+
     file: str
     line: str
     function: str
@@ -30,7 +32,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Traceback:
-    """One traceback at `lines[start:end]`; `link` says how it came from the one before, or is empty."""
+    """One traceback at `lines[start:end]`; `link` is the phrase that joins it to the one before, or empty."""
 
     start: int
     end: int
@@ -40,7 +42,7 @@ class Traceback:
 
 
 def find_tracebacks(lines: list[str]) -> list[Traceback]:
-    """All of them, in order. A message ends at the first blank line: nothing marks its end."""
+    """All tracebacks, in order. A message has no end mark, so it ends at the first blank line."""
     found: list[Traceback] = []
     position = 0
     while position < len(lines):
@@ -78,7 +80,7 @@ def _read_traceback(lines: list[str], header: int, link: str) -> Traceback:
 
 
 def find_stacks(lines: list[str]) -> list[Traceback]:
-    """What faulthandler printed, the thread that was running last."""
+    """The stacks that faulthandler printed, with the thread that was running at the end of the list."""
     stacks: list[tuple[bool, Traceback]] = []
     for start, line in enumerate(lines):
         match = _STACK.fullmatch(line.strip())
@@ -107,7 +109,7 @@ def _frames(body: list[str]) -> Iterator[Frame]:
 
 
 def own_name(file: str, session_files: Collection[str]) -> str:
-    """The session file that `file` is, or empty; the session's folder in front of it does not matter."""
+    """The session file that the path `file` names, wherever the session is; empty if none."""
     if _LIBRARY.match(file):
         return ""
     fitting = [name for name in session_files if name and (file == name or file.endswith(f"/{name}"))]
@@ -115,7 +117,7 @@ def own_name(file: str, session_files: Collection[str]) -> str:
 
 
 def render(traceback: Traceback, session_files: Collection[str]) -> list[str]:
-    """The session's own frames with their code; the libraries' frames between them as one line."""
+    """The session's own frames with their code; library frames between them are folded into one line."""
     rendered: list[list[str]] = []
     folded: list[Frame] = []
     any_own = any(own_name(frame.file, session_files) for frame in traceback.frames)
@@ -134,7 +136,7 @@ def render(traceback: Traceback, session_files: Collection[str]) -> list[str]:
             inside = f", in {frame.function}" if frame.function else ""
             place = f'  File "{name or _short(frame.file)}", line {frame.line}{inside}'
             rendered.append([place, *(f"    {line}" for line in frame.source)])
-    if len(rendered) > MOST_FRAMES:  # a recursion: where it came from and where it ended
+    if len(rendered) > MOST_FRAMES:  # recursion: show where it started and where it ended
         cut = len(rendered) - MOST_FRAMES
         rendered[4 : 4 + cut] = [[f"  [… {cut} more …]"]]
     return [line for group in rendered for line in group] + list(traceback.message)

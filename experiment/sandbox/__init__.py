@@ -1,7 +1,4 @@
-"""What stands between the model's code and this machine: the tiers, and how one is found.
-
-A tier counts as available when a command has run in it with the real flags.
-"""
+"""Isolates the model's code from this machine: the sandbox tiers, and finding one that works here."""
 
 from ai_sci.experiment.sandbox import gates
 from ai_sci.experiment.sandbox.base import TAG_VARIABLE, Launch, Sandbox

@@ -1,4 +1,4 @@
-"""What a sandbox is: it wraps a command, and says which protections it gives."""
+"""The sandbox protocol: wraps a command and reports which protections it provides."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TAG_VARIABLE = "AI_SCI_ATTEMPT"
 class Launch:
     """A command that starts the experiment inside its sandbox.
 
-    `pid_namespace`: the kernel ends the whole tree when the namespace's first process dies. `private_tmpfs`: folders
-    that live in memory, seen from inside. `scratch` is removed after the attempt. `tag` is in the environment of every
-    process of the attempt, where no namespace marks them.
+    `pid_namespace`: the kernel kills the whole tree when the namespace's first process dies. `private_tmpfs`: in-memory
+    folders, by their paths inside the sandbox. `scratch` is removed after the attempt. Without a namespace, `tag`
+    marks the environment of every process of the attempt.
     """
 
     argv: list[str]
@@ -29,16 +29,22 @@ class Launch:
 
 
 class Sandbox(Protocol):
-    """`controls` says of each protection whether it is `enforced`, left to the `watchdog`, or `absent`."""
+    """Runs commands in isolation."""
 
     @property
-    def tier(self) -> str: ...
+    def tier(self) -> str:
+        """`bwrap` or `none`."""
+        ...
 
     @property
-    def backend(self) -> str: ...
+    def backend(self) -> str:
+        """The program and its version, for people."""
+        ...
 
     @property
-    def controls(self) -> Mapping[str, str]: ...
+    def controls(self) -> Mapping[str, str]:
+        """Whether each protection is `enforced`, left to the `watchdog`, or `absent`."""
+        ...
 
     def wrap(
         self,
@@ -49,10 +55,10 @@ class Sandbox(Protocol):
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
     ) -> Launch:
-        """The command that runs `argv` in `cwd` with exactly the environment `env` (and HOME, TMPDIR of its own).
+        """The command that runs `argv` in `cwd` with exactly the environment `env` (plus its own HOME and TMPDIR).
 
-        Only `writable` folders can be written. `readable` ones are there even below the hidden ones: home folders,
-        /tmp, /run and `hidden`. All of them exist.
+        Only `writable` folders can be written. `readable` folders stay visible even inside hidden ones: home folders,
+        /tmp, /run and `hidden`. All paths must exist.
         """
         ...
 

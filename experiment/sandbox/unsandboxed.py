@@ -1,4 +1,4 @@
-"""No sandbox: what `--allow-unsandboxed` accepts."""
+"""No sandbox, as accepted with `--allow-unsandboxed`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from ai_sci.experiment.sandbox.base import TAG_VARIABLE, UNSANDBOXED, Launch
 
 @dataclass(frozen=True)
 class Unsandboxed:
-    """The explicit `--allow-unsandboxed`: a clean environment and a process that reaps the tree, nothing more."""
+    """Only a clean environment and a reaper that kills the process tree."""
 
     tier: str = "none"
     backend: str = "no sandbox"
 
     @property
     def controls(self) -> Mapping[str, str]:
+        """Only the environment is enforced; the rest is absent or left to the watchdog."""
         return UNSANDBOXED
 
     def wrap(
@@ -33,6 +34,7 @@ class Unsandboxed:
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
     ) -> Launch:
+        """See `Sandbox.wrap`; `writable`, `readable` and `hidden` have no effect."""
         scratch = Path(tempfile.mkdtemp(prefix="ai-sci-"))
         tag = secrets.token_hex(16)
         reaper = Path(__file__).with_name("reaper.py")

@@ -1,6 +1,6 @@
-"""Templates and ideas as they lie on disk: `template.toml`, settings, checks, `ideas.json`.
+"""Templates and ideas on disk: `template.toml`, settings, checks, `ideas.json`.
 
-Every mistake is named with its file and line.
+Every error names its file and line.
 """
 
 from ai_sci.experiment.template.checks import failed_checks

@@ -18,7 +18,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-# A metric's name may hold anything but the characters of the operators: `dataset/metric`, `top-1 acc.`
+# A metric name may contain anything but operator characters: `dataset/metric`, `top-1 acc.`
 _RULE = re.compile(r"\s*([^<>=!]*[^<>=!\s])\s*(<=|>=|==|!=|<|>)\s*([^<>=!\s][^<>=!]*?)\s*")
 
 
@@ -32,7 +32,7 @@ class Check:
 
     @classmethod
     def parse(cls, text: object) -> Check:
-        """Reads `NAME < NUMBER` (or <= > >= == !=); raises ConfigError that says how to write it."""
+        """Reads `NAME < NUMBER` (or <= > >= == !=); raises ConfigError with a hint on the form."""
         match = _RULE.fullmatch(text) if isinstance(text, str) else None
         hint = ": write each comparison as a rule of its own" if " and " in str(text) else ""
         if match is None:
@@ -50,14 +50,14 @@ class Check:
         return f"{self.metric} {self.relation} {show_number(self.bound)}"
 
     def holds(self, value: float) -> bool:
-        """False for NaN under every relation, `!=` too: NaN is not a measurement."""
+        """Always False for NaN, even under `!=`: NaN is not a measurement."""
         return not math.isnan(value) and _COMPARE[self.relation](value, self.bound)
 
 
 def failed_checks(checks: Iterable[Check], metrics: Mapping[str, float]) -> list[str]:
     """One sentence for each comparison that does not hold, such as `l0 is 0, must be > 0`; a missing metric fails.
 
-    `metrics` is flat. A check on `l0` is meant for every dataset where the results are `dataset/l0`.
+    `metrics` is flat. Where results are `dataset/l0`, a check on `l0` applies to every dataset.
     """
     sentences: list[str] = []
     for check in checks:

@@ -1,4 +1,4 @@
-"""Where templates are, and which of a template's files a session gets a copy of."""
+"""Where templates are, and which of their files are copied into a session."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from pathlib import Path
 
 from ai_sci.experiment.base import ConfigError, nearest
 
-# What a session does not get a copy of: results, what the harness reads for itself, and leftovers.
+# Not copied into a session: results, files only the harness reads, and leftovers.
 _LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
 _RUN = re.compile(r"run_\d+")
 
 
 def bundled_templates() -> Path:
-    """The folder of the templates that come with ai-sci, `ai_sci/templates`: in a checkout a link to `templates/`."""
+    """The templates that come with ai-sci: `ai_sci/templates`, in a checkout a link to `templates/`."""
     return (Path(__file__).parents[2] / "templates").resolve()
 
 
 def template_names() -> list[str]:
-    """The names that `--template` takes besides a folder."""
+    """The bundled template names that `--template` accepts."""
     return sorted(path.parent.name for path in bundled_templates().glob("*/experiment.py"))
 
 
 def find_template(name_or_path: str) -> Path:
-    """The template's absolute folder. A plain name means a bundled template first, then a folder here.
-
-    Raises ConfigError.
-    """
+    """The template's absolute folder: a bundled template of that name, else a folder. Raises ConfigError."""
     bundled = bundled_templates() / name_or_path
     if name_or_path in template_names():
         return bundled
@@ -43,13 +40,13 @@ def find_template(name_or_path: str) -> Path:
 
 
 def templates_inside(folder: Path) -> str:
-    """What a message about a folder that is no template goes on with."""
+    """A hint that completes the error about a folder that is not a template."""
     inside = sorted(str(path.parent) for path in folder.glob("*/experiment.py"))
     return f": did you mean {' or '.join(inside[:5])}?" if inside else ": a template is a folder with that file in it"
 
 
 def files_in(folder: Path) -> list[Path]:
-    """What a session gets a copy of, relative to `folder` and sorted."""
+    """The files that are copied into a session, relative to `folder` and sorted."""
     found: list[Path] = []
     for place, folders, names in os.walk(folder):
         here = Path(place).relative_to(folder)
@@ -59,7 +56,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def _left_out(path: Path) -> bool:
-    """Results and the harness's own files are only left out at the top; hidden files, caches everywhere."""
+    """Results and the harness's own files are skipped at the top only; hidden files and caches everywhere."""
     name = path.name
     if name.startswith(".") or name == "__pycache__" or name.endswith(".pyc"):
         return True
@@ -67,5 +64,5 @@ def _left_out(path: Path) -> bool:
 
 
 def is_copied(path: Path) -> bool:
-    """Whether a session gets a copy of this file, which is relative to the template's folder."""
+    """Whether this file, relative to the template's folder, is copied into a session."""
     return not any(_left_out(part) for part in (path, *path.parents) if part.parts)

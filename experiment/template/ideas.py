@@ -16,7 +16,7 @@ IDEA_FILES = ("ideas.json", "seed_ideas.json")
 
 @dataclass(frozen=True)
 class Idea:
-    """One idea; `raw` is its JSON object as it stands in the file."""
+    """One idea; `raw` is its JSON object as read from the file."""
 
     name: str
     title: str
@@ -25,12 +25,12 @@ class Idea:
 
     @property
     def slug(self) -> str:
-        """The name with everything but letters, digits, `_`, `.` and `-` replaced, for folders."""
+        """The name made safe for a folder, see `slug`."""
         return slug(self.name)
 
 
 def load_ideas(path: Path) -> list[Idea]:
-    """The ideas of a JSON file that holds a list of them, or a single one; raises ConfigError with file and line."""
+    """The ideas in a JSON file, a list or a single idea; raises ConfigError with file and line."""
     value, text = read_json(path)
     if isinstance(value, dict):
         return [read_idea(value, f"{path}:{line_at(text, text.find('{'))}")]
@@ -50,9 +50,9 @@ def load_ideas(path: Path) -> list[Idea]:
 
 
 def find_idea(template: Template, name_or_path: str, ideas_file: Path | None = None) -> Idea:
-    """The idea of that name in `ideas_file` or else in the template, or the one idea of a JSON file.
+    """The idea of that name in `ideas_file`, else in the template; or the only idea in a JSON file.
 
-    Raises ConfigError with the nearest names.
+    Raises ConfigError that suggests the nearest names.
     """
     if ideas_file is None and name_or_path.endswith(".json"):
         path = Path(name_or_path).expanduser()
@@ -75,15 +75,15 @@ def find_idea(template: Template, name_or_path: str, ideas_file: Path | None = N
 
 
 def slug(name: str) -> str:
-    """A name for a folder, for what a person has named."""
+    """`name` as a folder name: everything but letters, digits, `_`, `.` and `-` becomes `_`; at most 80 characters."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".-")[:80] or "idea"
 
 
 def read_idea(item: object, where: str) -> Idea:
-    """The idea in a JSON object; `where` is for errors. Raises ConfigError."""
+    """The idea in a JSON object; `where` prefixes error messages. Raises ConfigError."""
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: an idea must be an object with Name, Title and Experiment")
-    # AI-Scientist-v2 calls it "Experiments" and also writes a list.
+    # AI-Scientist-v2 calls it "Experiments", and it may be a list.
     experiment = item.get("Experiment", item.get("Experiments"))
     if isinstance(experiment, list) and all(isinstance(step, str) for step in experiment):
         experiment = "\n".join(experiment)
@@ -91,7 +91,7 @@ def read_idea(item: object, where: str) -> Idea:
     title = item.get("Title", name)
     for key, value in (("Name", name), ("Title", title), ("Experiment", experiment)):
         if not isinstance(value, str) or not value.strip():
-            raise ConfigError(f'{where}: the idea needs "{key}", a text that is not empty')
+            raise ConfigError(f'{where}: the idea needs "{key}", a non-empty string')
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise ConfigError(f'{where}: "{key}" holds half of a character (a lone surrogate)')
     assert isinstance(name, str) and isinstance(title, str) and isinstance(experiment, str)

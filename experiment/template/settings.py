@@ -1,4 +1,4 @@
-"""The settings of a template: `[settings]`, overlaid by a preset, overlaid by `--set KEY=VALUE`."""
+"""The settings of a template: `[settings]`, overridden by a preset, overridden by `--set KEY=VALUE`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FALSE = ("false", "no", "off", "0")
 
 
 def read_settings(top: Table, overrides: Mapping[str, str]) -> dict[str, Setting]:
-    """The settings that a session's `settings.json` holds; raises ConfigError with file and line, or with the option.
+    """The settings for a session's `settings.json`; raises ConfigError that names file and line, or the option.
 
-    Where the template has presets, `settings["preset"]` is the name of the one that was applied, or "none".
+    If the template has presets, `settings["preset"]` is the name of the one applied, or "none".
     """
     top.expect("settings", "presets")
     table = Table(top.file, "settings")
@@ -43,7 +43,7 @@ def read_settings(top: Table, overrides: Mapping[str, str]) -> dict[str, Setting
 
 
 def parse_setting(key: str, text: str, default: Setting) -> Setting:
-    """The value of `--set KEY=TEXT` in the type of the setting's default; raises ConfigError."""
+    """The value of `--set KEY=TEXT`, converted to the type of the setting's default; raises ConfigError."""
     text = text.strip() if not isinstance(default, str) else text
     if isinstance(default, bool):
         if text.lower() in _TRUE + _FALSE:
@@ -62,7 +62,7 @@ def parse_setting(key: str, text: str, default: Setting) -> Setting:
 
 
 def gpu_present() -> bool:
-    """Whether a GPU can be used here: a device node is there and CUDA_VISIBLE_DEVICES does not hide all of them."""
+    """Whether a GPU is usable here: a device node exists and CUDA_VISIBLE_DEVICES does not hide it."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
@@ -93,7 +93,7 @@ def _read_presets(top: Table, settings: dict[str, Setting]) -> dict[str, tuple[s
 
 
 def _chosen(presets: Mapping[str, tuple[str | None, Any]], wanted: object, table: Table, in_file: bool) -> str:
-    """The preset's name; `auto` is the first whose `when` holds on this machine."""
+    """The preset's name; `auto` means the first one whose `when` matches this machine."""
     if wanted == AUTO:
         here = "gpu" if gpu_present() else "no-gpu"
         return next((name for name, (when, _) in presets.items() if when == here), NONE)
@@ -109,7 +109,7 @@ def _checked(table: Table, key: str, value: object) -> Setting:
     if isinstance(value, float) and not math.isfinite(value):
         table.refuse(key, f"{key} must be a finite number")
     if not isinstance(value, (bool, int, float, str)):
-        table.refuse(key, f"{key} must be a text, a number, true or false")
+        table.refuse(key, f"{key} must be a string, a number, true or false")
     return value
 
 
@@ -120,11 +120,11 @@ def _same_kind(value: Setting, default: Setting) -> bool:
 
 
 def _number(text: str) -> int | float | None:
-    """`3`, `1_000`, `1e6` (a whole number too) or `0.5`; None for anything else."""
+    """`3`, `1_000`, `1e6` (also a whole number) or `0.5`; None for anything else."""
     for parse in (int, float):
         try:
             number = parse(text)
         except ValueError:
             continue
-        return number if abs(number) < 2**63 else None  # also says no to nan and infinity
+        return number if abs(number) < 2**63 else None  # also rejects nan and infinity
     return None

@@ -1,4 +1,4 @@
-"""Loads a template: a folder with `experiment.py`, and `template.toml` where it has one."""
+"""Loads a template: a folder with `experiment.py` and, optionally, `template.toml`."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _VERSIONS = re.compile(r"(?:(?:>=|<=|==|!=|>|<|~=)\s*3(?:\.\d+){0,2}(?:\.\*)?\s*
 
 @dataclass(frozen=True)
 class PrepareStep:
-    """The trusted step that fetches models and data once. It runs again when `files` or `settings` change.
+    """The trusted step that fetches models and data once; it reruns when `files` or `settings` change.
 
-    `files` are patterns below the template folder (default: its modules that are not editable, and the files that the
-    command names); `settings` names the settings that it depends on, None means all.
+    `files` are patterns relative to the template folder (default: its modules that are not editable, and files named in
+    the command). `settings` names the settings that the step depends on (None: all). `timeout` is in seconds.
     """
 
     command: tuple[str, ...]
@@ -46,7 +46,7 @@ class PrepareStep:
     settings: tuple[str, ...] | None = None
 
     def uses(self, path: Path) -> bool:
-        """Whether a change of this file, relative to the template folder, means to run the step again."""
+        """Whether a change to this file, relative to the template folder, means rerunning the step."""
         return any(str(path) == pattern or fnmatch(str(path), pattern) for pattern in self.files)
 
 
@@ -61,7 +61,7 @@ class Smoke:
 class Template:
     """A template as one session sees it; `requirements*` are absolute paths, `settings` are final.
 
-    `system` and `task_description` are the texts of `prompt.json`, empty where there are none.
+    `system` and `task_description` come from `prompt.json`, empty if not given.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Template:
     higher_is_better: bool = True
     requirements: tuple[Path, ...] = ()
     requirements_no_deps: tuple[Path, ...] = ()
-    python: str | None = None  # versions that the requirements can be installed with, such as ">=3.11"
+    python: str | None = None  # versions that the requirements support, such as ">=3.11"
     prepare: PrepareStep | None = None
     limits: Limits = field(default_factory=Limits)
     smoke: Smoke | None = None
@@ -84,16 +84,16 @@ class Template:
     brings_baseline: bool = False
     system: str = ""
     task_description: str = ""
-    # Set for the copy in a session's folder, where other things lie too: the files that were copied.
+    # Set for the copy in a session's folder, which holds other files too: the files that were copied.
     copied: tuple[Path, ...] | None = None
 
     def files(self) -> list[Path]:
-        """The files that a session gets a copy of, relative to `folder` and sorted; hidden ones are left out."""
+        """The files that are copied into a session, relative to `folder` and sorted; no hidden ones."""
         return files_in(self.folder) if self.copied is None else list(self.copied)
 
 
 def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Template:
-    """The template of that name, or in that folder, with `--set` overrides; raises ConfigError."""
+    """Loads a template by name or folder, with `--set` overrides applied; raises ConfigError."""
     folder = find_template(name_or_path)
     if not (folder / "experiment.py").is_file():
         raise ConfigError(f"{folder} has no experiment.py{templates_inside(folder)}")
@@ -156,7 +156,7 @@ def _prompt(path: Path) -> dict[str, Any]:
     texts = {key: value.get(key, "") for key in ("system", "task_description")}
     for key, text in texts.items():
         if not isinstance(text, str):
-            raise ConfigError(f'{path}:1: "{key}" must be a text')
+            raise ConfigError(f'{path}:1: "{key}" must be a string')
     return texts
 
 
@@ -190,7 +190,7 @@ def _prepare(top: Table, folder: Path, editable: tuple[str, ...]) -> PrepareStep
     for name in settings or ():
         if name not in declared and name != "preset":
             table.refuse("settings", f'"{name}" is not in [settings]{nearest(name, declared)}')
-    # The step may import its neighbours; what a model edits is never one of them.
+    # The step may import its neighbours, except files that a model edits.
     modules = sorted({path.name for path in folder.glob("*.py")} - {*editable, "experiment.py", "plot.py"})
     words = [word for word in command if (folder / word).is_file() and word not in modules]
     step = PrepareStep(
@@ -257,7 +257,7 @@ def _model(top: Table) -> int | None:
 
 
 def _grade(top: Table) -> dict[str, Any]:
-    """Kept as it is: `grader` names an installed grader (experiment/attempt/grading.py), the rest is for that one."""
+    """Kept as is: `grader` names an installed grader (see attempt/grading.py), which reads the rest."""
     top.expect("grade")
     table = Table(top.file, "grade")
     return dict(table.values)

@@ -96,7 +96,7 @@ CASES = [
         prepare=runs_on_a_small_disk,
         mend=_empty_again,
         needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it; make room there",
+        says=r"the disk that holds .* is full: only \S+ left; make room there",
     ),
     Case(
         "disk full while journalling",
@@ -117,7 +117,7 @@ CASES = [
         ("out_of_disk",),
         prepare=runs_on_a_small_disk,
         needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it after the experiment wrote",
+        says=r"the disk that holds .* is full: only \S+ left after the experiment wrote",
     ),
     Case(
         "disk full before the session",
@@ -134,7 +134,7 @@ CASES = [
         mend=_empty_again,
         resumed=Ends(verdicts=("lost",)),
         needs=cannot_mount,
-        says=r"the disk that holds .* is full: only \S+ are left of it",
+        says=r"the disk that holds .* is full: only \S+ left",
     ),
     Case(
         "the disk refuses half of a journal line",

@@ -54,7 +54,7 @@ CASES = [
     _bad(
         "result of 100 MB",
         "result.write_text(json.dumps({'test_r2': 0.9, 'log': 'x' * 10**8}))",
-        r"final_info\.json has 100\.0 MB; at most 10 MB are read",
+        r"final_info\.json is 100\.0 MB; at most 10 MB are read",
     ),
     _bad("result is a list", "result.write_text('[0.9, 0.8]')", r"final_info\.json .*a list"),
     _bad(

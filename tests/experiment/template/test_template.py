@@ -203,7 +203,7 @@ def test_a_folder_that_is_no_template(tmp_path):
         ("[experiment]\nmax_runs = 0\n", 2, "must be at least 1"),
         ("[experiment]\ndirection = 'up'\n", 2, 'direction = \'up\' must be "higher" or "lower"'),
         ("[experiment]\nbaseline = 'template'\n", 2, "there is no run_0/final_info.json"),
-        ("[experiment]\neditable = 'experiment.py'\n", 2, "editable must be a list of texts"),
+        ("[experiment]\neditable = 'experiment.py'\n", 2, "editable must be a list of strings"),
         ("[experiment]\neditable = [\n  'a.py',\n  3,\n]\n", 2, "3 is not one"),
         ("[experiment]\neditable = []\n", 2, "at least one file"),
         ("[experiment]\neditable = ['../x.py']\n", 2, '"../x.py" cannot be editable'),
@@ -222,7 +222,7 @@ def test_a_folder_that_is_no_template(tmp_path):
         ("[prepare]\ntime = 5\n", 1, "needs a command"),
         ("[prepare]\ncommand = ['python']\nfiles = ['*.nothing']\n", 3, "no file in"),
         ("[prepare]\ncommand = ['python']\nsettings = ['layr']\n[settings]\nlayer = 1\n", 3, 'did you mean "layer"?'),
-        ("[settings]\nlayers = [1, 2]\n", 2, "layers must be a text, a number, true or false"),
+        ("[settings]\nlayers = [1, 2]\n", 2, "layers must be a string, a number, true or false"),
         ("[settings]\nlr = nan\n", 2, "lr must be a finite number"),
         ("[settings]\nlr = 1e-3\n[presets.big]\nlearning = 1\n", 4, 'preset "big" sets "learning", which is not in'),
         ("[settings]\nn = 1\n[presets.big]\nn = '1'\n", 4, "is not of the type of its default, 1"),
@@ -239,7 +239,7 @@ def test_mistakes_in_template_toml_are_named_with_their_line(tmp_path, toml, lin
 
 def test_mistakes_in_prompt_json(tmp_path):
     assert "prompt.json:2: not valid JSON" in refused(make_template(tmp_path / "t", prompt_json='{\n"a" 1}'))
-    assert '"system" must be a text' in refused(make_template(tmp_path / "t", prompt_json='{"system": 1}'))
+    assert '"system" must be a string' in refused(make_template(tmp_path / "t", prompt_json='{"system": 1}'))
 
 
 def test_text_that_is_not_utf_8(tmp_path):
