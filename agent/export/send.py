@@ -14,7 +14,7 @@ def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> Non
     Raises ConfigError and ExportFailed.
     """
     if to not in ("mlflow", "wandb"):
-        raise ConfigError(f"--to {to}: there are mlflow and wandb.")
+        raise ConfigError(f"--to {to}: choose mlflow or wandb.")
     runs = exported_runs(folder)
     if to == "mlflow":
         from ai_sci.agent.export.to_mlflow import to_mlflow

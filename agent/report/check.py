@@ -76,7 +76,7 @@ def tell_checked(checked: Checked, file: Path) -> int:
     for difference in checked.differences:
         print(difference)
     if checked.more:
-        print(f"… and {checked.more} differences more")
+        print(f"… and {checked.more} more differences")
     if checked.differences:
         return 1
     print(f"{file} says what the session says.")
@@ -92,9 +92,9 @@ def _read_meta(page: str, file: Path) -> dict[str, Any]:
         records = {str(name): int(count) for name, count in meta["records"].items()}
         links = str(meta["links"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{file} is no report of ai-sci: it does not say which records it was made from.") from None
+        raise ConfigError(f"{file} is not an ai-sci report: it does not say which records it was made from.") from None
     if any(count < 0 for count in records.values()) or not is_relative_link(links):
-        raise ConfigError(f"{file} is no report of ai-sci as it was written: its first lines were changed.")
+        raise ConfigError(f"{file} is not an ai-sci report as written: its first lines were changed.")
     return {"records": records, "links": links}
 
 
@@ -234,7 +234,7 @@ def _compare_data(found: str, made: str, where: str) -> list[str]:
     try:
         return _compare_values(json.loads(found), json.loads(made), f"the chart data {where}")
     except (ValueError, RecursionError):
-        return [f"the chart data {where}: it is no JSON"]
+        return [f"the chart data {where}: not valid JSON"]
 
 
 def _compare_values(found: Any, made: Any, where: str) -> list[str]:

@@ -23,7 +23,7 @@ def session_markdown(facts: SessionFacts) -> str:
         f"{facts.records} journal records",
         "",
         *_table(["run", "verdict", "commit", *metrics, "against the baseline"], rows),
-        *([f"and {more} runs more"] if more > 0 else []),
+        *([f"and {more} more runs"] if more > 0 else []),
         "",
         "± is one standard error over seeds; with one seed nothing is claimed.",
         _money_and_time(facts.state.spent.cost, facts.state.spent.calls, facts.night),

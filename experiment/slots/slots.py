@@ -164,7 +164,9 @@ def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> G
         yield Allocation()
         return
     if number > len(gpus):
-        raise ConfigError(f"an attempt needs {number} GPUs ([limits] gpus in template.toml); here are {len(gpus)}.")
+        raise ConfigError(
+            f"an attempt needs {number} GPUs ([limits] gpus in template.toml); this machine has {len(gpus)}."
+        )
     held = _wait_for(gpu_slots(gpus), number, tell)
     try:
         yield held.allocation
@@ -189,7 +191,7 @@ def _why_wait(slots: list[Slot], number: int) -> str:
     what = "a GPU" if number == 1 else f"{number} GPUs"
     busy = [slot.gpu for slot in slots if slot.gpu is not None and not _is_free(slot)]
     if not busy:
-        return f"waiting for {what}: others have waited for longer\n"
+        return f"waiting for {what}: others have waited longer\n"
     return f"waiting for {what}: {','.join(busy)} {'is' if len(busy) == 1 else 'are'} in use by other experiments\n"
 
 

@@ -110,7 +110,7 @@ def require_commands() -> None:
     if missing:
         raise ConfigError(
             f"there is no Slurm here ({missing[0]} is not on the PATH): run ai-sci on a login node of the cluster, or "
-            "take --engine local, without --detach."
+            "use --engine local, without --detach."
         )
 
 
@@ -236,7 +236,7 @@ def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], 
     try:
         return retrying(tolerantly)
     except Unreachable as error:
-        raise EnvironmentFailed(f"{error} It did not within {seconds:.0f} s.") from None
+        raise EnvironmentFailed(f"{error} No answer within {seconds:.0f} s.") from None
 
 
 def flags_of(parameters: Parameters) -> list[str]:

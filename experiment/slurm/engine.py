@@ -52,7 +52,7 @@ class SlurmEngine:
             return waiting.until_the_end(job)
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
-        """Waits for a job an earlier process submitted; None when there is nothing left to wait for."""
+        """Waits for a job that an earlier ai-sci submitted; None when it is lost."""
         plan = replace(plan, session=plan.session.resolve())
         ticket = find_ticket(plan)
         if ticket is None or ticket.is_closed:

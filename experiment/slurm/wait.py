@@ -127,7 +127,7 @@ class Waiting:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-            self._tell(f"{error} The job is waited for all the same, for {format_duration(self._patience)}.\n")
+            self._tell(f"{error} Still waiting for the job, for up to {format_duration(self._patience)}.\n")
         if now - self._silent_since > self._patience:
             raise error
         self._next_question = now + min(_LAST_QUESTION, self._patience / 4)
@@ -136,7 +136,7 @@ class Waiting:
         try:
             cancel(self._ticket)
         except (Unreachable, EnvironmentFailed) as error:
-            self._tell(f"{error} The job looks for itself whether anybody waits for it, and ends.\n")
+            self._tell(f"{error} The job will notice that nobody waits for it, and end.\n")
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class Waiting:
         waited, executions = self._ticket.waited(execution), len(self._ticket.executions)
         outcome = self._ticket.take_in(self._plan, execution)
         if executions > 1:
-            self._tell(f"job {self._job.id} was begun {executions} times; the first outcome counts\n")
+            self._tell(f"job {self._job.id} was started {executions} times; the first outcome counts\n")
         if executions > 1 or self._waits_again():
             self._cancel()
         return replace(outcome, waited=waited)
@@ -224,8 +224,8 @@ class _Follower:
             return
         if execution != self._execution:
             begun = begun_of(execution)
-            anew = "" if self._execution is None else " anew"
-            self._on_output(f"job {begun.job} begins{anew} on {begun.place}\n")
+            again = "" if self._execution is None else " again"
+            self._on_output(f"job {begun.job} begins{again} on {begun.place}\n")
             self._execution, self._position = execution, 0
             self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         try:
