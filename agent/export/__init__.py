@@ -1,6 +1,6 @@
-"""`ai-sci export`: closed runs for trackers of experiments.
+"""`ai-sci export`: sends finished runs to an experiment tracker.
 
-Exporting twice doubles nothing.
+Exporting twice creates no duplicates.
 """
 
 from ai_sci.agent.export.send import export

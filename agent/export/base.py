@@ -1,4 +1,4 @@
-"""What the trackers of experiments are given, and what goes wrong with them."""
+"""What an experiment tracker receives, and the errors of exporting."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ai_sci.experiment.base import AiSciError, ConfigError
 
 @dataclass(frozen=True)
 class ExportedRun:
-    """The baseline or a closed run, as nothing that happens later can change it.
+    """The baseline or a closed run: nothing that happens later changes it.
 
-    `key` is the same however often and from whatever folder the run is exported. Times are seconds since the epoch.
+    `key` does not depend on the folder or the number of exports. Times are seconds since the epoch.
     """
 
     key: str
@@ -25,15 +25,15 @@ class ExportedRun:
     params: dict[str, str]
     tags: dict[str, str]
     description: str
-    files: dict[str, Path]  # by the name that they get
+    files: dict[str, Path]  # name in the tracker -> local path
 
 
 class ExportFailed(AiSciError):
-    """The tracker refused, or does not answer."""
+    """The tracker refused or did not answer."""
 
     exit_code = 2
 
 
 def missing(package: str, name: str) -> ConfigError:
-    """What to say when an extra is not installed."""
+    """The error for an extra that is not installed."""
     return ConfigError(f"{name} is not installed: pip install 'ai-sci[{package}]' in the environment of ai-sci.")

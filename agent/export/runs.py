@@ -1,4 +1,4 @@
-"""`ai-sci export`: what there is to say of each run, from the journal, for trackers of experiments."""
+"""Collects what is exported about each run, from the journal."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from ai_sci.agent.session import JOURNAL
 from ai_sci.experiment.base import ConfigError, hash_of
 
 LARGEST_FILE = 1024**2  # bytes
-MOST_FILES = 100  # of a run
+MOST_FILES = 100  # per run
 
 
 def exported_runs(folder: Path) -> list[ExportedRun]:
-    """Of a session, or of all sessions of a batch that have begun. Raises ConfigError where there is none."""
+    """The runs of a session, or of all started sessions of a batch. Raises ConfigError if `folder` is neither."""
     if not is_batch(folder):
         if not (folder / JOURNAL).is_file():
             raise ConfigError(f"{folder} is neither a session nor a batch: it holds no journal.")
@@ -38,7 +38,7 @@ def exported_runs(folder: Path) -> list[ExportedRun]:
     runs: list[ExportedRun] = []
     for name in read_batch(folder).ideas:
         if not (folder / name / JOURNAL).is_file():
-            continue  # it waits
+            continue  # not started yet
         try:
             runs += _session_runs(folder / name, folder.name)
         except JournalError as error:
@@ -100,7 +100,7 @@ def _settings(folder: Path, started: SessionStarted) -> dict[str, str]:
 
 
 def _files(folder: Path, run: int, attempts: list[AttemptFinished]) -> dict[str, Path]:
-    """The small files of a run: what it wrote, the logs of its attempts, the code of the last one."""
+    """The small files of a run: its results, the logs of its attempts, the code of the last attempt."""
     files = dict(_small_files(folder / f"run_{run}", f"run_{run}"))
     for attempt in attempts:
         name = f"attempts/run_{run}.{attempt.attempt}"
@@ -125,5 +125,5 @@ def _small_files(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _is_small(path: Path) -> bool:
-    """Never a link: what it points to is not the run's, and may be anything of the user's."""
+    """Never a link: it could point at any of the user's files."""
     return not path.is_symlink() and path.is_file() and path.stat().st_size <= LARGEST_FILE

@@ -1,4 +1,4 @@
-"""`ai-sci export`: sends the runs of a session or a batch to a tracker of experiments."""
+"""Sends the runs of a session or a batch to an experiment tracker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from ai_sci.experiment.base import ConfigError
 
 
 def export(folder: Path, to: str, project: str, tracking_uri: str | None) -> None:
-    """Sends all runs to MLflow or Weights & Biases; what is there already is brought up to date. Says where it went."""
+    """Sends all runs to MLflow or Weights & Biases, updating those already there, and prints where they went.
+
+    Raises ConfigError and ExportFailed.
+    """
     if to not in ("mlflow", "wandb"):
-        raise ConfigError(f"--to {to}: there are mlflow and wandb.")
+        raise ConfigError(f"--to {to}: choose mlflow or wandb.")
     runs = exported_runs(folder)
     if to == "mlflow":
         from ai_sci.agent.export.to_mlflow import to_mlflow

@@ -1,4 +1,4 @@
-"""Runs as runs of an MLflow experiment: found again by a tag, so that a second export doubles nothing."""
+"""Exports to an MLflow experiment. A tag identifies each run, so a second export creates no duplicates."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from ai_sci.agent.export.base import ExportedRun, ExportFailed, missing
 
 _KEY = "ai_sci.key"
-_LONGEST = 5_000  # characters of a tag or a parameter
+_LONGEST = 5_000  # characters in a tag or a parameter
 
 
 def to_mlflow(runs: list[ExportedRun], project: str, tracking_uri: str | None) -> str:
-    """Says what went where. Raises ConfigError without the extra, ExportFailed when MLflow refuses."""
+    """Returns a summary line. Raises ConfigError without the extra, ExportFailed when MLflow refuses."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a wrong address is told at once
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # so that a wrong address fails at once
     try:
         import mlflow  # pyright: ignore[reportMissingImports]
         from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
         from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise missing("mlflow", "MLflow") from None
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # every step of making a new store
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs every step of creating a store
     uri = tracking_uri or mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
@@ -37,7 +37,7 @@ def to_mlflow(runs: list[ExportedRun], project: str, tracking_uri: str | None) -
 
 
 def _put(client: Any, experiment: str, run: ExportedRun) -> bool:
-    """Whether it was not there yet. One that an interrupted export left half-made is completed."""
+    """Creates the run, or completes and updates an existing one. Returns whether it is new."""
     from mlflow.entities import Metric, Param, RunTag  # pyright: ignore[reportMissingImports]
 
     found = client.search_runs([experiment], f"tags.`{_KEY}` = '{run.key}'", max_results=1)
@@ -62,5 +62,5 @@ def _put(client: Any, experiment: str, run: ExportedRun) -> bool:
 
 
 def _name(name: str) -> str:
-    """MLflow takes no other characters."""
+    """Replaces the characters that MLflow does not accept."""
     return re.sub(r"[^\w\-. :/]", "_", name)

@@ -1,4 +1,4 @@
-"""Runs as runs of a Weights & Biases project, under an id of their own, so that a second export doubles nothing."""
+"""Exports to a Weights & Biases project. Each run has a fixed id, so a second export creates no duplicates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ai_sci.agent.export.base import ExportedRun, ExportFailed, missing
 
 
 def to_wandb(runs: list[ExportedRun], project: str, base_url: str | None) -> str:
-    """Says what went where. Raises ConfigError without the extra, ExportFailed when W&B refuses.
+    """Returns a summary line. Raises ConfigError without the extra, ExportFailed when W&B refuses.
 
-    WANDB_MODE=offline writes files that `wandb sync` sends later, to WANDB_DIR or the folder of the command.
+    With WANDB_MODE=offline, files go to WANDB_DIR or the current folder, for `wandb sync` to send later.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
@@ -60,7 +60,7 @@ def to_wandb(runs: list[ExportedRun], project: str, base_url: str | None) -> str
 
 
 def _fill(open_run: Any, run: ExportedRun) -> None:
-    # The summary and no history: to say the same again leaves it as it is.
+    # Summary only, no history: exporting again changes nothing.
     open_run.summary.update(run.metrics)
     for name, path in run.files.items():
         copy = Path(open_run.dir, name)
@@ -69,7 +69,7 @@ def _fill(open_run: Any, run: ExportedRun) -> None:
 
 
 def _remove_earlier(folder: Path, key: str) -> None:
-    """Of the same run only the newest export is to be sent."""
+    """Keeps only the newest offline export of a run."""
     for earlier in folder.parent.glob(f"offline-run-*-{key}"):
         if earlier != folder:
             shutil.rmtree(earlier)

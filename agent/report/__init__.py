@@ -1,6 +1,6 @@
-"""`ai-sci report`: a session or a batch as one page that anybody can open, and check against what it was made from.
+"""`ai-sci report`: a session or a batch as one HTML page that anybody can open and check against its records.
 
-A page is a function of the journal and the commits that it names, and of nothing else.
+A page depends only on the journal and the commits that it names.
 """
 
 from ai_sci.agent.report.check import check_report, tell_checked

@@ -1,4 +1,4 @@
-"""`ai-sci report --check`: makes the page again from the same records, and names what is not as it was."""
+"""`ai-sci report --check`: makes the page again from the same records and lists the differences."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ai_sci.agent.report.make import Page, is_relative_link, make_page, record_c
 from ai_sci.agent.report.render import META, plotly_script
 from ai_sci.experiment.base import ConfigError
 
-MOST_SHOWN = 20
+_MOST_SHOWN = 20
 _VOID = {"meta", "br", "img", "link", "input", "hr"}
 _HEADINGS = ("h1", "h2", "h3", "figcaption", "summary", "th")  # the outer ones first
 
 
 @dataclass(frozen=True)
 class Checked:
-    """`differences` are lines for people, at most MOST_SHOWN; `more` counts those beyond. `gone_on`: records since."""
+    """`differences`: the first few, as lines for people; `more`: how many others; `gone_on`: records added since."""
 
     differences: list[str]
     more: int
@@ -30,7 +30,7 @@ class Checked:
 
 
 def check_report(folder: Path, file: Path) -> Checked:
-    """Raises ConfigError when there is no session, or the file is no report."""
+    """Compares `file` with the page made now. Raises ConfigError without a session, or if `file` is not a report."""
     folder = folder.resolve()
     refuse_other(folder)
     try:
@@ -46,17 +46,17 @@ def check_report(folder: Path, file: Path) -> Checked:
         if count > there.get(name, 0)
     ]
     if missing:
-        return Checked(missing[:MOST_SHOWN], max(0, len(missing) - MOST_SHOWN), 0)
+        return Checked(missing[:_MOST_SHOWN], max(0, len(missing) - _MOST_SHOWN), 0)
     made = make_page(folder, meta["links"], claimed)
     gone_on = sum(there.values()) - sum(made.records.values())
     differences = _changed_results(folder, made)
     if made.html.encode() != found:
         differences += _compare(page, made.html) or _compare_lines(page, made.html)
-    return Checked(differences[:MOST_SHOWN], max(0, len(differences) - MOST_SHOWN), gone_on)
+    return Checked(differences[:_MOST_SHOWN], max(0, len(differences) - _MOST_SHOWN), gone_on)
 
 
 def _changed_results(folder: Path, made: Page) -> list[str]:
-    """Results that the page links to, and whose files are no longer what was committed."""
+    """Results that the page links to and whose files no longer match their commits."""
     lines = []
     for path, digest in made.results.items():
         try:
@@ -70,13 +70,13 @@ def _changed_results(folder: Path, made: Page) -> list[str]:
 
 
 def tell_checked(checked: Checked, file: Path) -> int:
-    """Prints what was found; returns the exit code."""
+    """Prints the findings and returns the exit code."""
     if checked.gone_on:
         print(f"The session has gone on since: {checked.gone_on} journal records more than {file} was made from.")
     for difference in checked.differences:
         print(difference)
     if checked.more:
-        print(f"… and {checked.more} differences more")
+        print(f"… and {checked.more} more differences")
     if checked.differences:
         return 1
     print(f"{file} says what the session says.")
@@ -84,7 +84,7 @@ def tell_checked(checked: Checked, file: Path) -> int:
 
 
 def _read_meta(page: str, file: Path) -> dict[str, Any]:
-    """What the page says it was made from. Raises ConfigError."""
+    """Reads which records the page says it was made from. Raises ConfigError."""
     reader = _Reader()
     reader.feed(page[: page.find("</head>")] if "</head>" in page else page[:100_000])
     try:
@@ -92,15 +92,15 @@ def _read_meta(page: str, file: Path) -> dict[str, Any]:
         records = {str(name): int(count) for name, count in meta["records"].items()}
         links = str(meta["links"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{file} is no report of ai-sci: it does not say which records it was made from.") from None
+        raise ConfigError(f"{file} is not an ai-sci report: it does not say which records it was made from.") from None
     if any(count < 0 for count in records.values()) or not is_relative_link(links):
-        raise ConfigError(f"{file} is no report of ai-sci as it was written: its first lines were changed.")
+        raise ConfigError(f"{file} is not an ai-sci report as written: its first lines were changed.")
     return {"records": records, "links": links}
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A text or an attribute of the page, and where it stands."""
+    """A text or an attribute of the page, and its place."""
 
     what: str
     text: str
@@ -108,7 +108,7 @@ class _Piece:
 
 
 class _Reader(HTMLParser):
-    """Takes a page apart into pieces, each under the headings of the place where it stands."""
+    """Splits a page into pieces, each with the headings above it."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -133,9 +133,7 @@ class _Reader(HTMLParser):
             self._said.pop(tag, None)
         if tag == "h2":
             self._said = {key: value for key, value in self._said.items() if key == "h1"}
-        if tag == "thead":
-            self._columns = []
-        if tag == "table":
+        if tag in ("table", "thead"):
             self._columns = []
         if tag == "tr":
             self._column = -1
@@ -188,9 +186,9 @@ def _pieces(page: str) -> list[_Piece]:
 
 
 def _compare(found: str, made: str) -> list[str]:
-    """The differences between the page that was found and the page as it should be."""
+    """The differences between the page found and the page as it should be."""
     library = plotly_script()
-    if library in found:  # 5 MB in which nothing differs
+    if library in found:  # 5 MB, identical in both
         found, made = found.replace(library, ""), made.replace(library, "")
     theirs, ours = _pieces(found), _pieces(made)
     differences: list[str] = []
@@ -208,7 +206,7 @@ def _compare(found: str, made: str) -> list[str]:
 
 
 def _paired(theirs: list[_Piece], ours: list[_Piece]) -> list[tuple[_Piece | None, _Piece | None]]:
-    """Piece by piece; where some were added or taken away, what is alike is found first."""
+    """Pairs the pieces in order; when their numbers differ, aligns equal ones first and omits them."""
     if len(theirs) == len(ours):
         return list(zip(theirs, ours))
     start = 0
@@ -236,7 +234,7 @@ def _compare_data(found: str, made: str, where: str) -> list[str]:
     try:
         return _compare_values(json.loads(found), json.loads(made), f"the chart data {where}")
     except (ValueError, RecursionError):
-        return [f"the chart data {where}: it is no JSON"]
+        return [f"the chart data {where}: not valid JSON"]
 
 
 def _compare_values(found: Any, made: Any, where: str) -> list[str]:
@@ -253,14 +251,14 @@ def _compare_values(found: Any, made: Any, where: str) -> list[str]:
 
 
 def _compare_lines(found: str, made: str) -> list[str]:
-    """For what is no text and no attribute, such as the order of attributes or white space within a tag."""
+    """For differences in neither text nor attributes, such as attribute order or white space within a tag."""
     pairs = enumerate(zip_longest(found.split("\n"), made.split("\n")), start=1)
     lines = [_line(f"line {number} of the file", one or "", two or "") for number, (one, two) in pairs if one != two]
     return lines or ["the file's bytes are not those of the page"]
 
 
 def _line(where: str, found: str, made: str) -> str:
-    """The two texts from a little before the first letter in which they differ."""
+    """Both texts from shortly before their first difference."""
     start = next((i for i, (a, b) in enumerate(zip(found, made)) if a != b), min(len(found), len(made)))
     start = max(0, start - 25)
     one, two = (" ".join(text[start : start + 70].split()) for text in (found, made))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ai_sci.agent.session import GitFailed
 
-LARGEST = 8 << 20  # bytes; a larger file is named on the page and not read
+LARGEST = 8 << 20  # bytes; larger files are only named on the page
 _HEADER = re.compile(rb"[0-9a-f]{40,64}\Z")
 
 
@@ -21,7 +21,7 @@ class Commits:
         self.folder = folder
 
     def files(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The content of each `COMMIT:PATH` that there is and that is not larger than LARGEST."""
+        """The content of each `COMMIT:PATH` that exists and is not larger than LARGEST."""
         asked = [name for name in dict.fromkeys(names) if "\n" not in name]
         if not asked:
             return {}
@@ -42,7 +42,7 @@ class Commits:
         return contents
 
     def names(self, folders: Iterable[str]) -> dict[str, list[str]]:
-        """The names of what lies directly in each `COMMIT:FOLDER`, of those that there are."""
+        """The names directly in each `COMMIT:FOLDER` that exists."""
         return {folder: _tree_names(content) for folder, content in self.files(folders).items()}
 
     def diffs(self, pairs: Iterable[tuple[str, str]], paths: Sequence[str]) -> dict[tuple[str, str], str]:
@@ -55,7 +55,7 @@ class Commits:
         out = self._git([*command, *paths], [f"{new} {old}" for old, new in asked])
         pieces: list[list[str]] = []
         for line in out.split(b"\n"):
-            if _HEADER.match(line):  # every line of a diff begins with a sign, a space or a word
+            if _HEADER.match(line):  # no line of a diff can look like this
                 pieces.append([])
             elif pieces:
                 pieces[-1].append(line.decode("utf-8", "replace"))
@@ -85,7 +85,7 @@ class Commits:
 
 
 def _tree_names(content: bytes) -> list[str]:
-    """Of a tree object: `MODE NAME\\0` and a hash of 20 bytes, again and again."""
+    """Parses a tree object: `MODE NAME\\0` and a 20-byte hash per entry."""
     names: list[str] = []
     start = 0
     while start < len(content):

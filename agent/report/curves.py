@@ -1,7 +1,7 @@
-"""Training curves: what a run saved of its training, by a small convention (docs/report.md) and nothing else.
+"""Training curves that a run saved by a small convention (docs/report.md).
 
 `run_i/*curve*.json` holds {"steps": [...], name: [...]} or [{"step": 0, name: …}, …]; lists in `final_info.json` are
-taken where there is no such file. Nothing is ever unpickled.
+used when there is no such file. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-POINTS = 240  # of a line; more than a phone shows
+POINTS = 240  # per line; more than a phone can show
 _STEPS = ("step", "steps", "epoch", "epochs", "iteration", "iterations")
 _MOST_NAMES = 12
-_FEWEST = 3  # points that make a line
+_FEWEST = 3  # points for a line
 
 
 @dataclass(frozen=True)
 class Curve:
-    """`x` and `y` have one length; y has None where the run saved no finite number. `axis` names x."""
+    """One line. `x` and `y` have equal length; `y` is None where the run saved no finite number. `axis` names x."""
 
     name: str
     axis: str
@@ -28,11 +28,12 @@ class Curve:
 
 
 def is_curve_file(name: str) -> bool:
+    """Whether the convention takes this file name for curves."""
     return "curve" in name.lower() and name.lower().endswith(".json")
 
 
 def read_curves(files: dict[str, bytes], final_info: bytes | None) -> list[Curve]:
-    """Of the curve files by name, else of the lists in `final_info`; what is neither a column nor a row is left out."""
+    """The curves in `files` (by name), else in the lists of `final_info`; anything malformed is skipped."""
     curves: list[Curve] = []
     several = len(files) > 1
     for file, data in sorted(files.items()):
@@ -71,7 +72,7 @@ def _of_lists(value: dict[str, Any]) -> list[Curve]:
 
 
 def _thinned(x: list[float], y: list[float | None]) -> tuple[list[float], list[float | None]]:
-    """Every n-th point, and always the last one."""
+    """Every n-th point, plus the last one."""
     stride = math.ceil(len(x) / POINTS)
     kept = [*range(0, len(x) - 1, stride), len(x) - 1]
     return [x[place] for place in kept], [y[place] for place in kept]

@@ -1,4 +1,4 @@
-"""One pass over a journal: what a report tells of it, each thing with the number of its line."""
+"""What a report tells of a journal, collected in one pass, each item with its line number."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ _SAID = 1200
 
 @dataclass(frozen=True)
 class Attempt:
+    """One attempt, by its start and finish records."""
+
     run: int
     number: int
     kind: str  # "smoke" or "full"
@@ -36,7 +38,7 @@ class Attempt:
     reason: str
     seconds: float
     line: int  # of its last record
-    commit: str  # of the code that it executed
+    commit: str  # of the code that it ran
     waited: float
     place: str
     key: str
@@ -44,11 +46,14 @@ class Attempt:
 
     @property
     def log(self) -> str:
+        """Path in the session."""
         return f"attempts/run_{self.run}.{self.number}/output.log"
 
 
 @dataclass(frozen=True)
 class AppliedEdit:
+    """A reply whose edits were committed."""
+
     commit: str
     line: int  # of the journal
     files: str
@@ -56,7 +61,7 @@ class AppliedEdit:
 
 @dataclass
 class TriedRun:
-    """A run as far as it got; `status` is "unfinished" until it is closed."""
+    """A run so far; `status` is "unfinished" until it is closed."""
 
     number: int
     base: str
@@ -105,6 +110,8 @@ class ReportedCall:
 
 @dataclass
 class JournalFacts:
+    """All that a report takes from the journal beyond its folded state."""
+
     plan: str = ""
     plan_line: int = 0
     baseline_line: int = 0
@@ -116,10 +123,12 @@ class JournalFacts:
 
     @property
     def closed(self) -> list[TriedRun]:
+        """The runs with an outcome."""
         return [run for run in self.runs if run.line]
 
 
 def read_journal_facts(entries: Sequence[Entry]) -> JournalFacts:
+    """Collects the facts of one session's journal."""
     reader = _Reader()
     for line, entry in enumerate(entries, start=1):
         reader.take(line, entry)
@@ -135,7 +144,7 @@ class _Reader:
         self._started: dict[tuple[int, int], tuple[int, AttemptStarted]] = {}
         self._turn = 0
         self._said = ""
-        self._afterwards = False  # plots and notes: what is edited then belongs to no run
+        self._afterwards = False  # during plots and notes, edits belong to no run
 
     def take(self, line: int, entry: Entry) -> None:
         facts = self.facts
@@ -145,7 +154,7 @@ class _Reader:
             case BaselineMeasured(commit=commit):
                 facts.baseline_line, self._base = line, commit or self._base
             case Branched():
-                facts.calls.clear()  # what stands before was spent by another session
+                facts.calls.clear()  # earlier calls were paid by another session
             case Replied() as replied:
                 self._replied(line, replied)
             case CallFailed() as failed:
@@ -175,7 +184,7 @@ class _Reader:
                 self._closed(line, closed)
 
     def end(self) -> None:
-        """What had begun, and of which no record says how it ended."""
+        """Adds attempts that started and have no record of their end."""
         if self._current is None:
             return
         known = {one.number for one in self._current.attempts}
@@ -191,7 +200,7 @@ class _Reader:
 
     @property
     def _run(self) -> TriedRun:
-        """The run being worked on, which begins with the first thing that is done for it."""
+        """The current run, created by its first event."""
         if self._current is None:
             self._current = TriedRun(self._number, self._base, said=self._said)
             self.facts.runs.append(self._current)

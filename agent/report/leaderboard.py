@@ -1,4 +1,4 @@
-"""The leaderboard of a batch: ideas by what they gained over the baseline, those without a number last."""
+"""The leaderboard of a batch: ideas by their best value, those without a number last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """The ideas of one template, by its metric, best first."""
+    """The ideas of one template, best first by its metric."""
 
     template: str
     metric: str | None
@@ -47,7 +47,7 @@ class Waiting:
 
 
 def leaderboard(sessions: list[SessionFacts], waiting: list[Waiting]) -> list[Group]:
-    """Groups in the order of their first idea."""
+    """One group per template, in the order of their first ideas."""
     groups: dict[str, list[Row]] = {}
     deciding: dict[str, tuple[str | None, bool]] = {}
     for facts in sessions:
@@ -78,7 +78,7 @@ def _row(facts: SessionFacts) -> Row:
 
 
 def ordered(rows: list[Row], higher_is_better: bool) -> list[Row]:
-    """Best first; an idea without a number, or with one that is none, comes last."""
+    """Best first; ideas without a number, or with NaN, come last."""
     sign = -1 if higher_is_better else 1
 
     def place(row: Row) -> tuple[bool, float]:
@@ -90,7 +90,7 @@ def ordered(rows: list[Row], higher_is_better: bool) -> list[Row]:
 
 
 def board_charts(groups: list[Group]) -> list[dict[str, Any]]:
-    """For each template the best value of each idea, beside the baseline's."""
+    """One chart per template: each idea's best value and the baseline's."""
     charts = []
     for group in groups:
         rows = [row for row in group.rows if row.best is not None]

@@ -1,4 +1,4 @@
-"""`ai-sci report`: reads a session or a batch as it stands, and writes the page."""
+"""`ai-sci report`: reads a session or a batch as it stands and writes the page."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ from ai_sci.agent.report.time_breakdown import together
 from ai_sci.agent.session import JOURNAL, GitFailed
 from ai_sci.experiment.base import ConfigError
 
-_ALL_IMAGE_BYTES = 40 << 20  # of the plots of all of a batch's sessions
+_ALL_IMAGE_BYTES = 40 << 20  # for the plots of all sessions of a batch
 _LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")
 
 
 def write_report(folder: Path, target: Path | None, markdown: bool) -> Path:
-    """Writes the report of the session or batch in `folder`, by default into it; returns where it is.
+    """Writes the report of the session or batch in `folder`, by default into that folder; returns the path.
 
-    Raises ConfigError when there is neither, or when `target` cannot be written.
+    Raises ConfigError when `folder` holds neither or `target` cannot be written.
     """
     folder = folder.resolve()
     refuse_other(folder)
     markdown = markdown or (target is not None and target.suffix == ".md")
     path = (target or folder / ("report.md" if markdown else "report.html")).absolute()
-    text = make_markdown(folder) if markdown else make_page(folder, links_to(folder, path.parent)).html
+    text = _make_markdown(folder) if markdown else make_page(folder, _links_to(folder, path.parent)).html
     _write(path, text)
     return path
 
 
 @dataclass(frozen=True)
 class Page:
+    """A page and what it was made from."""
+
     html: str
-    records: dict[str, int]
-    results: dict[str, str]  # path of each result that it links to -> sha256 of what its commit holds
+    records: dict[str, int]  # as in `Meta`
+    results: dict[str, str]  # path of each linked result -> sha256 of the committed content
 
 
 def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None) -> Page:
-    """The page, of no more records of each journal than `limits` says (a session that it does not name: none)."""
+    """Makes the page, from at most `limits` records of each journal; a session not in `limits` counts as unstarted."""
     if is_batch(folder):
-        batch, sessions, records = read_batch_facts(folder, limits)
+        batch, sessions, records = _read_batch_facts(folder, limits)
         meta = Meta("batch", records, links)
         html = render_page(meta, batch.name, f"{batch.name}: {batch.total} ideas", sessions, batch)
         results = {f"{one.name}/{path}": digest for one in sessions for path, digest in _results(one).items()}
@@ -62,33 +64,34 @@ def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None)
 
 
 def _encodable(text: str) -> str:
-    """Half of a character (a lone surrogate, from a file's name, say) is a question mark on the page."""
+    """Replaces lone surrogates, as from a file name, by question marks."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _results(facts: SessionFacts) -> dict[str, str]:
-    every = [*([facts.baseline] if facts.baseline else []), *facts.runs]
-    return {run.result: run.digest for run in every if run.digest}
+    return {run.result: run.digest for run in facts.every_run if run.digest}
 
 
-def make_markdown(folder: Path) -> str:
+def _make_markdown(folder: Path) -> str:
     if is_batch(folder):
-        return _encodable(batch_markdown(read_batch_facts(folder, None)[0]))
+        return _encodable(batch_markdown(_read_batch_facts(folder, None)[0]))
     return _encodable(session_markdown(_session(folder, None)))
 
 
 def refuse_other(folder: Path) -> None:
+    """Raises ConfigError unless `folder` is a session or a batch."""
     if not is_batch(folder) and not (folder / JOURNAL).is_file():
         raise ConfigError(f"{folder} is neither a session nor a batch: it holds no {JOURNAL} and no {BATCH_JOURNAL}.")
 
 
-def links_to(folder: Path, start: Path) -> str:
-    """The relative address of `folder` for a page that lies in `start`; "" when it lies in the folder."""
+def _links_to(folder: Path, start: Path) -> str:
+    """The relative URL of `folder` from a page in `start`; "" for a page in the folder itself."""
     path = os.path.relpath(folder, start.resolve())
     return "" if path == "." else quote(path) + "/"
 
 
 def is_relative_link(links: str) -> bool:
+    """Whether `links` is a relative folder URL as a page's `Meta` holds it."""
     return _LINKS.fullmatch(links) is not None
 
 
@@ -114,10 +117,10 @@ def _session(folder: Path, limit: int | None) -> SessionFacts:
     return read_facts(folder, entries, name)
 
 
-def read_batch_facts(
+def _read_batch_facts(
     folder: Path, limits: Mapping[str, int] | None
 ) -> tuple[BatchFacts, list[SessionFacts], dict[str, int]]:
-    """The batch, its sessions, and how many records were read of each."""
+    """The batch, its sessions, and how many records of each were read."""
     records = parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0][: None if limits is None else limits.get("", 0)]
     state = fold_batch(records)
     if state.started is None:
@@ -140,7 +143,7 @@ def read_batch_facts(
         except NewerJournal:
             status, reason = "unreadable", "written by a newer ai-sci: upgrade"
         except (JournalError, GitFailed, ConfigError):
-            # One spoiled session is no reason to have no page of the others.
+            # One broken session must not prevent a page about the others.
             status, reason = "unreadable", "its journal or its commits cannot be read"
         idea = record.added.idea
         title = str(idea.get("Title") or idea.get("Name"))
@@ -177,7 +180,7 @@ def _batch(state: BatchState, last_at: float, sessions: list[SessionFacts], wait
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a page that was there stays until the new one is complete."""
+    """Writes atomically: an existing page stays until the new one is complete."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=".report-", encoding="utf-8", delete=False

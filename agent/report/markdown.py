@@ -1,4 +1,4 @@
-"""A short report in plain Markdown, for pasting into an issue: one table, and where the time and money went."""
+"""A short report in Markdown, for pasting into an issue: a table, and where time and money went."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _MOST_RUNS = 50
 
 
 def session_markdown(facts: SessionFacts) -> str:
+    """The report of one session; a long one is truncated."""
     title = facts.started.idea.get("Title") or facts.started.idea.get("Name")
     metrics = facts.metric_names[:_MOST_METRICS]
     rows = [_row(run, metrics) for run in [*([facts.baseline] if facts.baseline else []), *facts.runs[:_MOST_RUNS]]]
@@ -22,7 +23,7 @@ def session_markdown(facts: SessionFacts) -> str:
         f"{facts.records} journal records",
         "",
         *_table(["run", "verdict", "commit", *metrics, "against the baseline"], rows),
-        *([f"and {more} runs more"] if more > 0 else []),
+        *([f"and {more} more runs"] if more > 0 else []),
         "",
         "± is one standard error over seeds; with one seed nothing is claimed.",
         _money_and_time(facts.state.spent.cost, facts.state.spent.calls, facts.night),
@@ -31,6 +32,7 @@ def session_markdown(facts: SessionFacts) -> str:
 
 
 def batch_markdown(batch: BatchFacts) -> str:
+    """The report of a batch: one table per template."""
     lines = [f"### {_plain(batch.name)}: {batch.total} ideas", f"{batch.status}, {batch.engine}", ""]
     for group in batch.groups:
         rows = [
@@ -69,6 +71,6 @@ def _money_and_time(cost: float, calls: int, night: Night) -> str:
 
 
 def _plain(text: object) -> str:
-    """One line without what Markdown or HTML would obey."""
+    """One line, with Markdown and HTML escaped."""
     line = " ".join(str(text).split())
     return "".join(f"\\{letter}" if letter in "|\\`*_[]<>" else letter for letter in line)

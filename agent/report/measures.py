@@ -1,4 +1,4 @@
-"""Numbers beside the baseline's, with their uncertainty: what may be said of a difference, and how it is written."""
+"""Metric values with their uncertainty: what may be claimed about a difference, and how it is written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """`stderr`: the standard error over seeds; None with one seed, and for a spread of 0, which one seed gives too."""
+    """A value. `stderr`: standard error over seeds; None with one seed, or when 0, which one seed gives too."""
 
     value: float
     stderr: float | None = None
 
     @property
     def text(self) -> str:
-        """`0.931 ± 0.004`: as many digits as the uncertainty leaves; without one, four."""
+        """`0.9310 ± 0.0040`: two digits of the standard error; without one, as `number`."""
         if self.stderr is None:
             return number(self.value)
         digits = _digits(self.stderr)
@@ -26,7 +26,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """A measure minus the baseline's. `word` never says more than the seeds allow."""
+    """A value minus the baseline's. `word` never claims more than the seeds allow."""
 
     delta: float
     stderr: float | None
@@ -34,18 +34,19 @@ class Difference:
 
     @property
     def text(self) -> str:
+        """The signed difference, written as a `Measure`."""
         sign = "−" if self.delta < 0 else "+" if self.delta else ""
         return sign + Measure(abs(self.delta), self.stderr).text
 
 
 def measured(metrics: dict[str, float], stderrs: dict[str, float]) -> dict[str, Measure]:
-    """A standard error that is no positive number is none: whatever an experiment writes, the page is made."""
+    """Joins values and standard errors; one that is not positive is dropped, as an experiment may write anything."""
     errors = {name: error for name, error in stderrs.items() if error > 0}
     return {name: Measure(value, errors.get(name)) for name, value in metrics.items()}
 
 
 def against(measure: Measure, baseline: Measure, higher_is_better: bool | None) -> Difference:
-    """`higher_is_better`: None for a metric of which nobody said which direction is good."""
+    """Compares at two standard errors of the difference. `higher_is_better`: None when no direction was declared."""
     delta = measure.value - baseline.value
     if measure.stderr is None or baseline.stderr is None:
         return Difference(delta, None, "no change" if delta == 0 else "one seed")
@@ -58,7 +59,7 @@ def against(measure: Measure, baseline: Measure, higher_is_better: bool | None) 
 
 
 def number(value: float) -> str:
-    """Whole numbers in full, others with four digits."""
+    """Whole numbers in full, others to four significant digits."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e12:
@@ -81,9 +82,10 @@ def duration(milliseconds: int) -> str:
 
 
 def money(usd: float) -> str:
+    """`$12.34`, or `$0.1234` below ten dollars."""
     return f"${usd:,.2f}" if usd >= 10 or usd == 0 else f"${usd:.4f}"
 
 
 def _digits(stderr: float) -> int:
-    """Decimals that show two digits of it."""
+    """Decimals that show two significant digits of `stderr`."""
     return max(0, 1 - math.floor(math.log10(stderr)))

@@ -1,4 +1,4 @@
-"""Facts to HTML: the templates in `page/`, every text escaped, the plotting library embedded once."""
+"""Renders facts to HTML with the templates in `page/`; all text is escaped, Plotly is embedded once."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ai_sci.agent.journal import Spent
 from ai_sci.agent.report.charts import MOST_LINES, session_charts
 from ai_sci.agent.report.leaderboard import Group, board_charts
 from ai_sci.agent.report.measures import duration, money
-from ai_sci.agent.report.session_facts import Image, RunFacts, SessionFacts
+from ai_sci.agent.report.session_facts import Image, SessionFacts
 from ai_sci.agent.report.time_breakdown import SHARES, Night
 from ai_sci.agent.session import comparison
 from ai_sci.experiment.base import AiSciError, format_duration, format_size
 
 META = "ai-sci-report"
-MOST_DIFF_LINES = 400
+_MOST_DIFF_LINES = 400
 _PAGE = Path(__file__).with_name("page")
 _GOOD = ("ok", "completed", "better")
 _BAD = (
@@ -45,7 +45,7 @@ class LibraryMissing(AiSciError):
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """The head of a batch's page; `night` is the sum over sessions, `elapsed` milliseconds of the batch itself."""
+    """The head of a batch's page. `night` sums over sessions; `elapsed` is the batch's own time in milliseconds."""
 
     name: str
     status: str
@@ -66,13 +66,14 @@ class BatchFacts:
 
 @dataclass(frozen=True)
 class Meta:
-    """What `--check` has to know to make the page again."""
+    """What `--check` needs to make the page again."""
 
     kind: str  # "session" or "batch"
-    records: dict[str, int]  # how many journal records of each session were read; "" is the batch's own journal
-    links: str  # from the page's folder to the session's or batch's
+    records: dict[str, int]  # session -> journal records read; "" is the folder's own journal
+    links: str  # relative URL from the page to the session or batch
 
     def text(self) -> str:
+        """As the content of the page's meta element."""
         return json.dumps({"format": 1, "kind": self.kind, "records": self.records, "links": self.links})
 
 
@@ -111,7 +112,7 @@ def render_page(meta: Meta, name: str, title: str, sessions: Sequence[SessionFac
 
 @cache
 def plotly_script() -> str:
-    """plotly.min.js as the `plotly` package brings it, without importing that package."""
+    """plotly.min.js from the `plotly` package, without importing it."""
     try:
         path = metadata.distribution("plotly").locate_file("plotly/package_data/plotly.min.js")
         return Path(str(path)).read_text(encoding="utf-8")
@@ -130,7 +131,7 @@ def _hash(text: str) -> str:
 
 
 def _json_block(value: Any) -> Any:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot close its script element."""
     from markupsafe import Markup
 
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -155,7 +156,6 @@ def _environment() -> Any:
         "data_url": _data_url,
         "diff_lines": _diff_lines,
         "duration": duration,
-        "every_run": _every_run,
         "file_name": lambda path: Path(path).name,
         "limit": _limit,
         "lines_left_out": _lines_left_out,
@@ -172,7 +172,7 @@ def _environment() -> Any:
 
 
 def tone(word: str) -> str:
-    """How a verdict, a status or a difference is coloured."""
+    """The colour class of a verdict, a status or a comparison word."""
     for name, words in (("good", _GOOD), ("bad", _BAD), ("warn", _WARN)):
         if word in words:
             return name
@@ -192,7 +192,7 @@ def _limit(value: float, key: str) -> str:
 
 
 def _reflowed(text: str) -> Any:
-    """Prose whose lines were broken at a fixed width; of Markdown, `code` and **bold** are shown as such."""
+    """Joins hard-wrapped lines and renders Markdown's `code` and **bold**."""
     from markupsafe import Markup, escape
 
     whole = re.sub(r"(?<=[^\n])\n(?=[^\s\-*#>|\d])", " ", text)
@@ -200,18 +200,14 @@ def _reflowed(text: str) -> Any:
     return Markup(re.sub(r"\*\*([^*\n]+)\*\*", r"<b>\1</b>", safe))
 
 
-def _every_run(facts: SessionFacts) -> list[RunFacts]:
-    return [*([facts.baseline] if facts.baseline else []), *facts.runs]
-
-
 def _diff_lines(diff: str) -> list[tuple[str, str]]:
-    """The lines of a diff with their tone, at most MOST_DIFF_LINES; git's lines about hashes are left out."""
+    """The first lines of a diff, each with its tone, without git's file headers."""
     tones = {"+": "add", "-": "del", "@": "hunk", "d": "file"}
-    return [(tones.get(line[:1], "same"), line) for line in _shown_lines(diff)[:MOST_DIFF_LINES]]
+    return [(tones.get(line[:1], "same"), line) for line in _shown_lines(diff)[:_MOST_DIFF_LINES]]
 
 
 def _lines_left_out(diff: str) -> int:
-    return max(0, len(_shown_lines(diff)) - MOST_DIFF_LINES)
+    return max(0, len(_shown_lines(diff)) - _MOST_DIFF_LINES)
 
 
 def _shown_lines(diff: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs as a report tells them: the journal's numbers, and beside them what the commits hold."""
+"""Runs as a report tells them: the journal's numbers and what the commits hold."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from ai_sci.agent.report.measures import Difference, Measure, against, measured
 from ai_sci.experiment.base import clean_output
 from ai_sci.experiment.results import RESULT_NAME, ResultError, Results, parse_results
 
-LOG_LINES = 25
-_LOG_END = 32_000  # bytes of a log's end that are read for them
+_LOG_LINES = 25
+_LOG_END = 32_000  # bytes read from the end of a log for them
 
 
 @dataclass(frozen=True)
 class AttemptFacts:
+    """An attempt and the end of its committed log."""
+
     attempt: Attempt
     log: str  # path in the session
     log_commit: str  # "" when the log is in no commit
@@ -26,7 +28,7 @@ class AttemptFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """`number` 0 is the baseline. `difference` is of the metric that decides; None without one."""
+    """A run; `number` 0 is the baseline. `difference` is in the deciding metric, None without one."""
 
     number: int
     status: str
@@ -39,24 +41,27 @@ class RunFacts:
     said: str = ""
     edits: list[AppliedEdit] = field(default_factory=list)
     base: str = ""  # the commit whose code it builds on
-    code: str = ""  # the commit of the code that was executed last
+    code: str = ""  # the commit of the code that ran last
     diff: str = ""
     curves: list[Curve] = field(default_factory=list)
     digest: str = ""  # sha256 of the committed result
-    mismatch: str = ""  # what the committed result says when it is not what the journal says
+    mismatch: str = ""  # how the committed result differs from the journal; "" when it does not
     key: str = ""
     source: str = ""  # of a baseline
 
     @property
     def accepted(self) -> bool:
+        """Whether its verdict is `ok`."""
         return self.status == "ok"
 
     @property
     def result(self) -> str:
+        """Path of its result file in the session."""
         return f"run_{self.number}/{RESULT_NAME}"
 
 
 def read_baseline(event: BaselineMeasured, line: int, files: dict[str, bytes], trees: dict[str, list[str]]) -> RunFacts:
+    """`files` maps COMMIT:PATH to content, `trees` COMMIT:FOLDER to names, as `Commits` returns them."""
     commit = event.commit or ""
     results, mismatch = _results(files, f"{commit}:run_0", event.metrics)
     return RunFacts(
@@ -83,6 +88,7 @@ def read_run(
     metric: str | None,
     higher: bool,
 ) -> RunFacts:
+    """Like `read_baseline`; `diffs` are by pairs of commits, `metric` decides, `higher`: more of it is better."""
     folder = f"{tried.commit}:run_{tried.number}"
     results, mismatch = _results(files, folder, tried.metrics)
     measures = measured(tried.metrics, results.stderrs if results else {})
@@ -118,7 +124,7 @@ def read_run(
 
 
 def _results(files: dict[str, bytes], folder: str, metrics: dict[str, float]) -> tuple[Results | None, str]:
-    """The committed result, and how it differs from what the journal says."""
+    """The committed result, and how it differs from the journal."""
     content = files.get(f"{folder}/{RESULT_NAME}")
     if content is None:
         return None, f"{RESULT_NAME} is not in the commit" if metrics else ""
@@ -148,4 +154,4 @@ def _curves(files: dict[str, bytes], trees: dict[str, list[str]], folder: str) -
 def _tail(log: bytes | None) -> list[str]:
     if log is None:
         return []
-    return clean_output(log[-_LOG_END:].decode("utf-8", "replace")).lines[-LOG_LINES:]
+    return clean_output(log[-_LOG_END:].decode("utf-8", "replace")).lines[-_LOG_LINES:]

@@ -1,6 +1,6 @@
-"""What a report says of a session: computed from its journal and its commits, and from nothing else.
+"""What a report says about a session, computed only from its journal and commits.
 
-So the same records give the same page, whoever works on the session meanwhile.
+The same records give the same page, even while the session is running.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ else:
 
 _NOTES = 8000  # characters
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
-MOST_IMAGE_BYTES = 4 << 20  # of all of a session's plots
+MOST_IMAGE_BYTES = 4 << 20  # for all plots of a session
 
 
 @dataclass(frozen=True)
 class Image:
+    """A plot to embed. `kind` is its MIME type."""
+
     path: str
     kind: str
     data: bytes
@@ -42,6 +44,8 @@ class Image:
 
 @dataclass(frozen=True)
 class SessionFacts:
+    """Everything a report shows about one session."""
+
     name: str
     records: int
     last_at: float  # of the last record
@@ -55,7 +59,7 @@ class SessionFacts:
     editable: list[str]
     plan: str
     plan_line: int
-    notes: str  # notes.txt as committed last
+    notes: str  # notes.txt at the last commit
     baseline: RunFacts | None
     runs: list[RunFacts]
     later_edits: list[AppliedEdit]
@@ -66,8 +70,13 @@ class SessionFacts:
     pictures_left_out: list[str]
 
     @property
+    def every_run(self) -> list[RunFacts]:
+        """The baseline, if there is one, and all runs."""
+        return [*([self.baseline] if self.baseline else []), *self.runs]
+
+    @property
     def best(self) -> RunFacts | None:
-        """The accepted run with the best value of the metric that decides; the first of equals."""
+        """The accepted run with the best value of the deciding metric; the first of equals."""
         metric = self.metric
         if metric is None:
             return None
@@ -77,24 +86,25 @@ class SessionFacts:
 
     @property
     def status(self) -> str:
-        """`unfinished` while no record says how it ended: whether somebody works on it now is in no record."""
+        """`unfinished` without a record of its end: the journal cannot tell whether a process is still running."""
         return "unfinished" if self.state.ended is None else self.state.status.value
 
     @property
     def metric_names(self) -> list[str]:
-        """Of the baseline and all runs, the one that decides first."""
+        """Metrics of the baseline and all runs, the deciding one first."""
         names = dict.fromkeys([self.metric] if self.metric else [])
-        for run in [*([self.baseline] if self.baseline else []), *self.runs]:
+        for run in self.every_run:
             names |= dict.fromkeys(run.measures)
         return list(names)
 
     @property
     def other_metrics(self) -> list[str]:
+        """All metrics but the deciding one."""
         return [name for name in self.metric_names if name != self.metric]
 
 
 def read_facts(folder: Path, entries: Sequence[Entry], name: str, image_bytes: int = MOST_IMAGE_BYTES) -> SessionFacts:
-    """Of the session in `folder` as these records leave it, with no more than `image_bytes` of its plots.
+    """The session in `folder` as of these records, with at most `image_bytes` of plots.
 
     Raises ConfigError and GitFailed.
     """
@@ -155,7 +165,7 @@ def _wanted(found: JournalFacts, state: State, started: SessionStarted, trees: d
 
 
 def _metric(toml: dict[str, Any], state: State, found: JournalFacts) -> tuple[str | None, bool]:
-    """The metric that decides and whether more of it is better, as the session's first commit has it."""
+    """The deciding metric and whether higher is better, from the session's first commit."""
     table = toml.get("experiment", {})
     metric = table.get("metric")
     if not isinstance(metric, str):
@@ -178,7 +188,7 @@ def _notes(state: State, files: dict[str, bytes]) -> str:
 
 
 def _images(state: State, files: dict[str, bytes], room: int) -> tuple[list[Image], list[str]]:
-    """The session's plots, and the names of those that are not embedded (too large, or no image)."""
+    """The plots to embed, and the paths of those left out (too large, or not an image)."""
     images: list[Image] = []
     left_out: list[str] = []
     plots = state.plots_outcome
@@ -193,7 +203,7 @@ def _images(state: State, files: dict[str, bytes], room: int) -> tuple[list[Imag
 
 
 def _requirements(started: SessionStarted, files: dict[str, bytes]) -> dict[str, str]:
-    """The sha256 of each requirement file, as the session's first commit has it."""
+    """The sha256 of each requirement file in the session's first commit."""
     known = {name: files.get(f"{started.commit}:{name}") for name in _requirement_files(started)}
     return {name: hashlib.sha256(content).hexdigest() for name, content in known.items() if content is not None}
 

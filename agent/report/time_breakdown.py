@@ -1,4 +1,4 @@
-"""Where the night went: every millisecond between a session's first and last record belongs to exactly one share."""
+"""Where the time went: each millisecond between a session's first and last record counts in exactly one share."""
 
 from __future__ import annotations
 
@@ -32,23 +32,24 @@ SHARES = {
 
 @dataclass(frozen=True)
 class Night:
-    """Milliseconds by share, in the order of SHARES; their sum is `total`."""
+    """Milliseconds by share, in the order of SHARES."""
 
     shares: dict[str, int]
 
     @property
     def total(self) -> int:
+        """Milliseconds in all shares."""
         return sum(self.shares.values())
 
 
 def where_it_went(entries: Sequence[Entry]) -> Night:
-    """Of the session's own records: those of a branch's origin, before `branched`, are not its night."""
+    """Splits the session's own time; records that a branch copied from its origin, before `branched`, do not count."""
     shares = dict.fromkeys(SHARES, 0)
     own = max((index for index, entry in enumerate(entries) if isinstance(entry.event, Branched)), default=0)
     waited = next((one.event.waited for one in entries[own:] if isinstance(one.event, BaselineMeasured)), 0.0)
-    queued = 0.0  # of these seconds, those after the baseline began: a job has begun when it is submitted
+    queued = 0.0  # seconds of `waited` after the baseline began, since a job begins when submitted
     for before, entry in zip(entries[own:], entries[own + 1 :]):
-        # A clock that was set back must not take from the other shares.
+        # A clock that was set back must not reduce other shares.
         gap = max(0, round(entry.at * 1000) - round(before.at * 1000))
         if isinstance(entry.event, BaselineStarted):
             queued = max(0.0, waited - gap / 1000)
@@ -62,7 +63,7 @@ def where_it_went(entries: Sequence[Entry]) -> Night:
 def _claims(
     before: Event, event: Event, baseline_waited: float, baseline_queued: float
 ) -> list[tuple[str, float | None]]:
-    """Who takes how many seconds of the time between two records, in turn; None: all that is left."""
+    """Which shares take how many seconds of the time between two records, in order; None takes the rest."""
     match event:
         case CallStarted() if isinstance(before, CallFailed):
             return [("model", None)]
@@ -88,5 +89,5 @@ def _claims(
 
 
 def together(nights: Sequence[Night]) -> Night:
-    """Of sessions that overlap: the sum of theirs, which is more than the clock showed."""
+    """The sum over sessions; where they overlap, this exceeds wall-clock time."""
     return Night({share: sum(night.shares[share] for night in nights) for share in SHARES})

@@ -1,6 +1,6 @@
-"""What people see of sessions and batches: `show` (text and the JSON contract) and `watch` (a live screen).
+"""`show` (text, and JSON as a contract) and `watch` (a live screen) for sessions and batches.
 
-Everything here only reads journals.
+Everything here only reads.
 """
 
 from ai_sci.agent.views.show import show_batch, show_session

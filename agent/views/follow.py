@@ -1,4 +1,4 @@
-"""`ai-sci watch`: follows the journals of a batch or a session, and says what there is to see. Writes nothing."""
+"""`ai-sci watch`: follows the journals of a batch or a session and builds the picture to draw. Writes nothing."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Watch:
         self._previous_at: float | None = None
 
     def look(self) -> None:
+        """Reads the records added since the last call."""
         if self.is_batch:
             self._look_at_batch()
         for session in self._sessions.values():
@@ -52,13 +53,13 @@ class Watch:
     def _take(self, record: Record[BatchEvent]) -> None:
         try:
             advance_batch(self.batch, record, self._previous_at)
-        except (KeyError, ValueError) as error:  # of a newer version, or spoiled
+        except (KeyError, ValueError) as error:  # from a newer version, or corrupt
             self._trouble = f"{self.folder / BATCH_JOURNAL} holds what this version cannot read: {error!r}"
             return
         self._previous_at = record.at
 
     def picture(self, now: float) -> Picture:
-        """What is known since the last `look`; `now` is seconds since the epoch."""
+        """The state as of the last `look`; `now` is seconds since the epoch."""
         names = self._names()
         lines = [self._line(name, names[name]) for name in self._sessions]
         spent = Spent()
@@ -86,7 +87,7 @@ class Watch:
         )
 
     def _names(self) -> dict[str, str]:
-        """What each session is called on the screen: its idea, or its own name where two have the same idea."""
+        """The label of each session: its idea, or its own name where two share an idea."""
         ideas = {name: self._idea(name) for name in self._sessions}
         often = Counter(ideas.values())
         return {name: one_line(idea if often[idea] == 1 else name) for name, idea in ideas.items()}
@@ -110,7 +111,7 @@ class Watch:
         return IdeaLine(idea, Standing.waiting, "waiting")
 
     def _starts(self, record: IdeaRecord, session: SessionWatch) -> bool:
-        """Whether a process of the batch is about to go on with a session that has stopped."""
+        """Whether the batch is about to resume a stopped session."""
         return self._at_work and record.at_work is not None and session.status.resumable and not session.at_work
 
     def _batch_status(self) -> Status:

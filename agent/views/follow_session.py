@@ -1,4 +1,4 @@
-"""Follows the journal of one session for `ai-sci watch`."""
+"""Follows one session's journal for `ai-sci watch`."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class SessionWatch:
         self.at_work = False
         self._unknown = ""
         self._previous_at: float | None = None
-        self._step_at = 0.0  # when the event came that decides what is done now
+        self._step_at = 0.0  # when the current step began
         self._call_failed: CallFailed | None = None
         self._verdict = ""
 
     def look(self) -> None:
-        """Takes in what the journal has more than at the last look."""
+        """Reads the records added since the last call."""
         news = self._tail.read()
         if news.anew:
             self._forget()
@@ -70,7 +70,7 @@ class SessionWatch:
         try:
             advance(self.state, entry, self._previous_at)
             line = story(event)
-        except (KeyError, ValueError, IndexError) as error:  # of a newer version, or spoiled
+        except (KeyError, ValueError, IndexError) as error:  # from a newer version, or corrupt
             self._unknown = f"{self.folder / JOURNAL} holds what this version cannot read: {error!r}"
             return
         self._previous_at = entry.at
@@ -85,30 +85,34 @@ class SessionWatch:
 
     @property
     def trouble(self) -> str:
-        """Why the journal cannot be read (further)."""
+        """Why the journal, or the rest of it, cannot be read; "" when it can."""
         return self._tail.trouble or self._unknown
 
     @property
     def status(self) -> Status:
+        """The journal's status, except `interrupted` for a running session without a process."""
         gone = self.state.status is Status.running and not self.at_work
         return Status.interrupted if gone else self.state.status
 
     @property
     def reason(self) -> str:
+        """Why it ended; "" while it runs."""
         if self.state.ended is not None:
             return one_line(self.state.ended.reason)
         return KILLED if self.status is Status.interrupted else ""
 
     @property
     def deciding(self) -> Deciding:
+        """The metric that decides between runs, as far as it is known."""
         return deciding(self.template, self.state)
 
     def elapsed(self, now: float) -> float:
-        """Seconds for which it was worked on."""
+        """Seconds during which a process worked on it."""
         since = now - self._previous_at if self.at_work and self._previous_at is not None else 0.0
         return self.state.active_seconds + max(0.0, since)
 
     def line(self, idea: str) -> IdeaLine:
+        """This session's row, labelled `idea`."""
         state, deciding = self.state, self.deciding
         best = deciding.best(state.accepted)
         value = deciding.of(best.closed.metrics) if best and best.closed else None
@@ -123,7 +127,6 @@ class SessionWatch:
             limit=self._limit(),
             run=min(state.run, state.max_runs) if _in_a_run(self.status, state) else _closed(state),
             runs=state.max_runs,
-            accepted=len(state.accepted),
             verdict=one_line(self._verdict),
             metric=one_line(deciding.name) if deciding.name is not None else None,
             best=value,
@@ -155,12 +158,13 @@ class SessionWatch:
 
     @property
     def attempt(self) -> AttemptStarted | None:
-        """The one that runs."""
+        """The attempt that is running."""
         started = self.state.last
         return started if self.at_work and isinstance(started, AttemptStarted) else None
 
     @property
     def place(self) -> str:
+        """Where the attempt runs: a slot, a node or a job; "" when unknown."""
         return _place(self.attempt) if self.attempt else ""
 
     def _limit(self) -> float | None:
@@ -170,6 +174,7 @@ class SessionWatch:
         return smoke.time if smoke and self.attempt.attempt_kind == "smoke" else self.state.started.limits.get("time")
 
     def runs(self) -> list[RunLine]:
+        """One row per run, the baseline first."""
         state, deciding = self.state, self.deciding
         baseline = state.baseline
         lines = []
@@ -187,7 +192,7 @@ class SessionWatch:
 
 
 def one_line(text: str) -> str:
-    """What a model, an idea or an error says, safe for a terminal."""
+    """Untrusted text as one line that is safe for a terminal."""
     return " ".join(printable(text).split())
 
 

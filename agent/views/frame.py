@@ -1,4 +1,4 @@
-"""One frame of `ai-sci watch`: what there is to show, drawn within the terminal's width and height."""
+"""Draws one frame of `ai-sci watch` within the terminal's width and height."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ai_sci.experiment.base import format_duration
 
 _WIDE = 100  # columns
 _STYLES = {Standing.running: "cyan", Standing.failed: "red", Standing.waiting: "dim", Standing.done: "green"}
-_COLOURS = {True: "green", False: "red", None: ""}  # of a difference
-_NUMBERS = (3, 4, 6, 7, 8, 9)  # columns of the ideas' table
+_COLOURS = {True: "green", False: "red", None: ""}  # by whether the difference is better
+_NUMBERS = (3, 4, 6, 7, 8, 9)  # right-aligned columns of the table of ideas
 
 
 def frame(picture: Picture, width: int, height: int | None) -> RenderableType:
-    """At most `height` lines of at most `width` columns; without a height, everything."""
+    """At most `height` lines of `width` columns; everything when `height` is None."""
     above = [_title(picture), *_totals(picture, width)]
     below = [_line(f"! {trouble}", "red") for trouble in picture.troubles[:2]]
     if height is not None:
@@ -29,7 +29,7 @@ def frame(picture: Picture, width: int, height: int | None) -> RenderableType:
 
 
 def plain(picture: Picture, width: int = 160) -> str:
-    """All of it as text without codes of any kind, for a file or a pipe."""
+    """The whole picture as text without control codes, for a file or a pipe."""
     out = io.StringIO()
     Console(file=out, width=width, highlight=False, force_terminal=False).print(frame(picture, width, None))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -80,7 +80,7 @@ def _budget(name: str, left: float) -> str:
 
 
 def _ideas(picture: Picture, width: int, room: int | None) -> list[RenderableType]:
-    """The table, most interesting ideas first; of those that have no room, how many of each kind."""
+    """The table of ideas, with counts by standing of those that do not fit."""
     shown, hidden = picture.lines, []
     if room is not None and len(shown) + 1 > room:
         shown, hidden = shown[: max(0, room - 2)], shown[max(0, room - 2) :]
@@ -97,7 +97,7 @@ def _ideas(picture: Picture, width: int, room: int | None) -> list[RenderableTyp
     gap = 2 if width >= _WIDE else 1
     table = Table(box=None, padding=(0, gap, 0, 0), header_style="dim")
     widths = {column: max([len(heads[column]), *(row[column].cell_len for row in rows)]) for column in columns}
-    flexible = 2 if width >= _WIDE else 0  # what is left of the width is for this one
+    flexible = 2 if width >= _WIDE else 0  # this column gets the remaining width
     widths[0] = min(widths[0], width // 3)
     rest = sum(widths.values()) + gap * len(widths) - widths[flexible]
     widths[flexible] = min(widths[flexible], max(10, width - rest))
@@ -113,7 +113,7 @@ def _ideas(picture: Picture, width: int, room: int | None) -> list[RenderableTyp
 
 
 def _cells(line: IdeaLine, at: float, metric: str | None) -> list[Text]:
-    """`metric` is that of all ideas; where they have several, each line says its own."""
+    """`metric` is the one all ideas share; when None, each row names its own."""
     own = f"{line.metric} " if metric is None and line.metric and line.best is not None else ""
     return [
         Text(line.idea),
@@ -130,7 +130,7 @@ def _cells(line: IdeaLine, at: float, metric: str | None) -> list[Text]:
 
 
 def _shortest(line: IdeaLine, status: Text) -> Text:
-    """Where there is no room for both: what a running session does says more than its phase."""
+    """For narrow screens: what a running session is doing says more than its phase."""
     running = line.standing is Standing.running and line.doing
     return Text(line.doing, status.style) if running else status
 

@@ -1,4 +1,4 @@
-"""`ai-sci show`: where a session or a batch stands, for people and (as JSON, a contract) for scripts."""
+"""`ai-sci show`: the state of a session or a batch, as text for people and JSON (a contract) for scripts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ai_sci.experiment.base import ConfigError, printable
 
 
 def show_session(folder: Path, as_object: bool) -> str:
-    """What `ai-sci show` prints of a session."""
+    """What `ai-sci show` prints for a session. Raises ConfigError and JournalError."""
     state = read_state(folder)
     return json.dumps(as_json(folder, state), indent=2) if as_object else printable(_as_text(folder, state))
 
 
 def as_json(folder: Path, state: State) -> dict[str, Any]:
-    """The object that DESIGN fixes for `show --json`."""
+    """The object of `show SESSION --json`, a contract."""
     assert state.started is not None
     return _session_object(folder, state.started.idea["Name"], Path(state.started.template).name, state)
 
 
 def _session_object(folder: Path, idea: str, template: str, state: State) -> dict[str, Any]:
-    """The same of a session that may not have begun: then `state` is empty."""
+    """Like `as_json`, also for a session that has not begun: its `state` is empty."""
     sandbox, baseline = state.sandbox, state.baseline
     return {
         "session": str(folder),
@@ -74,7 +74,7 @@ def _session_object(folder: Path, idea: str, template: str, state: State) -> dic
 
 
 def _origin(state: State) -> dict[str, Any] | None:
-    """Where a replay or a branch comes from; `llm` does not count what was spent there."""
+    """Where a replay or a branch comes from; what was spent there is not counted in `llm`."""
     started, before, compared = state.started, state.spent_before, state.compared
     if started is None or not started.origin:
         return None
@@ -141,8 +141,8 @@ def _as_text(folder: Path, state: State) -> str:
     )
     if spent.unsettled_cost or spent.unsettled_tokens:
         lines.append(
-            f"            and up to ${spent.unsettled_cost:.4f}, {spent.unsettled_tokens} tokens, of calls that nobody "
-            "saw the end of"
+            f"            and up to ${spent.unsettled_cost:.4f}, {spent.unsettled_tokens} tokens, of calls whose "
+            "end was never recorded"
         )
     if spent.gpu_seconds:
         lines.append(f"            {spent.gpu_seconds / 3600:.3g} GPU-hours")
@@ -153,19 +153,19 @@ def _as_text(folder: Path, state: State) -> str:
     if state.plots:
         lines.append(f"  plots     {', '.join(state.plots)}")
     if state.status.resumable and state.status is not Status.running:
-        lines.append(f"  go on with: ai-sci resume {folder}")
-    lines.append(f"  one page of it: ai-sci report {folder}")
+        lines.append(f"  continue with: ai-sci resume {folder}")
+    lines.append(f"  as a web page: ai-sci report {folder}")
     return "\n".join(lines)
 
 
 def show_batch(folder: Path, as_object: bool) -> str:
-    """What `ai-sci show` prints of a batch. Raises ConfigError when its journal is none, JournalError when spoiled."""
+    """What `ai-sci show` prints for a batch. Raises ConfigError without a journal, JournalError for a corrupt one."""
     batch = read_batch(folder)
     return json.dumps(_batch_object(folder, batch), indent=2) if as_object else _batch_text(folder, batch)
 
 
 def _batch_object(folder: Path, batch: BatchState) -> dict[str, Any]:
-    """The object that DESIGN fixes for `show BATCH --json`."""
+    """The object of `show BATCH --json`, a contract."""
     return {
         "batch": str(folder),
         "status": batch.status.value,
@@ -177,7 +177,7 @@ def _batch_object(folder: Path, batch: BatchState) -> dict[str, Any]:
 
 
 def _session_of_batch(folder: Path, record: IdeaRecord) -> dict[str, Any]:
-    """As `show SESSION --json`; one that cannot be read keeps nobody from seeing the others."""
+    """Like `show SESSION --json`; an unreadable session does not hide the others."""
     if (folder / JOURNAL).is_file():
         try:
             return as_json(folder, read_state(folder))
@@ -195,7 +195,7 @@ def _without_state(folder: Path, record: IdeaRecord, status: str, reason: str | 
 
 
 def _batch_text(folder: Path, batch: BatchState) -> str:
-    """What `watch` shows, of all ideas, and why ideas ended as they did."""
+    """What `watch` shows for all ideas, and why the failed ones failed."""
     watched = Watch(folder)
     watched.look()
     picture = watched.picture(time.time())
@@ -203,7 +203,7 @@ def _batch_text(folder: Path, batch: BatchState) -> str:
     failed = [line for line in picture.lines if line.standing is Standing.failed]
     lines += [f"  {line.idea}: {line.status}: {line.doing}" for line in failed if line.doing]
     if batch.status.resumable and batch.status is not Status.running:
-        lines.append(f"  go on with: ai-sci resume {folder}")
+        lines.append(f"  continue with: ai-sci resume {folder}")
     return "\n".join(lines)
 
 

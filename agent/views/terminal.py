@@ -1,4 +1,4 @@
-"""Draws what `ai-sci watch` follows: one screen that stays, or one frame of plain text."""
+"""Draws `ai-sci watch` in the terminal: a live screen, or one frame of plain text."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ai_sci.agent.views.follow import Watch
 from ai_sci.agent.views.frame import frame, plain
 from ai_sci.experiment.base import ConfigError
 
-_INTERVAL = 1.0  # seconds between two looks
-_TICK = 0.2  # seconds between two looks at the keyboard and the terminal's size
-_PATIENCE = 5.0  # seconds: a session is interrupted for a moment while a process opens it
-_PLAIN_WIDTH = 160  # columns, where there is no terminal
+_INTERVAL = 1.0  # seconds between reads of the journals
+_TICK = 0.2  # seconds between checks of the keyboard and the terminal's size
+_PATIENCE = 5.0  # seconds: a session looks interrupted for a moment while a process opens it
+_PLAIN_WIDTH = 160  # columns, without a terminal
 
 
 def watch(folder: Path, once: bool, follow: bool) -> None:
-    """Shows the batch or the session in `folder` until it is over, or for ever with `follow`.
+    """Shows the batch or the session in `folder` until it is over, or forever with `follow`.
 
-    One frame of plain text with `once`, or when stdout is no terminal. Raises ConfigError when there is nothing.
+    Prints a single frame with `once` or when stdout is not a terminal. Raises ConfigError if `folder` is neither.
     """
     watched = Watch(folder)
     if not watched.is_batch and not (folder / JOURNAL).is_file():
@@ -47,7 +47,7 @@ def watch(folder: Path, once: bool, follow: bool) -> None:
                 console.print(frame(watched.picture(time.time()), console.width, None))
                 return
             _stay(watched, console, follow)
-        except KeyboardInterrupt:  # Ctrl-C is how one leaves
+        except KeyboardInterrupt:  # Ctrl-C is the normal way out
             pass
     with contextlib.suppress(OSError):  # the terminal may be closed
         console.print(frame(watched.picture(time.time()), console.width, console.height - 1))
@@ -76,7 +76,7 @@ class _Quit:
         self._descriptor = descriptor
 
     def __call__(self, seconds: float) -> bool:
-        """Waits that long at most; whether `q` was pressed."""
+        """Waits at most `seconds`; returns whether `q` was pressed."""
         if self._descriptor is None:
             time.sleep(seconds)
             return False
@@ -90,18 +90,18 @@ class _Quit:
 
 @contextlib.contextmanager
 def _keys() -> Generator[_Quit, None, None]:
-    """Keys are not echoed while this lasts; yields what waits for a `q`. Ctrl-C works as ever."""
+    """Turns off echo and yields a function that waits for `q`. Ctrl-C keeps working."""
     try:
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
-    except (OSError, ValueError, termios.error):  # no keyboard there
+    except (OSError, ValueError, termios.error):  # no keyboard
         yield _Quit(None)
         return
     ours = [*before]
     ours[3] &= ~(termios.ECHO | termios.ICANON)
     ours[6] = [*before[6]]
     ours[6][termios.VSUSP] = b"\0"  # Ctrl-Z would leave the shell behind our screen
-    hidden = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # in the background: not stopped for setting the terminal
+    hidden = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # changing the terminal from the background must not stop us
     try:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, ours)
         yield _Quit(descriptor)

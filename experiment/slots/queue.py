@@ -1,4 +1,4 @@
-"""Who waits for which slots of this machine, in order: each waiter has a file beside the locks that names them."""
+"""The queue for this machine's slots: each waiter has a file next to the locks that lists the ones it wants."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _PREFIX = "wait-"
-_SILENT = 3.0  # seconds: who has not asked for so long is dead, or stopped, and nobody waits for it
+_SILENT = 3.0  # seconds: a waiter silent for this long is dead or stopped, and loses its place
 
 _numbers = itertools.count()
 
 
 class PlaceInLine:
-    """Ours among all who wait for one of these locks. A process that waits for several of its sessions has one."""
+    """Our place in the queue for these locks. A process has one, however many of its sessions wait."""
 
     def __init__(self, folder: Path, locks: Iterable[str]) -> None:
         self._folder, self._locks = folder, tuple(locks)
         self._file: Path | None = None
 
     def ahead(self) -> frozenset[str]:
-        """The locks that somebody who came before us still waits for."""
+        """The locks wanted by waiters ahead of us."""
         wanted: set[str] = set()
-        # Their names begin with the time since boot, which is one clock for all; a file of an earlier boot is silent.
+        # Names start with the time since boot, a clock all processes share; files from an earlier boot are stale.
         for path in sorted(self._folder.glob(_PREFIX + "*")):
             if self._file is not None and path.name >= self._file.name:
                 break
-            with contextlib.suppress(FileNotFoundError):  # it has just got what it waited for
-                if abs(time.time() - path.stat().st_mtime) < _SILENT:  # the clock may have been put back
+            with contextlib.suppress(FileNotFoundError):  # it just got its slot
+                if abs(time.time() - path.stat().st_mtime) < _SILENT:  # abs: the clock may have been set back
                     wanted.update(path.read_text().split())
                 else:
-                    with contextlib.suppress(PermissionError):  # of another user, who will remove it
+                    with contextlib.suppress(PermissionError):  # another user's file: left for its owner to remove
                         path.unlink()
         return frozenset(wanted)
 
     def keep(self) -> None:
-        """Takes a place at the end, or says that we still want ours; to be called more often than once a second."""
+        """Joins the end of the queue, or keeps our place in it. Call at least once a second."""
         if self._file is None:
             self._file = self._folder / f"{_PREFIX}{time.monotonic_ns():020d}-{os.getpid()}-{next(_numbers)}"
         try:
             os.utime(self._file)
-        except FileNotFoundError:  # new, or removed by others while we were stopped
+        except FileNotFoundError:  # new, or removed by another waiter while we were stopped
             whole = self._folder / f".{self._file.name}"
             whole.write_text("\n".join(self._locks))
             whole.chmod(0o644)
             whole.rename(self._file)
 
     def leave(self) -> None:
+        """Gives up our place, if we have one."""
         if self._file is not None:
             self._file.unlink(missing_ok=True)
             self._file = None

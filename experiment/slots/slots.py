@@ -1,4 +1,4 @@
-"""The slots of this machine: locks that every ai-sci on it respects; the kernel frees them when nobody holds them."""
+"""GPU and CPU slots of this machine, as file locks that the kernel frees when their holder dies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 from ai_sci.experiment.base import Allocation, ConfigError
 from ai_sci.experiment.slots.queue import PlaceInLine
 
-_FOLDER = "/tmp/ai-sci-slots"  # not the cache: slots are the machine's, whoever asks and whatever cache they have
+_FOLDER = "/tmp/ai-sci-slots"  # not in the cache: slots belong to the machine, not to one user's cache
 _POLL = 0.1  # seconds
 _DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One place for one attempt. `locks` are names of files; it is free when all of them are."""
+    """Room for one attempt. `locks` are file names; the slot is free when all of them are."""
 
     name: str
     locks: tuple[str, ...]
@@ -31,7 +31,7 @@ class Slot:
 
 
 def gpu_slots(gpus: Sequence[str]) -> list[Slot]:
-    """A slot for each GPU, by its number in nvidia-smi or its UUID. Raises ConfigError when one is named twice."""
+    """One slot per GPU, given by nvidia-smi number or UUID. Raises ConfigError for duplicates."""
     slots: dict[str, Slot] = {}
     for name in gpus:
         gpu = str(int(name)) if name.isdecimal() else name
@@ -43,7 +43,7 @@ def gpu_slots(gpus: Sequence[str]) -> list[Slot]:
 
 
 def _gpu_number(gpu: str) -> str:
-    """The device's number where the driver tells which one has this UUID (or beginning of one); else as it is."""
+    """The device number for a UUID or UUID prefix that the driver knows; anything else unchanged."""
     if not gpu.startswith("GPU-"):
         return gpu
     found: list[str] = []
@@ -58,7 +58,7 @@ def _gpu_number(gpu: str) -> str:
 
 
 def cpu_slots(number: int) -> list[Slot]:
-    """So many equal shares of the CPUs that this process may use; with more shares than CPUs they sit side by side."""
+    """Splits this process's CPUs into `number` equal slots; with more slots than CPUs, slots share CPUs."""
     cpus = sorted(os.sched_getaffinity(0))
     if number > len(cpus):
         seats = [(cpus[index % len(cpus)], index // len(cpus)) for index in range(number)]
@@ -76,7 +76,7 @@ def _cpu_name(cpus: tuple[int, ...]) -> str:
 
 
 def machine_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES names, else the numbers of NVIDIA's device files; empty on a machine without."""
+    """The GPUs in CUDA_VISIBLE_DEVICES, else the numbers of the NVIDIA device files; empty without GPUs."""
     devices = sorted(int(path.removeprefix("/dev/nvidia")) for path in glob.glob("/dev/nvidia[0-9]*"))
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None or not devices:
@@ -85,20 +85,21 @@ def machine_gpus() -> list[str]:
 
 
 class Held:
-    """Slots that are ours. `descriptors` are their locks: whoever has a copy keeps them held."""
+    """Slots we hold. `descriptors` are their locks: any process with a copy keeps the slots taken."""
 
     def __init__(self, slots: Sequence[Slot], descriptors: Sequence[int]) -> None:
         self.slots = tuple(slots)
         self.descriptors = tuple(descriptors)
 
     def close(self) -> None:
-        """Gives up our copies of the locks."""
+        """Closes our copies of the locks."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         self.descriptors = ()
 
     @property
     def allocation(self) -> Allocation:
+        """The CPUs and GPUs of these slots, and the locks the experiment inherits."""
         gpus = tuple(slot.gpu for slot in self.slots if slot.gpu is not None)
         cpus = tuple(sorted(cpu for slot in self.slots for cpu in slot.cpus))
         name = f"gpus {','.join(gpus)}" if len(gpus) > 1 else ", ".join(slot.name for slot in self.slots)
@@ -107,7 +108,7 @@ class Held:
 
 
 def take(slots: Sequence[Slot], number: int) -> Held | None:
-    """Holds the first `number` of these slots that are free, or none of them and returns None.
+    """Takes the first `number` free slots; returns None, holding nothing, if there are too few.
 
     Raises ConfigError when the folder of locks cannot be used.
     """
@@ -127,9 +128,9 @@ def take(slots: Sequence[Slot], number: int) -> Held | None:
 
 
 class Turns:
-    """Takes some of these slots, each time in turn with every other ai-sci of this machine that waits for one of them.
+    """Takes slots first come, first served among all ai-sci processes on this machine.
 
-    Without turns, who has just given a slot back is the first to ask for it again, and others wait for the whole night.
+    Without a queue, the process that just freed a slot would grab it again and starve the others.
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
@@ -138,7 +139,7 @@ class Turns:
         self._line = PlaceInLine(_folder(), [lock for slot in slots for lock in slot.locks])
 
     def take(self, number: int) -> Held | None:
-        """As `take`; after None we are in line, and must ask again at least once a second, or `leave`."""
+        """Like the function `take`. None puts us in the queue: call again at least once a second, or `leave`."""
         wanted = self._line.ahead()
         held = take([slot for slot in self._slots if wanted.isdisjoint(slot.locks)], number)
         if held is None:
@@ -148,22 +149,24 @@ class Turns:
         return held
 
     def leave(self) -> None:
-        """We want none at the moment."""
+        """Leaves the queue."""
         self._line.leave()
 
 
 @contextmanager
 def hold_gpus(number: int, tell: Callable[[str], None] = lambda text: None) -> Generator[Allocation, None, None]:
-    """A place with so many GPUs of this machine to itself; the empty one where there are none.
+    """Holds `number` GPUs of this machine exclusively; on a machine without GPUs, yields an empty allocation.
 
-    `tell` hears, once, that it has to wait. Raises ConfigError when there are fewer.
+    Calls `tell` once if it has to wait. Raises ConfigError when the machine has too few GPUs.
     """
     gpus = machine_gpus() if number else []
     if not gpus:
         yield Allocation()
         return
     if number > len(gpus):
-        raise ConfigError(f"an attempt needs {number} GPUs ([limits] gpus in template.toml); here are {len(gpus)}.")
+        raise ConfigError(
+            f"an attempt needs {number} GPUs ([limits] gpus in template.toml); this machine has {len(gpus)}."
+        )
     held = _wait_for(gpu_slots(gpus), number, tell)
     try:
         yield held.allocation
@@ -188,7 +191,7 @@ def _why_wait(slots: list[Slot], number: int) -> str:
     what = "a GPU" if number == 1 else f"{number} GPUs"
     busy = [slot.gpu for slot in slots if slot.gpu is not None and not _is_free(slot)]
     if not busy:
-        return f"waiting for {what}: others have waited for longer\n"
+        return f"waiting for {what}: others have waited longer\n"
     return f"waiting for {what}: {','.join(busy)} {'is' if len(busy) == 1 else 'are'} in use by other experiments\n"
 
 
@@ -201,7 +204,7 @@ def _is_free(slot: Slot) -> bool:
 def _lock_all(slot: Slot) -> list[int] | None:
     descriptors: list[int] = []
     for name in slot.locks:
-        # Read only, so that an experiment that inherits it cannot write; flock does not mind.
+        # Read-only is enough for flock, and the experiment that inherits the descriptor cannot write.
         descriptor = _open(_folder() / name)
         descriptors.append(descriptor)
         try:
@@ -213,12 +216,12 @@ def _lock_all(slot: Slot) -> list[int] | None:
 
 
 def _open(path: Path) -> int:
-    """Raises ConfigError when the lock is there and cannot be opened."""
+    """Raises ConfigError when the lock file exists but cannot be opened."""
     reading = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, reading | os.O_CREAT | os.O_EXCL, 0o644)
-            os.fchmod(descriptor, 0o644)  # other users take it too, whatever the umask
+            os.fchmod(descriptor, 0o644)  # other users need it too, whatever our umask
             return descriptor
         return os.open(path, reading)
     except PermissionError as error:
@@ -227,7 +230,7 @@ def _open(path: Path) -> int:
 
 
 def _folder() -> Path:
-    """Where the locks are: `$AI_SCI_SLOTS`, else the same folder for all users. They are never removed."""
+    """The folder of locks: `$AI_SCI_SLOTS`, else one folder for all users. Lock files are never removed."""
     folder = Path(os.environ.get("AI_SCI_SLOTS") or _FOLDER)
     try:
         folder.mkdir(parents=True, exist_ok=True)

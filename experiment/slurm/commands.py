@@ -1,4 +1,4 @@
-"""Slurm's own commands: submit through submitit, ask about a job, cancel it; and what their errors mean."""
+"""Slurm commands: submit through submitit, query, cancel, release; and how their errors are classified."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from ai_sci.experiment.slurm.job import HARNESS_MEMORY, execute
 from ai_sci.experiment.slurm.ticket import Ticket
 from ai_sci.import_path import python_argv
 
-SETTING_UP = (
-    300.0  # seconds of a job beyond the experiment's own limit: the interpreter, the sandbox, a slow file system
-)
-_COMES_BACK = 60.0  # seconds in which a controller finds its nodes again
-_COMMAND_TIME = 120.0  # seconds; Slurm's own time-outs are shorter
+# Seconds added to the experiment's own time limit: interpreter, sandbox, a slow file system.
+SETTING_UP = 300.0
+_COMES_BACK = 60.0  # seconds a restarted controller needs to find its nodes again
+_COMMAND_TIME = 120.0  # seconds; Slurm's own timeouts are shorter
 _UNREACHABLE = re.compile(
     r"Unable to contact slurm controller|Socket timed out|Connection (refused|reset|timed out)|Zero Bytes were|"
     r"Transport endpoint|Slurm controller not responding|in standby mode|Resource temporarily unavailable|"
     r"Address already in use|Slurm temporarily unable",
     re.IGNORECASE,
 )
-# What is ours to say, and not the user's.
+# Options that ai-sci sets itself.
 _OURS = frozenset(("array", "chdir", "error", "job_name", "ntasks", "open_mode", "output", "wait", "wrap"))
 _GPUS = ("gres", "gpus", "gpus_per_node", "gpus_per_task")
 _MEMORY = ("mem", "mem_per_cpu", "mem_per_gpu")
@@ -43,14 +42,14 @@ log = logging.getLogger(__name__)
 
 
 class Unreachable(AiSciError):
-    """The controller does not answer; it may soon."""
+    """The controller does not answer for now."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """What Slurm says of a job. `state` is "" when it does not know it (any more)."""
+    """A job as squeue reports it. `state` is "" when Slurm does not know the job, or no longer does."""
 
     id: str = ""
     state: str = ""
@@ -59,15 +58,17 @@ class SlurmJob:
 
     @property
     def waits(self) -> bool:
+        """Whether it is queued or suspended."""
         return self.state in ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "SUSPENDED")
 
     @property
     def is_alive(self) -> bool:
+        """Whether it is waiting or running."""
         return self.waits or self.state in ("RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED")
 
 
 def read_options(pairs: Sequence[str], option: str = "--slurm") -> dict[str, str]:
-    """`--slurm KEY=VALUE`, as options of sbatch. Raises ConfigError."""
+    """Parses KEY=VALUE pairs into sbatch options. Raises ConfigError."""
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -81,7 +82,7 @@ def read_options(pairs: Sequence[str], option: str = "--slurm") -> dict[str, str
 
 
 def gpus_of(limits: Limits, options: Mapping[str, str]) -> int:
-    """How many GPUs a job asks for on its one node."""
+    """How many GPUs the job requests on its one node."""
     asked = [(key, options[key].split(",")) for key in _GPUS if key in options]
     if not asked:
         return limits.gpus
@@ -91,7 +92,7 @@ def gpus_of(limits: Limits, options: Mapping[str, str]) -> int:
 
 
 def parameters_of(limits: Limits, seconds: float, options: Mapping[str, str]) -> Parameters:
-    """Options of sbatch for a job that may take `seconds`, underscores for dashes; `options` go before ours."""
+    """sbatch options for a job of up to `seconds`, with underscores for dashes; `options` override ours."""
     ours: Parameters = {"time": math.ceil((seconds + SETTING_UP) / 60), "requeue": True, "nodes": 1}
     if limits.gpus and not any(key in options for key in _GPUS):
         ours["gres"] = f"gpu:{limits.gpus}"
@@ -104,16 +105,17 @@ def parameters_of(limits: Limits, seconds: float, options: Mapping[str, str]) ->
 
 
 def require_commands() -> None:
+    """Raises ConfigError when a Slurm command is not on the PATH."""
     missing = [name for name in ("sbatch", "squeue", "scancel", "scontrol") if shutil.which(name) is None]
     if missing:
         raise ConfigError(
             f"there is no Slurm here ({missing[0]} is not on the PATH): run ai-sci on a login node of the cluster, or "
-            "take --engine local, without --detach."
+            "use --engine local, without --detach."
         )
 
 
 def test_only(parameters: Parameters) -> None:
-    """Has Slurm look at such a job without queueing it. Raises ConfigError that says why it would be refused."""
+    """Validates a job with `sbatch --test-only`. Raises ConfigError saying why Slurm would refuse it."""
     flags = flags_of(parameters)
     try:
         ask("sbatch", "--test-only", *flags, "--wrap", "true")
@@ -130,7 +132,7 @@ def submit(ticket: Ticket, plan: AttemptPlan, parameters: Parameters) -> str:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     class Executor(SlurmExecutor):
-        """Options on the command line go before variables such as SBATCH_PARTITION, those in the script do not."""
+        """Command-line options override variables such as SBATCH_PARTITION; options in the script do not."""
 
         @property
         def _submitit_command_str(self) -> str:
@@ -154,18 +156,18 @@ def submit(ticket: Ticket, plan: AttemptPlan, parameters: Parameters) -> str:
 
 
 def _left_out() -> list[str]:
-    """Variables that a job does not get: keys to paid models, and what describes the job that ai-sci itself may be."""
+    """Variables withheld from the job: API keys, and the SLURM_* ones of a job that ai-sci itself runs in."""
     ours = [name for name in os.environ if name.startswith("SLURM_") and name not in ("SLURM_CONF", "SLURM_CLUSTERS")]
     return [*secret_variables(), *ours, "CUDA_VISIBLE_DEVICES"]
 
 
 def is_submitted(ticket: Ticket, job: str) -> bool:
-    """Whether the job finds what it is to execute: submitit puts that in place after sbatch has answered."""
+    """Whether the job will find its payload, which submitit writes only after sbatch has answered."""
     return (ticket.folder / f"{job}_submitted.pkl").is_file()
 
 
 def look(ticket: Ticket, job: str = "") -> SlurmJob:
-    """The job of this ticket, the last one if there are several. Raises Unreachable."""
+    """This ticket's job, the last of several. Raises Unreachable."""
     whose = ["--jobs", job] if job else ["--me", "--name", ticket.job_name]
     try:
         said = ask("squeue", "--noheader", "--states=all", *whose, "--format=%i|%T|%r|%N")
@@ -178,17 +180,17 @@ def look(ticket: Ticket, job: str = "") -> SlurmJob:
 
 
 def cancel(ticket: Ticket) -> None:
-    """Ends every job of this ticket; one that has ended already is no error. Raises Unreachable."""
+    """Cancels every job of this ticket; finished ones are ignored. Raises Unreachable."""
     ask("scancel", "--me", f"--name={ticket.job_name}")
 
 
 def release(job: SlurmJob) -> None:
-    """Lets a held job go on waiting for its turn. Raises Unreachable, and EnvironmentFailed when Slurm refuses."""
+    """Puts a held job back in the queue. Raises Unreachable, and EnvironmentFailed when Slurm refuses."""
     ask("scontrol", "release", job.id)
 
 
 def job_log(ticket: Ticket, job: str) -> str:
-    """What a job that never came to its experiment has said last, and what Slurm wrote beside it."""
+    """The last log line of a job that never started its experiment; "" when there is none."""
     for name in (f"{job}_0_log.err", f"{job}_0_log.out"):
         try:
             lines = (ticket.folder / name).read_text(errors="replace").strip().splitlines()
@@ -200,9 +202,9 @@ def job_log(ticket: Ticket, job: str) -> str:
 
 
 def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], None]) -> Any:
-    """`command()`, again and again while the controller does not answer. Raises EnvironmentFailed after `seconds`.
+    """Retries `command` while the controller does not answer. Raises EnvironmentFailed after `seconds`.
 
-    One that has just come back knows nothing of its nodes, and refuses for a while what asks for any.
+    A controller that just restarted does not know its nodes yet, so its refusals are retried for a while too.
     """
     import tenacity
 
@@ -234,14 +236,16 @@ def patiently(command: Callable[[], Any], seconds: float, tell: Callable[[str], 
     try:
         return retrying(tolerantly)
     except Unreachable as error:
-        raise EnvironmentFailed(f"{error} It did not within {seconds:.0f} s.") from None
+        raise EnvironmentFailed(f"{error} No answer within {seconds:.0f} s.") from None
 
 
 def flags_of(parameters: Parameters) -> list[str]:
+    """The options as sbatch command-line flags."""
     return [f"--{key.replace('_', '-')}" + ("" if value is True else f"={value}") for key, value in parameters.items()]
 
 
 def ask(*argv: str) -> str:
+    """Runs a Slurm command and returns its stdout. Raises Unreachable and EnvironmentFailed."""
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_COMMAND_TIME

@@ -1,6 +1,6 @@
-"""Attempts as jobs of a Slurm cluster: submitted, waited for, taken up again by another ai-sci, never left behind.
+"""Runs attempts as Slurm jobs: submits, waits, reattaches after a crash, and never leaves a job behind.
 
-Slurm starts a job at least once, not exactly once; which execution counts is decided in the ticket's folder.
+Slurm may start a job more than once; the ticket's folder decides which execution counts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ai_sci.experiment.slurm.wait import Waiting
 
 @dataclass(frozen=True)
 class SlurmEngine:
-    """`options` are those of sbatch that go before ours. `patience`: seconds that the controller may be silent.
+    """`options` are sbatch options that override ours. `patience`: how many seconds the controller may be silent.
 
-    `time_left` says how many seconds the session still has; what it raises ends the wait, and the job.
+    `time_left` returns the seconds the session still has; an exception from it ends the wait and the job.
     """
 
     options: Mapping[str, str]
@@ -39,7 +39,7 @@ class SlurmEngine:
     time_left: Callable[[], float] = lambda: math.inf
 
     def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
-        """Raises EnvironmentFailed too when Slurm refuses the job, cannot execute it, or does not answer for long."""
+        """Also raises EnvironmentFailed when Slurm refuses the job, cannot start it, or stays silent too long."""
         plan = replace(plan, session=plan.session.resolve())
         ticket = find_ticket(plan)
         job = self._left_by_another(ticket, on_output) if ticket else ""
@@ -52,11 +52,12 @@ class SlurmEngine:
             return waiting.until_the_end(job)
 
     def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+        """Waits for a job that an earlier ai-sci submitted; None when it is lost."""
         plan = replace(plan, session=plan.session.resolve())
         ticket = find_ticket(plan)
         if ticket is None or ticket.is_closed:
             return None
-        waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output, taken_up=True)
+        waiting = Waiting(plan, ticket, self.patience, self.time_left, on_output, reattached=True)
         with waiting.ends_the_job():
             return waiting.until_the_end(job)
 
@@ -64,15 +65,15 @@ class SlurmEngine:
         parameters = parameters_of(plan.limits, plan.time_limit, self.options)
 
         def once() -> str:
-            # An sbatch that got no answer may have been heard.
+            # An sbatch that timed out may have queued the job all the same.
             return look(ticket).id or submit(ticket, plan, parameters)
 
         return patiently(once, self.patience, tell)
 
     def _left_by_another(self, ticket: Ticket, tell: OnOutput) -> str:
-        """The job of an ai-sci that died before it could journal it; "" when there is none that could be taken up.
+        """The job of an ai-sci that died before journalling it; "" when it cannot be reattached.
 
-        Such a one never executes anything: its ticket is closed.
+        In that case its ticket is closed, so the job will never execute anything.
         """
         if ticket.accepted is None and not ticket.is_closed:
             job = patiently(lambda: look(ticket), self.patience, tell)
@@ -86,7 +87,7 @@ class SlurmEngine:
 
 
 class _Slurm:
-    """`--engine slurm`: its options are those of sbatch."""
+    """`--engine slurm`; its options are sbatch options."""
 
     uses_slots = False
     jobs_survive = True
@@ -95,7 +96,7 @@ class _Slurm:
         return read_options(pairs, option)
 
     def as_asked(self, limits: Limits, options: Mapping[str, str]) -> Limits:
-        """`gres=gpu:8` goes before the template, and all 8 are charged for."""
+        """`gres=gpu:8` overrides the template, and all 8 GPUs are charged."""
         return replace(limits, gpus=gpus_of(limits, options))
 
     def require(self, options: Mapping[str, str]) -> None:
@@ -114,7 +115,7 @@ class _Slurm:
 
 
 def _patience() -> float:
-    """Seconds for which Slurm's controller may be silent before a session stops."""
+    """How many seconds Slurm's controller may be silent before a session stops."""
     patience = seconds_in("AI_SCI_SLURM_PATIENCE")
     return 600.0 if patience is None else patience
 

@@ -1,4 +1,4 @@
-"""What a job does on its node: one attempt in a folder of its own, unless its outcome is known already."""
+"""What a job does on its node: one attempt in a folder of its own, unless the outcome is already decided."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ai_sci.experiment.base import AiSciError, Allocation, Limits
 from ai_sci.experiment.sandbox import Sandbox, Unsandboxed, find_sandbox
 from ai_sci.experiment.slurm.ticket import BEAT, Ticket, begun_of, other_runs
 
-HARNESS_MEMORY = 512 * 1024**2  # bytes that our own processes may need beside the experiment
-_UNTIL_KILLED = 120.0  # seconds; a job that ends by itself while it is preempted is not put back into the queue
+HARNESS_MEMORY = 512 * 1024**2  # bytes for our own processes, on top of the experiment
+_UNTIL_KILLED = 120.0  # seconds; Slurm does not requeue a preempted job that exits by itself
 
 
 class _Stopped(BaseException):
-    """Slurm wants the node back, or nobody waits for the outcome any more."""
+    """Slurm wants the node back, or nobody waits for the outcome any longer."""
 
 
 def execute(folder: Path, plan: AttemptPlan) -> None:
-    """Executes the attempt and offers its outcome; leaves nothing but `begun.json` where another one was faster.
+    """Runs the attempt and offers its outcome; if another execution was faster, keeps only `begun.json`.
 
-    Preempted, it ends the experiment's processes and waits to be killed; the execution after that begins anew.
+    When preempted, it ends the experiment and waits to be killed; the next execution starts over.
     """
     ticket = Ticket(folder)
     if ticket.is_over:
@@ -57,7 +57,7 @@ def execute(folder: Path, plan: AttemptPlan) -> None:
 
 
 def _here(plan: AttemptPlan, execution: Path) -> AttemptPlan:
-    """The attempt as it is made on this node: with the GPUs and the memory that Slurm gave, and this node's sandbox."""
+    """The plan adapted to this node: the GPUs and memory that Slurm allocated, and this node's sandbox."""
     if (cpus := os.environ.get("SLURM_CPUS_PER_TASK")) is not None:
         os.environ.setdefault("OMP_NUM_THREADS", cpus)
     return replace(
@@ -76,7 +76,7 @@ def _sandbox(chosen: Sandbox) -> Sandbox:
 
 
 def _limits(limits: Limits) -> Limits:
-    """Where nobody set a limit on memory it is what the job has, and not a share of the whole node."""
+    """Without a memory limit, defaults to the job's allocation rather than a share of the node."""
     megabytes = re.match(r"\d+", os.environ.get("SLURM_MEM_PER_NODE", ""))
     if limits.memory is not None or megabytes is None or int(megabytes[0]) == 0:
         return limits
@@ -86,7 +86,7 @@ def _limits(limits: Limits) -> Limits:
 
 @contextmanager
 def _told_to_stop(ticket: Ticket) -> Generator[None, None, None]:
-    """Slurm's signals, and an outcome that somebody else decides, raise _Stopped: the experiment is killed with it."""
+    """Raises _Stopped in the body, which kills the experiment, on Slurm's signals or once the ticket is over."""
     done = threading.Event()
     asked = (signal.SIGTERM, signal.SIGUSR2)
 

@@ -1,8 +1,8 @@
-"""The folder of one submission to Slurm: what the job executes, each execution of it, and which of them counts.
+"""The folder of one Slurm submission: what the job executes, its executions, and which of them counts.
 
-A job may be started twice (a requeue while the first one runs on, a controller that lost its state), so every execution
-works in a folder of its own. `decided` is a symbolic link that is made once and never changed, which file systems that
-nodes share do atomically: it names the execution whose outcome counts, or says that nobody waits for one any more.
+A job may start twice (a requeue while the first execution is still running, a controller that lost its state), so each
+execution works in its own folder. `decided` is a symbolic link created once, which shared file systems do atomically:
+it names the execution whose outcome counts, or says that nobody waits for one any longer.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ai_sci.experiment.attempt import AttemptOutcome, AttemptPlan, free_name, ma
 from ai_sci.experiment.base import DiskFull, EnvironmentFailed, Verdict
 
 _CLOSED = "closed"
-BEAT = 2.0  # seconds between two signs of life of an execution
+BEAT = 2.0  # seconds between heartbeats of an execution
 _RUN = re.compile(r"run_\d+")
 
 
 @dataclass(frozen=True)
 class Begun:
-    """One execution of a job. `at` is seconds since the epoch, `gpus` what CUDA_VISIBLE_DEVICES holds."""
+    """One execution of a job. `at` is seconds since the epoch, `gpus` the value of CUDA_VISIBLE_DEVICES."""
 
     at: float
     job: str
@@ -36,21 +36,24 @@ class Begun:
 
     @property
     def place(self) -> str:
+        """The node and its GPUs, for people."""
         return f"node {self.node}" + (f" gpu {self.gpus}" if self.gpus else "")
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """`folder` is on the file system that the nodes share; its name is the token that the job's name carries."""
+    """One submission. `folder` is on the shared file system; its name is the token in the job's name."""
 
     folder: Path
 
     @property
     def token(self) -> str:
+        """The random name of this submission."""
         return self.folder.name
 
     @property
     def job_name(self) -> str:
+        """The name under which Slurm knows the job."""
         return f"ai-sci-{self.token}"
 
     @property
@@ -60,7 +63,7 @@ class Ticket:
 
     @property
     def executions(self) -> list[Path]:
-        """Those that have begun, oldest first."""
+        """The executions that have started, oldest first."""
         begun = [path for path in self.folder.glob("execution-*") if (path / "begun.json").is_file()]
         return sorted(begun, key=lambda path: path.stat().st_mtime)
 
@@ -68,7 +71,7 @@ class Ticket:
 
     @property
     def decision(self) -> str | None:
-        """The execution whose outcome counts, "closed", or None while that is open."""
+        """The name of the execution whose outcome counts, "closed", or None while undecided."""
         try:
             return os.readlink(self.folder / "decided")
         except OSError:
@@ -76,11 +79,12 @@ class Ticket:
 
     @property
     def is_closed(self) -> bool:
+        """Whether no outcome will ever count."""
         return self.decision == _CLOSED
 
     @property
     def is_over(self) -> bool:
-        """Whether an execution has nothing to work for any more."""
+        """Whether an execution has nothing left to work for."""
         return self.decision is not None or not self.folder.is_dir()
 
     @property
@@ -90,19 +94,19 @@ class Ticket:
         return None if decision in (None, _CLOSED) else self.folder / str(decision)
 
     def close(self) -> bool:
-        """From now on no outcome counts. False when one does already."""
+        """Refuses any outcome from now on. Returns False when one already counts."""
         self._decide(_CLOSED)
         return self.accepted is None
 
     def _decide(self, what: str) -> None:
         try:
             os.symlink(what, self.folder / "decided")
-        except (FileExistsError, FileNotFoundError):  # decided already, or the folder has been moved away
+        except (FileExistsError, FileNotFoundError):  # already decided, or the folder was moved away
             pass
 
     @property
     def pulse(self) -> float | None:
-        """Another number every few seconds as long as any execution is at work; None before the first one."""
+        """The last heartbeat, in seconds since the epoch by the file system's clock; None before the first."""
         try:
             return (self.folder / "alive").stat().st_mtime
         except OSError:
@@ -111,7 +115,7 @@ class Ticket:
     # --- what an execution does ---------------------------------------------------------------------------------------
 
     def begin(self, job: str, node: str, gpus: str, at: float) -> Path:
-        """A folder that no other execution has, with `session` in it: a copy of the session's code."""
+        """Creates a folder for this execution alone, with a copy of the session's code in `session`."""
         name = f"execution-{job}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         execution = self.folder / name
         execution.mkdir()
@@ -120,13 +124,14 @@ class Ticket:
         return execution
 
     def beat(self) -> None:
+        """Records a heartbeat."""
         try:
             (self.folder / "alive").touch()
-        except OSError:  # the folder has been moved away, or the disk is full
+        except OSError:  # the folder was moved away, or the disk is full
             pass
 
     def offer(self, execution: Path, outcome: AttemptOutcome | Exception) -> None:
-        """Makes this the outcome that counts, if none does yet. An exception is raised again where it is waited for."""
+        """Makes this the outcome that counts, if none does yet. `take_in` raises an exception again."""
         if isinstance(outcome, AttemptOutcome):
             inner = execution / "session"
             kept = asdict(outcome)
@@ -139,16 +144,16 @@ class Ticket:
     # --- what the session does ----------------------------------------------------------------------------------------
 
     def take_in(self, plan: AttemptPlan, execution: Path) -> AttemptOutcome:
-        """Moves what the execution left to where `run_attempt` leaves it; can be repeated after a crash.
+        """Moves the execution's files to where `run_attempt` would put them; safe to repeat after a crash.
 
-        Raises DiskFull and EnvironmentFailed as `run_attempt` did on the node.
+        Raises the DiskFull or EnvironmentFailed that `run_attempt` raised on the node.
         """
         outcome: dict[str, Any] = json.loads((execution / "outcome.json").read_text())
         begun = begun_of(execution)
         if outcome.pop("token") != self.token:
             raise EnvironmentFailed(f"{execution} holds the outcome of another job")
         if "error" in outcome:
-            self.folder.rename(self.folder.with_name(f"{self.token}.failed"))  # a repetition begins anew
+            self.folder.rename(self.folder.with_name(f"{self.token}.failed"))  # so that a retry starts over
             kind = DiskFull if outcome["error"] == DiskFull.__name__ else EnvironmentFailed
             raise kind(f"{begun.place}: {outcome['message']}")
         inner = execution / "session"
@@ -163,17 +168,17 @@ class Ticket:
         return AttemptOutcome(**outcome)
 
     def waited(self, execution: Path) -> float:
-        """Seconds from the submission to the beginning of this execution, by the clock of the file system."""
+        """Seconds from submission to the start of this execution, by the file system's clock."""
         submitted = [path.stat().st_mtime for path in self.folder.glob("*_submitted.pkl")]
         return round(max(0.0, (execution / "begun.json").stat().st_mtime - min(submitted)), 3) if submitted else 0.0
 
     def lived(self, execution: Path) -> float:
-        """Seconds from the beginning of this execution to its last sign of life and the beat after it, as `waited`."""
+        """Seconds from the start of this execution to its last heartbeat, plus one beat, by the same clock."""
         begun = (execution / "begun.json").stat().st_mtime
         return round(max(0.0, (self.pulse or begun) - begun) + BEAT, 3)
 
     def keep_log(self, plan: AttemptPlan) -> Path:
-        """After the end of a job without an outcome: the code and the last execution's log, and nothing else."""
+        """Keeps only the code and the last execution's log of a job that left no outcome; returns the log's path."""
         snapshot(plan)
         log = plan.folder / "output.log"
         if self.executions and (left := log_of(plan, self.executions[-1])).is_file():
@@ -187,7 +192,7 @@ class Ticket:
 
 
 def open_ticket(plan: AttemptPlan) -> Ticket:
-    """For a new submission: a fresh folder of the attempt, and in it all that the job needs of the session."""
+    """Starts a new submission: a fresh attempt folder with the session files that the job needs."""
     make_room(plan)
     plan.out_dir.rmdir()
     ticket = Ticket(plan.folder / "work" / secrets.token_hex(6))
@@ -203,7 +208,7 @@ def open_ticket(plan: AttemptPlan) -> Ticket:
 
 
 def find_ticket(plan: AttemptPlan) -> Ticket | None:
-    """The submission of this very attempt that an earlier ai-sci left."""
+    """The submission of this attempt that an earlier ai-sci left behind."""
     tickets = [Ticket(path) for path in plan.folder.glob("work/*") if path.is_dir() and not path.suffix]
     return tickets[0] if tickets else None
 
@@ -215,22 +220,24 @@ def other_runs(plan: AttemptPlan) -> list[Path]:
 
 
 def begun_of(execution: Path) -> Begun:
+    """Reads when and where an execution started."""
     return Begun(**json.loads((execution / "begun.json").read_text()))
 
 
 def log_of(plan: AttemptPlan, execution: Path) -> Path:
+    """The path of an execution's output log."""
     return execution / "session" / "attempts" / plan.folder.name / "output.log"
 
 
 def _move(source: Path, target: Path) -> None:
-    """What lies at `target` since before a crash is kept beside it."""
+    """Anything already at `target`, left by a crash, is kept beside it."""
     if os.path.lexists(target):
         target.rename(free_name(target.with_name(target.name + ".lost")))
     source.rename(target)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all, and on the disk when it returns."""
+    """Writes atomically and fsyncs."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w") as file:
         json.dump(content, file)

@@ -1,4 +1,4 @@
-"""Waits for the outcome of one submission: its files say what happened, Slurm says whether the job is still there."""
+"""Waits for the outcome of one submission: its files say what happened, Slurm whether the job still exists."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from ai_sci.experiment.results import failure_excerpt
 from ai_sci.experiment.slurm.commands import SlurmJob, Unreachable, cancel, job_log, look, release
 from ai_sci.experiment.slurm.ticket import Begun, Ticket, begun_of, log_of
 
-_GLANCE = 0.25  # seconds between two looks into the ticket's folder
-_FIRST_QUESTION, _LAST_QUESTION = (
-    1.0,
-    15.0,
-)  # seconds between two questions to the controller, which has others to serve
-_PULSE = 120.0  # seconds without a sign of life after which an execution that Slurm has lost sight of counts as dead
-_OUT_OF_SIGHT = ("", "NODE_FAIL", "BOOT_FAIL")  # states in which the execution may well run on
-# A controller that lost what it had not saved starts a job once more, is refused by the node, and holds the job.
+_GLANCE = 0.25  # seconds between looks into the ticket's folder
+# Seconds between queries to the controller, which serves others too.
+_FIRST_QUESTION, _LAST_QUESTION = 1.0, 15.0
+_PULSE = 120.0  # seconds without a heartbeat after which an execution that Slurm lost track of counts as dead
+_OUT_OF_SIGHT = ("", "NODE_FAIL", "BOOT_FAIL")  # states in which the execution may still be running
+# A controller that lost unsaved state starts a job again, is refused by the node, and holds the job.
 _HELD = "launch failed requeued held"
 _MOST_RELEASES = 3
 _HOPELESS = {
@@ -38,7 +36,7 @@ _HOPELESS = {
 
 
 class Waiting:
-    """One wait. `taken_up`: the job was submitted by an earlier ai-sci, so how it failed says nothing of the set-up."""
+    """One wait. `reattached`: an earlier ai-sci submitted the job, so its failure says nothing about the setup."""
 
     def __init__(
         self,
@@ -47,9 +45,9 @@ class Waiting:
         patience: float,
         time_left: Callable[[], float],
         on_output: OnOutput,
-        taken_up: bool = False,
+        reattached: bool = False,
     ) -> None:
-        self._plan, self._ticket, self._tell, self._taken_up = plan, ticket, on_output, taken_up
+        self._plan, self._ticket, self._tell, self._reattached = plan, ticket, on_output, reattached
         self._patience, self._time_left = patience, time_left
         self._follower = _Follower(plan, ticket, on_output)
         self._job = SlurmJob()
@@ -61,9 +59,9 @@ class Waiting:
 
     @contextmanager
     def ends_the_job(self) -> Generator[None, None, None]:
-        """Whatever stops the wait (Ctrl-C, a full disk) ends the job too, for nobody would look at its outcome.
+        """Cancels the job when anything stops the wait (Ctrl-C, a full disk): nobody would collect its outcome.
 
-        Only a controller that does not answer leaves it alone: the job goes on, and may be taken up.
+        Only when the controller does not answer does the job continue, so that a later ai-sci can reattach.
         """
         try:
             yield
@@ -75,7 +73,7 @@ class Waiting:
             raise
 
     def until_the_end(self, job: str) -> AttemptOutcome:
-        """Raises Unreachable when the controller has been silent for too long, EnvironmentFailed, DiskFull."""
+        """Returns the outcome. Raises EnvironmentFailed, DiskFull, and Unreachable after too long a silence."""
         self._job = SlurmJob(job)
         while self._ticket.accepted is None:
             self._follower.show()
@@ -115,11 +113,11 @@ class Waiting:
         self._releases += 1
         try:
             release(job)
-        except EnvironmentFailed as error:  # only an administrator may, or it is not held any more
+        except EnvironmentFailed as error:  # only an administrator may, or it is no longer held
             self._tell(f"{error}\n")
 
     def _shows_life(self) -> bool:
-        """Whether the execution runs on, though Slurm lost sight of it when a node or the controller failed."""
+        """Whether the execution still sends heartbeats, though Slurm lost track of it."""
         now, pulse = time.monotonic(), self._ticket.pulse
         if pulse != self._pulse:
             self._pulse, self._felt = pulse, now
@@ -129,7 +127,7 @@ class Waiting:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-            self._tell(f"{error} The job is waited for all the same, for {format_duration(self._patience)}.\n")
+            self._tell(f"{error} Still waiting for the job, for up to {format_duration(self._patience)}.\n")
         if now - self._silent_since > self._patience:
             raise error
         self._next_question = now + min(_LAST_QUESTION, self._patience / 4)
@@ -138,7 +136,7 @@ class Waiting:
         try:
             cancel(self._ticket)
         except (Unreachable, EnvironmentFailed) as error:
-            self._tell(f"{error} The job looks for itself whether anybody waits for it, and ends.\n")
+            self._tell(f"{error} The job will notice that nobody waits for it, and end.\n")
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +147,7 @@ class Waiting:
         waited, executions = self._ticket.waited(execution), len(self._ticket.executions)
         outcome = self._ticket.take_in(self._plan, execution)
         if executions > 1:
-            self._tell(f"job {self._job.id} was begun {executions} times; the first outcome counts\n")
+            self._tell(f"job {self._job.id} was started {executions} times; the first outcome counts\n")
         if executions > 1 or self._waits_again():
             self._cancel()
         return replace(outcome, waited=waited)
@@ -158,12 +156,12 @@ class Waiting:
         try:
             return look(self._ticket, self._job.id).waits
         except (Unreachable, EnvironmentFailed):
-            return False  # begun anew, it looks for itself whether anybody waits for it
+            return False  # if started again, it checks the ticket itself
 
     def _verdict(self) -> tuple[Verdict, str]:
-        """Of a job that is over, or unknown, and left no outcome."""
+        """The verdict on a job that ended, or vanished, without an outcome."""
         job, executions = self._job, self._ticket.executions
-        if not executions and job.state in ("FAILED", "COMPLETED") and not self._taken_up:
+        if not executions and job.state in ("FAILED", "COMPLETED") and not self._reattached:
             session = self._plan.session
             raise EnvironmentFailed(
                 f"job {job.id} failed on node {job.node} before the experiment began: "
@@ -179,7 +177,7 @@ class Waiting:
 
     def _without_outcome(self, verdict: Verdict, reason: str) -> AttemptOutcome:
         self._follower.show()
-        if self._job.is_alive or not self._job.state:  # one that nobody has asked about yet may be alive
+        if self._job.is_alive or not self._job.state:  # never queried, it may be alive
             self._cancel()
         executions = self._ticket.executions
         begun: Begun | None = begun_of(executions[-1]) if executions else None
@@ -214,7 +212,7 @@ _ENDINGS = {
 
 
 class _Follower:
-    """Hands on what the newest execution prints, from its log."""
+    """Passes on what the newest execution prints, from its log."""
 
     def __init__(self, plan: AttemptPlan, ticket: Ticket, on_output: OnOutput) -> None:
         self._plan, self._ticket, self._on_output = plan, ticket, on_output
@@ -226,8 +224,8 @@ class _Follower:
             return
         if execution != self._execution:
             begun = begun_of(execution)
-            anew = "" if self._execution is None else " anew"
-            self._on_output(f"job {begun.job} begins{anew} on {begun.place}\n")
+            again = "" if self._execution is None else " again"
+            self._on_output(f"job {begun.job} begins{again} on {begun.place}\n")
             self._execution, self._position = execution, 0
             self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         try:

@@ -75,7 +75,7 @@ def test_without_the_extra_one_line_says_what_to_install(batch, package):
 
 def test_another_tracker_is_refused(batch):
     done = ai_sci("export", batch.folder, "--to", "excel", cwd=batch.folder)
-    assert (done.code, done.error) == (2, "ai-sci: --to excel: there are mlflow and wandb.")
+    assert (done.code, done.error) == (2, "ai-sci: --to excel: choose mlflow or wandb.")
 
 
 @needs("mlflow")

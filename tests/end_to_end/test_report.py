@@ -60,7 +60,7 @@ def test_what_is_no_session_or_no_report_is_one_clear_line(session, tmp_path):
     assert "neither a session nor a batch" in ai_sci("report", tmp_path, cwd=tmp_path).error
     (tmp_path / "x.html").write_text("<html>")
     wrong = ai_sci("report", session, "--check", tmp_path / "x.html", cwd=tmp_path)
-    assert wrong.code == 2 and "is no report of ai-sci" in wrong.error
+    assert wrong.code == 2 and "is not an ai-sci report" in wrong.error
     gone = ai_sci("report", session, "-o", tmp_path / "nowhere" / "r.html", cwd=tmp_path)
     assert gone.code == 2 and "Choose another place with -o" in gone.error
 

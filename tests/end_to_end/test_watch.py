@@ -112,7 +112,7 @@ def test_show_is_a_table_of_ideas_and_why_they_ended(night):
     out = ai_sci("show", night.folder, cwd=night.folder).out
     assert re.search(r"^good +completed", out, re.M)
     assert "  broken: not opened: the template has no experiment.py" in out
-    assert out.rstrip().endswith(f"go on with: ai-sci resume {night.folder}")
+    assert out.rstrip().endswith(f"continue with: ai-sci resume {night.folder}")
 
 
 def test_a_journal_that_cannot_be_read_is_named_and_the_others_are_shown(night, tmp_path):

@@ -48,7 +48,7 @@ def test_a_preempted_job_is_begun_anew(lab):
     assert done.code == 0, done.err
     assert lab.verdicts("s") == ["ok"]
     assert len(lab.executions("s")) == 2
-    assert "begins anew on node" in done.err
+    assert "begins again on node" in done.err
     clock = lab.clock("s")
     assert clock["end"] - clock["begin"] >= 8.0
     assert lab.finished("s")[0].waited > 3.0
@@ -107,7 +107,7 @@ def test_a_job_whose_node_s_daemon_dies_runs_twice_and_counts_once(lab):
     done = lab.end(driver)
     assert done.code == 0, done.err
     assert lab.verdicts("s") == ["ok"]
-    assert "was begun 2 times; the first outcome counts" in done.err
+    assert "was started 2 times; the first outcome counts" in done.err
     assert lab.finished("s")[0].place.startswith("node n1")  # which the controller had given up
     wait_for(lambda: not lab.cluster.jobs(), 30, "the second execution goes on")
     assert is_still(lab, "s")
