@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import start
+from tests.bench import start, watching
 from tests.end_to_end.command import ai_sci_cold, environment
 from tests.end_to_end.templates import block, make_template, write_script
 
@@ -28,9 +28,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--session", type=Path, action="append", default=[])
     sessions = parser.parse_args().session
-    print(f"help          {help_seconds():.2f} s wall (bound 0.30)")
+    print(f"help          {help_seconds():.2f} s wall (bound 0.15)")
     own, children = overhead()
-    print(f"overhead      {own:.3f} s of its own CPU a turn (bound 0.15)")
+    print(f"overhead      {own:.3f} s of its own CPU a turn (bound 0.03)")
     print(f"              {children:.3f} s of its children: git, sandbox and the no-op experiment itself")
     short, long = (resume_cpu(events) for events in (20, 10_000))
     print(f"resume        {long:.2f} s CPU after the imports, with 10,000 events in the journal (bound 1.00)")
@@ -38,6 +38,7 @@ def main() -> None:
     start.main()
     runs, writing, checking = report_seconds()
     print(f"report        {writing:.2f} s wall for a session of {runs} runs (bound 5.00), {checking:.2f} s to check it")
+    print(f"watch         {watching.frame_seconds():.3f} s CPU for a frame of 200 sessions, one a second")
     with tempfile.TemporaryDirectory() as folder:
         done = ai_sci_cold("run", "--template", "tiny", "--idea", first_idea(), cwd=Path(folder))
         if done.code != 0:
