@@ -1,4 +1,4 @@
-"""Writes the planned texts into a session folder: all of them or none, and nothing outside the folder."""
+"""Writes planned texts into a session folder: all of them or none, and nothing outside the folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 
 class EditRefused(Exception):
-    """A reply none of whose edits are applied. Each reason is a sentence, some with lines of the file below it."""
+    """The reply is refused as a whole. Each reason is a sentence, some followed by lines of the file."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("\n".join(reasons))
@@ -17,11 +17,10 @@ class EditRefused(Exception):
 
 
 def write_files(folder: Path, new_files: Mapping[str, str]) -> None:
-    """Writes each text next to its file and then renames all of them into place.
+    """Write each text beside its file, then rename all of them into place, so that a full disk changes nothing.
 
-    A full disk is met while nothing is in place yet. Raises EditRefused for a name that leads out of the folder,
-    through a symbolic link or to something that is no file; OSError, with all files as they were, when the system
-    refuses.
+    Raises EditRefused for a name outside the folder, one that passes through a symbolic link, or one that is not a
+    regular file; OSError, with all files as they were, when the system refuses.
     """
     targets = {name: checked(folder, name) for name in new_files}
     written: dict[Path, Path] = {}
@@ -36,7 +35,7 @@ def write_files(folder: Path, new_files: Mapping[str, str]) -> None:
 
 
 def checked(folder: Path, name: str) -> Path:
-    """The path of a file that may be written."""
+    """The path of a file that may be written. Raises EditRefused."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
         raise EditRefused([f"`{name}` is not a file inside the session's folder."])
@@ -51,7 +50,7 @@ def checked(folder: Path, name: str) -> Path:
 
 
 def write_beside(target: Path, text: str) -> Path:
-    """The text in a new file in the same folder, on disk, with the target's permissions."""
+    """Write the text to a new file beside the target, synced, with the target's permissions; returns its path."""
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)  # a harness that was killed here may have left one
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
@@ -69,7 +68,7 @@ def write_beside(target: Path, text: str) -> Path:
 
 
 def put_in_place(written: Mapping[Path, Path]) -> None:
-    """Renames all; when one fails, those before it get their old content back."""
+    """Rename all; when one fails, restore those already renamed."""
     old = {target: target.read_bytes() if target.exists() else None for target in written}
     done: list[Path] = []
     try:
@@ -89,7 +88,7 @@ def put_in_place(written: Mapping[Path, Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the renames last through a power cut."""
+    """Make the renames durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

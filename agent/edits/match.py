@@ -1,10 +1,9 @@
 """Finds the one place in a file that a SEARCH text means, or says why there is none.
 
-Three ways, each only when the one before found nothing: line by line exactly, without the white space at line ends,
-and with the indentation of the whole text shifted. Nothing fuzzier, and each of them has to find exactly one place.
-aider's matcher takes the first of several places, and where a REPLACE line is indented less than its SEARCH part it
-puts a piece of the file's line in front of it: SEARCH `    foo()`, REPLACE `bar()` on a file with `foo()` gives
-`fobar()`. So places are found here, and aider's function only replaces.
+Matching is tried exactly, then ignoring white space at line ends, then with the whole text's indentation shifted. The
+first way that finds anything has to find exactly one place; nothing fuzzier is tried. aider's own matcher takes the
+first of several places, and corrupts a REPLACE line that is indented less than its SEARCH part: SEARCH `    foo()`,
+REPLACE `bar()` on a file with `foo()` gives `fobar()`. So places are found here, and aider's function only replaces.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from ai_sci.agent.edits.aider_parts import line_replacer
 from ai_sci.agent.edits.formats import lines_of
 
 MOST_SHOWN = 12  # lines of a file in one refusal
-MOST_COMPARED = 2000  # lines of a SEARCH text that are looked at for the nearest place
-MOST_REPEATS = 20  # a line that stands in a file more often than this says nothing about a place
+MOST_COMPARED = 2000  # lines of a SEARCH text compared to find the nearest place
+MOST_REPEATS = 20  # a line more frequent than this in the file does not help to locate a place
 
 
 class NoLocation(Exception):
-    """The text is in the file nowhere, or more than once. `lines`: what of the file is nearest to it, numbered."""
+    """The text is not in the file, or more than once. `lines`: the nearest lines of the file, numbered."""
 
     def __init__(self, message: str, lines: str = "") -> None:
         super().__init__(message)
@@ -32,7 +31,7 @@ class NoLocation(Exception):
 
 @dataclass(frozen=True)
 class Location:
-    """Lines `start` to `stop` (indices, exclusive) of a file, and the lines to put there."""
+    """Lines `start` to `stop` (indices, `stop` exclusive) of a file, and the lines that replace them."""
 
     start: int
     stop: int
@@ -54,7 +53,7 @@ def split_ends(text: str) -> tuple[list[str], list[str]]:
 
 
 def replace_once(text: str, search: str, new: str, path: str) -> str:
-    """`text` with the one place that `search` means replaced; all other lines are kept byte for byte, with their ends.
+    """`text` with the one place that `search` means replaced; all other lines stay the same, line ends included.
 
     Raises NoLocation.
     """
@@ -69,6 +68,7 @@ def replace_once(text: str, search: str, new: str, path: str) -> str:
 
 
 def find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[str], path: str) -> Location:
+    """The one place that `search` means, with `new` indented to match the file. Raises NoLocation."""
     size = len(search)
     for clean in (str, str.rstrip):
         starts = runs([clean(line) for line in lines], [clean(line) for line in search])
@@ -90,7 +90,7 @@ def find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[str
 
 
 def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
-    """Where `part` stands in `lines`, overlapping places included."""
+    """The indices at which `part` starts in `lines`, overlaps included."""
     size = len(part)
     return [
         start
@@ -100,6 +100,7 @@ def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
 
 
 def only(starts: Sequence[int], path: str) -> int:
+    """The single element of `starts`. Raises NoLocation when there are several."""
     if len(starts) > 1:
         places = ", ".join(str(start + 1) for start in starts[:10]) + (", …" if len(starts) > 10 else "")
         raise NoLocation(
@@ -109,7 +110,7 @@ def only(starts: Sequence[int], path: str) -> int:
 
 
 def shift(lines: Sequence[str], search: Sequence[str]) -> tuple[str, str] | None:
-    """(white space to take off, white space to put before) that makes every line of `search` the one in the file."""
+    """(white space to remove, white space to add) that turns every line of `search` into the file's."""
     found: set[tuple[str, str]] = set()
     for line, wanted in zip(lines, search, strict=True):
         if not wanted.strip():
@@ -125,18 +126,19 @@ def shift(lines: Sequence[str], search: Sequence[str]) -> tuple[str, str] | None
 
 
 def indent(line: str) -> str:
+    """The white space that the line starts with."""
     return line[: len(line) - len(line.lstrip())]
 
 
 def shift_lines(lines: Sequence[str], take: str, put: str) -> list[str] | None:
-    """None when a line has less white space than is to be taken off."""
+    """The lines with `take` removed and `put` added at the start; None when one does not start with `take`."""
     if any(line.strip() and not line.startswith(take) for line in lines):
         return None
     return [put + line[len(take) :] if line.strip() else line for line in lines]
 
 
 def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int], path: str) -> NoLocation:
-    """Why the text was not found, with the lines of the file that are nearest to it."""
+    """Why the text was not found, with the nearest lines of the file."""
     if aligned:
         start, stop = aligned[0], aligned[0] + len(search)
         return NoLocation(
@@ -155,7 +157,7 @@ def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int],
 
 
 def nearest(lines: Sequence[str], search: Sequence[str]) -> int | None:
-    """Where most of the lines of `search` would stand; by likeness of its longest line when none of them is there."""
+    """The start where most lines of `search` match; if none does, where its longest line is on a similar one."""
     places: dict[str, list[int]] = defaultdict(list)
     for index, line in enumerate(lines):
         places[line.strip()].append(index)
@@ -177,7 +179,7 @@ def nearest(lines: Sequence[str], search: Sequence[str]) -> int | None:
 
 
 def shown(lines: Sequence[str], search: Sequence[str], start: int) -> str:
-    """Numbered lines of the file around the first that is other than `search`; `█` marks those that are."""
+    """Numbered lines of the file around the first one that is not in `search`; `█` marks those lines."""
     wanted = {line.rstrip() for line in search}
     first, last = max(start, 0), min(start + len(search), len(lines))
     other = [index for index in range(first, last) if lines[index].rstrip() not in wanted]

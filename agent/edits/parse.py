@@ -1,8 +1,8 @@
-"""Reads a reply with every edit format there is: its edits, in the order in which it asks for them, and its prose.
+"""Parses a reply with every edit format: its edits, in the order of the reply, and its prose.
 
-Ours are SEARCH/REPLACE blocks, unified diffs (a ```diff fence with `---` and `+++` lines, or with a file's name above
-it), and whole files (a fence with the file's name above it, or in its info string, and no markers inside). Anything
-else, shell commands above all, is talk. Other packages bring more (`docs/extending.md`).
+The built-in formats are SEARCH/REPLACE blocks, unified diffs (a ```diff fence with `---` and `+++` lines, or with a
+file's name above it), and whole files (a fence with the file's name above it or in its info string, and no markers
+inside). Anything else, shell commands above all, is ignored. Other packages can add formats (`docs/extending.md`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ai_sci.experiment.base import installed_plugins, load_plugin
 
 @cache
 def edit_formats() -> tuple[EditFormat, ...]:
-    """Those of installed packages first (`ai_sci.edit_formats`), since ours read whatever looks like a file.
+    """All formats; plugins (`ai_sci.edit_formats`) first, since ours read whatever looks like a file.
 
-    Raises ConfigError when one of them cannot be loaded.
+    Raises ConfigError when a plugin cannot be loaded.
     """
     installed = (load_plugin(entry)() for entry in installed_plugins("ai_sci.edit_formats").values())
     return (*installed, SearchReplaceBlocks(), UnifiedDiffs(), WholeFiles())
@@ -38,14 +38,14 @@ def edit_instructions(render: Callable[[str], str]) -> str:
 
 @dataclass(frozen=True)
 class Parsed:
-    """`problems`: a sentence for everything that cannot be read for certain."""
+    """`problems`: a sentence for everything ambiguous."""
 
     edits: list[Edit]
     problems: list[str]
 
 
 def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Parsed:
-    """The edits of a reply; none when it holds no edit. `cut_off`: the model reached its output limit."""
+    """The edits of a reply, if any. `cut_off`: the model reached its output limit."""
     scan = scan_reply(text)
     edits = [edit for one in edit_formats() for edit in one.parse(scan, editable)]
     if cut_off:
@@ -55,7 +55,7 @@ def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Pa
 
 
 def cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
-    """What shows that a reply that was cut off lost an edit: it ends inside a fence or announces a block."""
+    """Why a truncated reply may have lost an edit: it ends inside a fence or announces a block."""
     last = max((index for index, line in enumerate(scan.lines) if line.strip()), default=None)
     if last is None:
         return []
@@ -67,14 +67,14 @@ def cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
 
 
 def prose_of(text: str, most: int) -> str:
-    """What a reply says beside its edits and code fences, cut between words to `most` characters."""
+    """The reply without its edits and code fences, cut between words to `most` characters."""
     scan = scan_reply(text)
     prose = re.sub(r"\n{3,}", "\n\n", "\n".join(scan.lines[index] for index in _prose(scan)).strip())
     return prose if len(prose) <= most else f"{prose[:most].rsplit(None, 1)[0]} …"
 
 
 def edits_of(text: str) -> str:
-    """The rest of the reply: its edits and code fences, as they are written."""
+    """The opposite of `prose_of`: the edits and code fences of the reply, verbatim."""
     scan = scan_reply(text)
     prose = set(_prose(scan))
     return "\n".join(line for index, line in enumerate(scan.lines) if index not in prose).strip()

@@ -1,4 +1,4 @@
-"""Reads unified diffs: each hunk becomes an edit placed by its lines, since models do not count line numbers."""
+"""Reads unified diffs: each hunk becomes an edit placed by its text, since models get line numbers wrong."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class UnifiedDiffs(EditFormat):
     """Code fences with a diff. The prompt does not ask for them, but some models write nothing else."""
 
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        """An edit for each hunk of each diff."""
         edits: list[Edit] = []
         for fence in reply.fences:
             body = reply.lines[fence.open + 1 : fence.close]
@@ -39,11 +40,12 @@ def is_diff(info: str, body: Sequence[str]) -> bool:
 
 
 def is_header(lines: Sequence[str], index: int) -> bool:
+    """Whether a `---` line and a `+++` line start at `index`."""
     return index + 1 < len(lines) and lines[index].startswith("--- ") and lines[index + 1].startswith("+++ ")
 
 
 def diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, problems: list[str]) -> list[Edit]:
-    """The hunks of one fence. `name_above`: the file when the diff has no `---` and `+++` lines of its own."""
+    """The hunks of one fence. `name_above`: the file of a diff without `---` and `+++` lines."""
     where = f"The diff at line {fence.open + 1} of the reply"
     if fence.close is None:
         problems.append(f"{where} is not closed: the reply ends inside its code fence.")
@@ -68,7 +70,7 @@ def diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, proble
 
 
 def sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
-    """(index of its first line, old name, new name, lines) for each file; names are empty where there is no header."""
+    """(index of the first line, old name, new name, lines) for each file; the names are "" without a header."""
     heads = [index for index in range(len(body)) if is_header(body, index) and starts_file(body, index)]
     found = []
     if not heads or any(line.strip() and not GIT_HEADER.match(line) for line in body[: heads[0]]):
@@ -79,18 +81,20 @@ def sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
 
 
 def starts_file(body: Sequence[str], index: int) -> bool:
-    """A removed line `-- x` above an added line `++ y` looks like a header, but has text above and no `@@` below."""
+    """Whether a header is real: a removed `-- x` above an added `++ y` looks the same, but has text above it and no
+    `@@` below."""
     nothing_above = not any(line.strip() and not GIT_HEADER.match(line) for line in body[:index])
     return nothing_above or "".join(body[index + 2 : index + 3]).startswith("@@")
 
 
 def target(old: str, new: str) -> str | None:
-    """The file that `--- old` and `+++ new` speak of; None when it is removed or renamed."""
+    """The file that `--- old` and `+++ new` name; None when it is removed or renamed."""
     old, new = file_name(old), file_name(new)
     return new if new != NOTHING and old in (new, NOTHING) else None
 
 
 def file_name(header: str) -> str:
+    """The name in a header line, without quotes, time stamp and git's `a/` or `b/`."""
     name = header.split("\t")[0].strip().strip('`"')
     if name[:2] in ("a/", "b/"):
         name = name[2:]
@@ -98,7 +102,7 @@ def file_name(header: str) -> str:
 
 
 def hunks(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """(index of its first line, lines) of each hunk, without the `@@` line and blank lines around it."""
+    """(index of the first line, lines) of each hunk, without the `@@` line and trailing blank lines."""
     starts = [index for index, line in enumerate(lines) if line.startswith("@@")]
     if not starts or any(line.strip() and not GIT_HEADER.match(line) for line in lines[: starts[0]]):
         starts.insert(0, -1)
@@ -113,14 +117,14 @@ def hunks(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
 
 
 def read_hunk(hunk: Sequence[str]) -> tuple[str, str] | None:
-    """The text before and after; None when a line is neither context nor change, or aider's reader sees other lines."""
+    """The text before and after; None when a line is neither context nor change, or aider's parser disagrees."""
     hunk = [line for line in hunk if not line.startswith("\\")]
     if any(line and (line[0] not in " +-" or line.splitlines() != [line]) for line in hunk):
         return None
     if any(
         line.startswith("+++ ") and (not index or hunk[index - 1].startswith("--- ")) for index, line in enumerate(hunk)
     ):
-        return None  # aider's reader looks for the next file there
+        return None  # aider's parser would take it for the next file
     before = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "+")
     after = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "-")
     if before == after:

@@ -1,9 +1,8 @@
 """Whole files: a fence below a file's name, and whether it is that file or only a piece of it.
 
-A piece taken for the file would throw the rest of the code away without a word. So a fence counts as the whole of a
-file only when it has at least half as many lines, none that stands for lines left out, and, for Python, when it parses
-and still has imports and the `__main__` part where the file has them. A fence that repeats lines of the file is a
-quotation.
+A piece mistaken for the file would silently delete the rest of the code. So a fence counts as the whole file only when
+it has at least half as many lines and none that stands for omitted ones, and, for Python, when it parses and still has
+the imports and the `__main__` part that the file has. A fence that repeats lines of the file is a quotation.
 """
 
 from __future__ import annotations
@@ -31,9 +30,10 @@ LEFT_OUT = re.compile(
 
 
 class WholeFiles(EditFormat):
-    """Code fences with all of a file. The prompt does not ask for them, but some models write nothing else."""
+    """Code fences with a whole file. The prompt does not ask for them, but some models write nothing else."""
 
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        """An edit for each fence that may be a file; `is_quotation` and `why_not_whole` judge it later."""
         edits: list[Edit] = []
         for fence in reply.fences:
             path = None if fence.taken else fence_name(reply, fence, editable)
@@ -52,8 +52,8 @@ class WholeFiles(EditFormat):
 def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
     """Whether a fence below a file's name can hold that file, going by the fence's language.
 
-    A name that is not editable counts only for Python in a Python fence (a module that the model wants to add, which is
-    to be refused, not overlooked); results and logs are often quoted below their names.
+    A name that is not editable counts only for Python in a Python fence: a module that the model wants to add should be
+    refused, not ignored, but results and logs are often quoted below their names.
     """
     language = info.split()[0].lower() if info.split() else ""
     if path not in editable:
@@ -64,9 +64,8 @@ def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
 
 
 def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
-    """A file with code fences in it, in a fence that is no longer than they are, ends at the first of them.
-
-    Python needs no such look: what is left of it would not parse.
+    """The problem, if any, with a file that contains code fences: in a fence no longer than they are, it ends at the
+    first of them. Python is exempt, since the rest of it would not parse.
     """
     if path.endswith(".py") or fence.close is None:
         return []
@@ -81,12 +80,12 @@ def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
 
 
 def left_out(text: str) -> str | None:
-    """The first line that stands for lines left out, such as `# ... rest of the code remains the same`."""
+    """The first line that stands for omitted ones, such as `# ... rest of the code remains the same`."""
     return next((line.strip() for line in lines_of(text) if LEFT_OUT.search(line)), None)
 
 
 def is_quotation(text: str, current: str) -> bool:
-    """Whether the fence only repeats lines of the file, and not all of them."""
+    """Whether the text only repeats consecutive lines of the file, and not all of them."""
     part, whole = stripped(text), stripped(current)
     if not part:
         return True
@@ -94,7 +93,7 @@ def is_quotation(text: str, current: str) -> bool:
 
 
 def why_not_whole(path: str, text: str, current: str | None) -> str | None:
-    """What shows that the text is not the whole of the file; None when it can be."""
+    """Why the text is not the whole file; None when it may be."""
     elided = left_out(text)
     if elided and elided not in (current or ""):
         return f"it leaves lines out (`{elided[:80]}`)"
@@ -112,6 +111,7 @@ def why_not_whole(path: str, text: str, current: str | None) -> str | None:
 
 
 def missing_part(text: str, current: str) -> str | None:
+    """Which of imports and `__main__` part the file has and the text does not."""
     for pattern, part in (
         (r"^(?:import|from)\s", "imports"),
         (r"^if\s+__name__\s*==", '`if __name__ == "__main__"` part'),
@@ -122,6 +122,7 @@ def missing_part(text: str, current: str) -> str | None:
 
 
 def parse_error(text: str) -> str | None:
+    """Why Python cannot parse the text."""
     try:
         with without_warnings():
             ast.parse(text)
@@ -133,5 +134,5 @@ def parse_error(text: str) -> str | None:
 
 
 def stripped(text: str) -> list[str]:
-    """The lines that are not blank, without white space at their ends."""
+    """The lines that are not blank, without trailing white space."""
     return [line.rstrip() for line in lines_of(text) if line.strip()]
