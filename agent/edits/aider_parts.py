@@ -27,26 +27,26 @@ loading = threading.Lock()
 def coder_module(name: str) -> ModuleType:
     """The module `aider.coders.<name>`."""
     with loading:
-        displaced = take_out()
+        displaced = _take_out()
         package = ModuleType(PACKAGE)
-        package.__path__ = [str(aider_folder() / "coders")]
+        package.__path__ = [str(_aider_folder() / "coders")]
         base = ModuleType(f"{PACKAGE}.base_coder")
         base.__dict__["Coder"] = object
         sys.modules.update({PACKAGE: package, base.__name__: base})
         try:
             return importlib.import_module(f"{PACKAGE}.{name}")
         finally:
-            take_out()
+            _take_out()
             sys.modules.update(displaced)
 
 
-def take_out() -> dict[str, ModuleType]:
+def _take_out() -> dict[str, ModuleType]:
     """Remove the package from `sys.modules`; returns what was there."""
     names = [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
     return {name: sys.modules.pop(name) for name in names}
 
 
-def aider_folder() -> Path:
+def _aider_folder() -> Path:
     """The installed package's folder, found without importing it. Raises ImportError."""
     spec = importlib.util.find_spec("aider")
     if spec is None or spec.origin is None:

@@ -24,10 +24,10 @@ class SearchReplaceBlocks(EditFormat):
         floor = -1
         for block in reply.blocks:
             named = name_above(reply.lines, block.head, floor, editable)
-            search, new = read_block(reply.lines, block)
-            path = block_path(named, edits[-1].path if edits else None, editable)
+            search, new = _read_block(reply.lines, block)
+            path = _block_path(named, edits[-1].path if edits else None, editable)
             edits.append(Edit("block", path, search, new, block.head + 1))
-            if new.count("```") % 2 and not search.count("```") % 2 and stray_fence(new):
+            if new.count("```") % 2 and not search.count("```") % 2 and _stray_fence(new):
                 reply.problems.append(
                     f"The block at line {block.head + 1} of the reply closes its code fence before `>>>>>>> REPLACE`."
                 )
@@ -35,12 +35,12 @@ class SearchReplaceBlocks(EditFormat):
         return edits
 
 
-def stray_fence(text: str) -> bool:
+def _stray_fence(text: str) -> bool:
     """Whether the last line of the text is a bare code fence."""
     return text.rstrip().rsplit("\n", 1)[-1].strip() == "```"
 
 
-def block_path(named: Named, previous: str | None, editable: Sequence[str]) -> str | None:
+def _block_path(named: Named, previous: str | None, editable: Sequence[str]) -> str | None:
     """A block without a name continues the previous block's file, unless the line above it mentions another."""
     if named.path is not None:
         return named.path
@@ -49,13 +49,13 @@ def block_path(named: Named, previous: str | None, editable: Sequence[str]) -> s
     return editable[0] if len(editable) == 1 else None
 
 
-def read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
+def _read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
     """The SEARCH and the REPLACE text, from aider's parser. It takes any row of `=` for the divider and splits lines at
     form feeds and the like, so lines that it would misread are masked."""
     masked: list[str] = []
 
     def hide(line: str) -> str:
-        if not is_doubtful(line):
+        if not _is_doubtful(line):
             return line
         masked.append(line)
         return f"{MASK}{len(masked) - 1}"
@@ -71,7 +71,7 @@ def read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
     return show(found_search), show(found_new)
 
 
-def is_doubtful(line: str) -> bool:
+def _is_doubtful(line: str) -> bool:
     """Whether aider's parser could take the line for a marker or for two lines, or we could take it for a mask."""
     if line.startswith(MASK) or (line and line.splitlines() != [line]):
         return True

@@ -22,19 +22,19 @@ def write_files(folder: Path, new_files: Mapping[str, str]) -> None:
     Raises EditRefused for a name outside the folder, one that passes through a symbolic link, or one that is not a
     regular file; OSError, with all files as they were, when the system refuses.
     """
-    targets = {name: checked(folder, name) for name in new_files}
+    targets = {name: _checked(folder, name) for name in new_files}
     written: dict[Path, Path] = {}
     try:
         for name, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            written[target] = write_beside(target, new_files[name])
-        put_in_place(written)
+            written[target] = _write_beside(target, new_files[name])
+        _put_in_place(written)
     finally:
         for beside in written.values():
             beside.unlink(missing_ok=True)
 
 
-def checked(folder: Path, name: str) -> Path:
+def _checked(folder: Path, name: str) -> Path:
     """The path of a file that may be written. Raises EditRefused."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
@@ -49,7 +49,7 @@ def checked(folder: Path, name: str) -> Path:
     return path
 
 
-def write_beside(target: Path, text: str) -> Path:
+def _write_beside(target: Path, text: str) -> Path:
     """Write the text to a new file beside the target, synced, with the target's permissions; returns its path."""
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)  # a harness that was killed here may have left one
@@ -67,7 +67,7 @@ def write_beside(target: Path, text: str) -> Path:
     return beside
 
 
-def put_in_place(written: Mapping[Path, Path]) -> None:
+def _put_in_place(written: Mapping[Path, Path]) -> None:
     """Rename all; when one fails, restore those already renamed."""
     old = {target: target.read_bytes() if target.exists() else None for target in written}
     done: list[Path] = []
@@ -84,10 +84,10 @@ def put_in_place(written: Mapping[Path, Path]) -> None:
                 target.write_bytes(content)
         raise
     for folder in {target.parent for target in written}:
-        sync_folder(folder)
+        _sync_folder(folder)
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Make the renames durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:

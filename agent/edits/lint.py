@@ -47,27 +47,27 @@ LONGEST_LINE, LONGEST_REPORT = 2_000, 12_000  # characters
 
 def lint_report(folder: Path, files: Iterable[str]) -> str | None:
     """The report on the Python files among `files` (names inside `folder`); None when they are clean."""
-    reports = [report for name in files if name.endswith(".py") and (report := lint_file(folder, name))]
+    reports = [report for name in files if name.endswith(".py") and (report := _lint_file(folder, name))]
     return "\n".join(reports) or None
 
 
-def lint_file(folder: Path, name: str) -> str | None:
+def _lint_file(folder: Path, name: str) -> str | None:
     """aider's report on one file; None when it is clean, missing or a symbolic link."""
     path = folder / name
     if path.is_symlink() or not path.is_file():
         return None
     code = path.read_text(encoding="utf-8-sig", errors="replace")
-    if compiles(code, name) and not fatal_errors(code, name):
+    if _compiles(code, name) and not _fatal_errors(code, name):
         return None
     try:
         with without_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints files that it cannot read
-            report = aider_linter()(encoding="utf-8-sig", root=str(folder)).lint(str(path))
+            report = _aider_linter()(encoding="utf-8-sig", root=str(folder)).lint(str(path))
     except RecursionError:  # aider walks the syntax tree recursively, and some expressions are too deep
-        report = f"# Fix any errors below, if possible.\n\n{fatal_errors(code, name)}"
-    return shortened(report) if report else None
+        report = f"# Fix any errors below, if possible.\n\n{_fatal_errors(code, name)}"
+    return _shortened(report) if report else None
 
 
-def shortened(report: str) -> str:
+def _shortened(report: str) -> str:
     """The report with long lines and its end cut: the code it quotes may have lines of a megabyte."""
     lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in report.split("\n")]
     text = "\n".join(lines)
@@ -78,7 +78,7 @@ def shortened(report: str) -> str:
 
 
 @functools.cache
-def aider_linter() -> type[Any]:
+def _aider_linter() -> type[Any]:
     """aider's linter without its flake8 process, and without this machine's paths in the report."""
     from aider.linter import Linter, LintResult, basic_lint, lint_python_compile
 
@@ -96,9 +96,9 @@ def aider_linter() -> type[Any]:
     class InProcessLinter(Linter):
         def py_lint(self, fname: str, rel_fname: str, code: str) -> LintResult | None:
             """Uses tree-sitter only on code that does not compile, since it reports errors in valid code too."""
-            compiled = compiles(code, rel_fname)
+            compiled = _compiles(code, rel_fname)
             results = [] if compiled else [basic_lint(rel_fname, code), compile_lint(fname, rel_fname, code)]
-            if errors := fatal_errors(code, rel_fname):
+            if errors := _fatal_errors(code, rel_fname):
                 command = f"## Running: {COMMAND} {rel_fname}"
                 results.append(self.errors_to_lint_result(rel_fname, f"{command}\n\n{errors}"))
             found = [result for result in results if result]
@@ -140,7 +140,7 @@ class TextChecker(FileChecker):
 
 
 @functools.lru_cache(maxsize=4)
-def fatal_errors(code: str, name: str) -> str:
+def _fatal_errors(code: str, name: str) -> str:
     """flake8's output for the errors in FATAL, with the line and a caret below each; empty when there is none."""
     try:
         with without_warnings():
@@ -153,17 +153,17 @@ def fatal_errors(code: str, name: str) -> str:
         if not isinstance(error.original_exception, RecursionError):
             raise
         # Python may compile what is too deep for pyflakes. Python 3.10 parses more than it compiles.
-        return "" if compiles(code, name) else f"{name}{TOO_DEEP}"
+        return "" if _compiles(code, name) else f"{name}{TOO_DEEP}"
     results.sort(key=lambda result: (result[1], result[2]))
     lines = io.StringIO(code).readlines()
     return "".join(
-        output(code, name, row, column or 0, text, line, lines)
+        _output(code, name, row, column or 0, text, line, lines)
         for code, row, column, text, line in results
         if code.startswith(FATAL)
     )
 
 
-def output(code: str, name: str, row: int, column: int, text: str, line: str | None, lines: list[str]) -> str:
+def _output(code: str, name: str, row: int, column: int, text: str, line: str | None, lines: list[str]) -> str:
     """One error as flake8 prints it; empty when a `noqa` comment allows it."""
     # Without a line, Violation would read one from a file of this name in the current folder.
     here = line if line is not None else "".join(lines[row - 1 : row])
@@ -175,7 +175,7 @@ def output(code: str, name: str, row: int, column: int, text: str, line: str | N
     return f"{name}:{row}:{column + 1}: {code} {text}\n{source}"
 
 
-def compiles(code: str, name: str) -> bool:
+def _compiles(code: str, name: str) -> bool:
     """Whether Python compiles the text; nothing is executed."""
     try:
         with without_warnings():

@@ -21,7 +21,7 @@ from ai_sci.experiment.base import installed_plugins, load_plugin
 
 
 @cache
-def edit_formats() -> tuple[EditFormat, ...]:
+def _edit_formats() -> tuple[EditFormat, ...]:
     """All formats; plugins (`ai_sci.edit_formats`) first, since ours read whatever looks like a file.
 
     Raises ConfigError when a plugin cannot be loaded.
@@ -32,7 +32,7 @@ def edit_formats() -> tuple[EditFormat, ...]:
 
 def edit_instructions(render: Callable[[str], str]) -> str:
     """How to write edits, for the prompt; `render("NAME")` is the text of prompts/NAME.md."""
-    ours_first = sorted(edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
+    ours_first = sorted(_edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
     return "\n\n".join(text for one in ours_first if (text := one.instructions(render)))
 
 
@@ -47,14 +47,14 @@ class Parsed:
 def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Parsed:
     """The edits of a reply, if any. `cut_off`: the model reached its output limit."""
     scan = scan_reply(text)
-    edits = [edit for one in edit_formats() for edit in one.parse(scan, editable)]
+    edits = [edit for one in _edit_formats() for edit in one.parse(scan, editable)]
     if cut_off:
-        scan.problems += cut_problems(scan, editable)
+        scan.problems += _cut_problems(scan, editable)
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
     return Parsed(edits, scan.problems)
 
 
-def cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
+def _cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
     """Why a truncated reply may have lost an edit: it ends inside a fence or announces a block."""
     last = max((index for index, line in enumerate(scan.lines) if line.strip()), default=None)
     if last is None:
@@ -81,5 +81,5 @@ def edits_of(text: str) -> str:
 
 
 def _prose(scan: Scan) -> list[int]:
-    markup = {index for one in edit_formats() for index in one.markup(scan)}
+    markup = {index for one in _edit_formats() for index in one.markup(scan)}
     return [index for index in scan.free if index not in markup]

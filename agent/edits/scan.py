@@ -79,7 +79,7 @@ def scan_reply(text: str) -> Scan:
         if HEAD.match(marker):
             if fence:
                 fence.taken = True
-            index = take_block(scan, index)
+            index = _take_block(scan, index)
             continue
         if ALMOST_HEAD.match(marker):
             scan.problems.append(
@@ -88,19 +88,19 @@ def scan_reply(text: str) -> Scan:
         elif ALMOST_END.match(marker):
             scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
-            fence = opened(index, line)
+            fence = _opened(index, line)
             if fence:
                 scan.fences.append(fence)
             else:
                 scan.free.append(index)
-        elif closes(line, fence):
+        elif _closes(line, fence):
             fence.close = index
             fence = None
         index += 1
     return scan
 
 
-def opened(index: int, line: str) -> Fence | None:
+def _opened(index: int, line: str) -> Fence | None:
     """The fence that the line opens."""
     match = OPENING.match(line)
     if not match:
@@ -108,13 +108,13 @@ def opened(index: int, line: str) -> Fence | None:
     return Fence(index, match.group(1) or match.group(3), (match.group(2) or match.group(4) or "").strip())
 
 
-def closes(line: str, fence: Fence) -> bool:
+def _closes(line: str, fence: Fence) -> bool:
     """Whether the line is a closing mark at least as long as the fence's own."""
     mark = line.strip()
     return len(mark) >= len(fence.mark) and mark == fence.mark[0] * len(mark)
 
 
-def take_block(scan: Scan, head: int) -> int:
+def _take_block(scan: Scan, head: int) -> int:
     """Add the block that starts at line index `head`; returns the index of the first line after it."""
     lines = scan.lines
     end = head + 1
@@ -129,13 +129,13 @@ def take_block(scan: Scan, head: int) -> int:
             f"{where} is not closed: the next one starts at line {end + 1}, before a line with `>>>>>>> REPLACE`."
         )
         return end
-    divider = find_divider(scan, head, end, where)
+    divider = _find_divider(scan, head, end, where)
     if divider is not None:
         scan.blocks.append(Block(head, divider, end))
     return end + 1
 
 
-def find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
+def _find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
     """The index of the block's one divider; None, with a problem noted, when there is not exactly one."""
     lines = scan.lines
     indent = lines[head][: len(lines[head]) - len(lines[head].lstrip())]
@@ -172,7 +172,7 @@ class Named:
     mentions: tuple[str, ...] = ()
 
 
-def bare_name(line: str) -> str:
+def _bare_name(line: str) -> str:
     """The line without Markdown: `# **experiment.py**:` becomes `experiment.py`."""
     name, before = line.strip(), None
     if len(name) > LONGEST_NAME_LINE:
@@ -204,7 +204,7 @@ def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[
         fence = FENCE.match(line)
         if fence:
             fences += 1
-            named = name_in_info(fence.group(2), editable) if fences == 1 else None
+            named = _name_in_info(fence.group(2), editable) if fences == 1 else None
             if named:
                 return Named(named)
             if fences > 2:
@@ -214,7 +214,7 @@ def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[
             if blanks > MOST_BLANK_LINES:
                 return Named()
         else:
-            return read_name(line, editable, only_editable=fences > 1)
+            return _read_name(line, editable, only_editable=fences > 1)
     return Named()
 
 
@@ -230,25 +230,25 @@ def lone_names(scan: Scan) -> set[int]:
     return {index for index in scan.free if LONE_NAME.fullmatch(scan.lines[index].strip())}
 
 
-def read_name(line: str, editable: Sequence[str], only_editable: bool = False) -> Named:
+def _read_name(line: str, editable: Sequence[str], only_editable: bool = False) -> Named:
     """The file that a line names, else the editable files that it mentions."""
-    name = bare_name(line)
+    name = _bare_name(line)
     if name in editable or (is_file_like(name) and not only_editable):
         return Named(name)
     if only_editable:
         return Named()
-    return Named(mentions=tuple(known for known in editable if mentions(line, known)))
+    return Named(mentions=tuple(known for known in editable if _mentions(line, known)))
 
 
-def mentions(line: str, name: str) -> bool:
+def _mentions(line: str, name: str) -> bool:
     """Whether the line contains the name as a whole path."""
     return re.search(rf"(?<![\w./\\-]){re.escape(name)}(?![\w/\\-]|\.\w)", line) is not None
 
 
-def name_in_info(info: str, editable: Sequence[str]) -> str | None:
+def _name_in_info(info: str, editable: Sequence[str]) -> str | None:
     """The file in a fence's info string: ```python experiment.py, ```python:experiment.py, ```experiment.py."""
     for word in re.split(r"[\s:={},]+", info):
-        name = bare_name(word)
+        name = _bare_name(word)
         if name in editable or is_file_like(name):
             return name
     return None

@@ -37,19 +37,19 @@ class WholeFiles(EditFormat):
         edits: list[Edit] = []
         for fence in reply.fences:
             path = None if fence.taken else fence_name(reply, fence, editable)
-            if path is None or not may_be_file(fence.info, path, editable):
+            if path is None or not _may_be_file(fence.info, path, editable):
                 continue
             fence.taken = True
             if fence.close is None:
                 reply.problems.append(f"The code fence of {path} at line {fence.open + 1} of the reply is not closed.")
                 continue
-            reply.problems += inner_fence(reply, fence, path)
+            reply.problems += _inner_fence(reply, fence, path)
             body = reply.lines[fence.open + 1 : fence.close]
             edits.append(Edit("whole", path, "", "".join(f"{line}\n" for line in body), fence.open + 1))
         return edits
 
 
-def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
+def _may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
     """Whether a fence below a file's name can hold that file, going by the fence's language.
 
     A name that is not editable counts only for Python in a Python fence: a module that the model wants to add should be
@@ -63,7 +63,7 @@ def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
     return language not in (NOT_PYTHON if path.endswith(".py") else NOT_A_FILE)
 
 
-def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
+def _inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
     """The problem, if any, with a file that contains code fences: in a fence no longer than they are, it ends at the
     first of them. Python is exempt, since the rest of it would not parse.
     """
@@ -86,7 +86,7 @@ def left_out(text: str) -> str | None:
 
 def is_quotation(text: str, current: str) -> bool:
     """Whether the text only repeats consecutive lines of the file, and not all of them."""
-    part, whole = stripped(text), stripped(current)
+    part, whole = _stripped(text), _stripped(current)
     if not part:
         return True
     return len(part) < len(whole) and bool(runs(whole, part))
@@ -97,20 +97,20 @@ def why_not_whole(path: str, text: str, current: str | None) -> str | None:
     elided = left_out(text)
     if elided and elided not in (current or ""):
         return f"it leaves lines out (`{elided[:80]}`)"
-    syntax = parse_error(text) if path.endswith(".py") else None
+    syntax = _parse_error(text) if path.endswith(".py") else None
     if syntax:
         return f"it does not parse ({syntax})"
     if not (current or "").strip():
         return None
-    here, there = len(stripped(text)), len(stripped(current or ""))
+    here, there = len(_stripped(text)), len(_stripped(current or ""))
     if here < LEAST_SHARE * there:
         return f"it has {here} lines that are not blank, the file has {there}"
     if path.endswith(".py"):
-        return missing_part(text, current or "")
+        return _missing_part(text, current or "")
     return None
 
 
-def missing_part(text: str, current: str) -> str | None:
+def _missing_part(text: str, current: str) -> str | None:
     """Which of imports and `__main__` part the file has and the text does not."""
     for pattern, part in (
         (r"^(?:import|from)\s", "imports"),
@@ -121,7 +121,7 @@ def missing_part(text: str, current: str) -> str | None:
     return None
 
 
-def parse_error(text: str) -> str | None:
+def _parse_error(text: str) -> str | None:
     """Why Python cannot parse the text."""
     try:
         with without_warnings():
@@ -133,6 +133,6 @@ def parse_error(text: str) -> str | None:
     return None
 
 
-def stripped(text: str) -> list[str]:
+def _stripped(text: str) -> list[str]:
     """The lines that are not blank, without trailing white space."""
     return [line.rstrip() for line in lines_of(text) if line.strip()]
