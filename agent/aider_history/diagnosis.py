@@ -51,7 +51,7 @@ def _holdings(session: HistorySession, of: int) -> str:
     if applied:
         parts.append(f"and aider says that it edited {', '.join(applied)}")
     elif blocks:
-        parts.append("of which aider nowhere says that it applied one")
+        parts.append("and aider does not say that it applied any")
     return ", ".join(parts) + "."
 
 
@@ -206,7 +206,7 @@ def ending(session: HistorySession) -> str:
     line = _shortened(next((line for line in reversed(last.tools) if line.strip()), ""), 120)
     told = f"It ends on aider's line “{line}” after turn {last.number}"
     if any(map(_executed, session.turns)):
-        return f"{told}: what came of that turn is not recorded."
+        return f"{told}: its outcome is not recorded."
     if not _ANNOUNCED.search(session.first_message):
         return ""  # the normal end of a chat without a driver
     return (

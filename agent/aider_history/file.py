@@ -17,7 +17,7 @@ def read_history(file: Path) -> list[HistorySession]:
         raise ConfigError(f"{file}: {error.strerror}") from None
     sessions = parse_history(text)
     if not any(session.started or session.first_message for session in sessions):
-        raise ConfigError(f"{file} is no aider chat history, which begins with `# aider chat started at …`.")
+        raise ConfigError(f"{file} is not an aider chat history, which begins with `# aider chat started at …`.")
     return sessions
 
 

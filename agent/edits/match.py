@@ -83,7 +83,7 @@ def _find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[st
     shifted = _shift_lines(new, *(shifts[start] or ("", "")))
     if shifted is None:
         raise NoLocation(
-            f"is indented more than lines {start + 1}-{start + size} of {path}, which it means, and what replaces it "
+            f"is indented more than lines {start + 1}-{start + size} of {path}, which it matches, and what replaces it "
             "is not: indent both as the file does."
         )
     return Location(start, start + size, shifted)

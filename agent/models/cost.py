@@ -107,12 +107,12 @@ def require_known(model: Answerer, budgets: Budgets, window: int | None) -> None
     how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
     if budgets.cost is not None and model.worst_case_cost([]) is None:
         raise ConfigError(
-            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost could not be "
-            f"kept: {how}; or leave it out, and bound the session with --max-time and --max-runs."
+            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost cannot be "
+            f"enforced: {how}; or leave it out, and limit the session with --max-time and --max-runs."
         )
     if budgets.tokens is not None and model.worst_case_tokens([], window) is None:
         raise ConfigError(
-            f"nobody knows how long a reply of {model.name} may be, so --max-tokens could not be kept: say "
+            f"it is not known how long a reply of {model.name} may be, so --max-tokens cannot be enforced: give "
             f"--context-window TOKENS, or {how}."
         )
 

@@ -172,7 +172,7 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
             return failed("connection", f"no connection to the server: {words}")
         if isinstance(error, httpx.TooManyRedirects):
-            return failed("not_found", "the server sends every request on to another address, without end", retry=False)
+            return failed("not_found", "the server redirects every request endlessly", retry=False)
         if isinstance(error, httpx.TimeoutException):
             return failed("timeout", f"the server stopped answering ({type(error).__name__})")
         if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in words:

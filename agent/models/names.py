@@ -67,7 +67,7 @@ def key_names(litellm: Any, name: str) -> list[str]:
 
 def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
     if api_base is not None:
-        return f"litellm does not know the provider in {name!r}; for a server of your own say openai/{name}"
+        return f"litellm does not know the provider in {name!r}; for a server of your own write openai/{name}"
     close = nearest(litellm, name)
     if close:
         return f"litellm does not know the model {name!r}; nearest names: {', '.join(close)}"

@@ -170,7 +170,7 @@ def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) ->
         except queue.Empty:
             item = None
         if (left <= 0 or (item is None and left <= limit)) and longest == seconds:
-            raise failed("out_of_time", "the reply was not complete when the time was used up", retry=False)
+            raise failed("out_of_time", "the reply was not complete when the time ran out", retry=False)
         if left <= 0 or (item is None and left <= limit):
             raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s")
         if item is None:

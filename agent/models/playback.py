@@ -41,7 +41,7 @@ class RecordedModel:
         if turn >= len(self._replies):
             count = len(self._replies)
             played = f"{count} {'reply was' if count == 1 else 'replies were'} played"
-            message = f"{USED_UP} ({played}): resume with --model NAME to go on with a live model"
+            message = f"{USED_UP} ({played}): resume with --model NAME to continue with a live model"
             raise ModelUnavailable(message, CallFailure(None, "script_ended", message))
         before_try()
         replied = self._replies[turn]
