@@ -1,6 +1,6 @@
-"""Chat histories that aider wrote: parsed, diagnosed, and read as the replies of a session.
+"""aider's chat histories: parsed, diagnosed, and turned into the replies of a session.
 
-Any text can be parsed; nothing here raises on a strange file.
+Any text can be parsed; a malformed history never raises.
 """
 
 from ai_sci.agent.aider_history.diagnosis import diagnose

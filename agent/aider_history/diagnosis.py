@@ -1,4 +1,4 @@
-"""What an aider history holds, where it failed and why: one paragraph for a person, one rule a sentence."""
+"""What an aider history contains, where it failed and why: one paragraph, with a rule for each statement."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ai_sci.agent.edits import all_completed
 _ALTERNATION = re.compile(
     r"successive (user|assistant)|roles? must alternate|alternate user/assistant|interleave", re.I
 )
-# What a driver, AI-Scientist's above all, tells the model of a run.
+# What a driver, such as AI-Scientist's, tells the model about a run.
 _REPORT = re.compile(r"Run (?:\d+ )?(failed|completed|timed out)\b", re.I)
 _ANNOUNCED = re.compile(r"--out_dir|total of up to \d+ runs")
 _COMMAND = re.compile(r"(?:/run|!)\s*(.+)")
 _PROGRESS = re.compile(r"\d%\|")
 _WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
-# Signs, in the results that a first message quotes, of a baseline that is none.
+# Signs of an invalid baseline in the results that a first message quotes.
 _UNTRAINED = re.compile(
     r"[\"'](training_steps)[\"']:\s*(0(?:\.0*)?)\s*[,}]|[\"'](final_loss)[\"']:\s*(None|null)\s*[,}]"
 )
@@ -28,7 +28,7 @@ _DEAD = re.compile(r"[\"'](l0|l2_norm_out)[\"']:\s*(0(?:\.0*)?)\s*[,}]")
 
 
 def diagnose(session: HistorySession, of: int = 1) -> str:
-    """One paragraph; `of` is how many sessions the file holds."""
+    """A paragraph on the session; `of` is how many sessions the file holds."""
     if not session.turns:
         return f"{_name(session, of)} holds no turn: aider was started, and nothing was asked."
     findings = [sentence for rule in RULES if (sentence := rule(session))]
@@ -51,7 +51,7 @@ def _holdings(session: HistorySession, of: int) -> str:
     if applied:
         parts.append(f"and aider says that it edited {', '.join(applied)}")
     elif blocks:
-        parts.append("of which aider nowhere says that it applied one")
+        parts.append("and aider does not say that it applied any")
     return ", ".join(parts) + "."
 
 
@@ -63,20 +63,16 @@ def _answered(turns: int, replies: int) -> str:
     return f"{_word(replies)} of them answered"
 
 
-# -- rules: each says one thing about a session, or nothing ---------------------------------------------------------
+# -- rules: each returns a statement about the session, or "" ---------------------------------------------------------
 
 
 def refused_requests(session: HistorySession) -> str:
-    """Requests that the API refused, those in a row with the same error told as one."""
+    """Requests that the API refused; consecutive ones with the same error are merged."""
     failed = [turn for turn in session.turns if turn.has_failed and turn.error]
     sentences = []
     for error, turns in _in_a_row(failed):
-        got = f"{_turns(turns)} got no reply"
-        if len(turns) > 1:
-            got += f": the same {_error(error)} came {_times(len(turns))}"
-        else:
-            got += f": {_error(error)}"
-        sentence = f"{got} (“{_shortened(error.message, 220)}”)."
+        why = f"the same {_error(error)} came {_times(len(turns))}" if len(turns) > 1 else _error(error)
+        sentence = f"{_turns(turns)} got no reply: {why} (“{_shortened(error.message, 220)}”)."
         if _ALTERNATION.search(error.message):
             sentence = f"{_two_in_a_row(session, turns[0])} {sentence}"
         sentences.append(sentence)
@@ -84,7 +80,7 @@ def refused_requests(session: HistorySession) -> str:
 
 
 def _two_in_a_row(session: HistorySession, first: HistoryTurn) -> str:
-    """Why the messages did not alternate, as far as the turn before can tell."""
+    """Why roles did not alternate, judging by the turn before."""
     if first.number == 1:
         return "Two messages of one side in a row reached the API in the first request."
     told = f"Two messages of one side in a row reached the API after turn {first.number - 1}."
@@ -97,7 +93,7 @@ def _two_in_a_row(session: HistorySession, first: HistoryTurn) -> str:
 
 
 def silent_turns(session: HistorySession) -> str:
-    """Turns without a reply and without an error that would say why."""
+    """Turns with neither a reply nor an error to explain that."""
     silent = [turn for turn in session.turns if turn.has_failed and not turn.error]
     sentences = []
     for turn in silent:
@@ -107,9 +103,9 @@ def silent_turns(session: HistorySession) -> str:
         elif "^C" in lines:
             why = "it was interrupted with Ctrl-C"
         elif turn.user.lstrip().startswith(("/", "!")):
-            continue  # a command to aider has none
+            continue  # a command to aider gets no reply
         elif "has hit a token limit" in lines:
-            continue  # has a rule of its own
+            continue  # has its own rule
         elif turn is session.turns[-1] and not turn.tools:
             why = "the history ends on it"
         else:
@@ -119,11 +115,13 @@ def silent_turns(session: HistorySession) -> str:
 
 
 def token_limits(session: HistorySession) -> str:
+    """Turns at which the model's token limit was reached."""
     turns = [turn for turn in session.turns if any("has hit a token limit" in line for line in turn.tools)]
     return f"At {_turns(turns, 'turn')} the model's token limit was reached." if turns else ""
 
 
 def refused_edits(session: HistorySession) -> str:
+    """Turns whose edits aider refused, and when edits were applied again."""
     turns = [turn for turn in session.turns if turn.refused]
     if not turns:
         return ""
@@ -133,7 +131,7 @@ def refused_edits(session: HistorySession) -> str:
 
 
 def lint_errors(session: HistorySession) -> str:
-    """What the linter found last, and whether an edit repaired it."""
+    """The linter's last errors, and whether a later edit fixed them."""
     found = [turn for turn in session.turns if turn.lint]
     if not found:
         return ""
@@ -148,7 +146,7 @@ def lint_errors(session: HistorySession) -> str:
 
 
 def unchanged_code(session: HistorySession) -> str:
-    """The same command on the same code: a run that could tell nothing new."""
+    """Runs of the same command on unchanged code, which could show nothing new."""
     previous: dict[str, HistoryTurn] = {}
     repeats: list[HistoryTurn] = []
     for turn in session.turns:
@@ -168,6 +166,7 @@ def unchanged_code(session: HistorySession) -> str:
 
 
 def reports_without_reason(session: HistorySession) -> str:
+    """Reports of a failed run that hold only progress bars."""
     failed = [turn for turn in session.turns if (found := _REPORT.match(turn.user)) and found[1].lower() == "failed"]
     empty = [turn for turn in failed if all(map(_PROGRESS.search, _lines_below_first(turn.user)))]
     if not empty:
@@ -179,6 +178,7 @@ def reports_without_reason(session: HistorySession) -> str:
 
 
 def dead_baseline(session: HistorySession) -> str:
+    """A baseline that was never trained or has no active feature."""
     text = session.first_message
     signs = [_sign(found) for found in _UNTRAINED.finditer(text)]
     if any(sign.startswith("training_steps") for sign in signs):
@@ -194,6 +194,7 @@ def dead_baseline(session: HistorySession) -> str:
 
 
 def ending(session: HistorySession) -> str:
+    """How the session ends, unless that is a normal or an already reported end."""
     last = session.turns[-1]
     if last.is_cut:
         inside = " inside a SEARCH/REPLACE block or a code fence" if _is_open(last) else ""
@@ -205,9 +206,9 @@ def ending(session: HistorySession) -> str:
     line = _shortened(next((line for line in reversed(last.tools) if line.strip()), ""), 120)
     told = f"It ends on aider's line “{line}” after turn {last.number}"
     if any(map(_executed, session.turns)):
-        return f"{told}: what came of that turn is not recorded."
+        return f"{told}: its outcome is not recorded."
     if not _ANNOUNCED.search(session.first_message):
-        return ""  # a chat without a driver ends like this when all is well
+        return ""  # the normal end of a chat without a driver
     return (
         f"{told}, and no result of a run is in it: if the experiment was run, it was outside of this chat, and what "
         "ended the session there is not recorded."
@@ -231,14 +232,14 @@ RULES: tuple[Callable[[HistorySession], str], ...] = (
 
 
 def _in_a_row(failed: Sequence[HistoryTurn]) -> list[tuple[ApiError, list[HistoryTurn]]]:
-    """Failed turns one directly after the other with the same error."""
+    """Consecutive failed turns with the same error."""
     numbered = [(turn.error, turn.number - index, turn) for index, turn in enumerate(failed)]
     runs = groupby(numbered, key=lambda item: (item[0], item[1]))
     return [(error, [turn for _, _, turn in run]) for (error, _), run in runs if error is not None]
 
 
 def _executed(turn: HistoryTurn) -> str:
-    """What this message says was executed; "" when it says nothing of the kind."""
+    """What this message reports as executed; "" if nothing."""
     if turn.kind is not TurnKind.user:
         return ""
     if _REPORT.match(turn.user):

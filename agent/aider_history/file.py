@@ -10,19 +10,19 @@ from ai_sci.experiment.base import ConfigError
 
 
 def read_history(file: Path) -> list[HistorySession]:
-    """The sessions of the file, at least one. Raises ConfigError."""
+    """The sessions of the file, at least one. Raises ConfigError for an unreadable file or one that is no history."""
     try:
         text = file.expanduser().read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     sessions = parse_history(text)
     if not any(session.started or session.first_message for session in sessions):
-        raise ConfigError(f"{file} is no aider chat history, which begins with `# aider chat started at …`.")
+        raise ConfigError(f"{file} is not an aider chat history, which begins with `# aider chat started at …`.")
     return sessions
 
 
 def choose_session(file: Path, sessions: Sequence[HistorySession], number: int | None) -> HistorySession:
-    """Session `number`, counted from 1; None takes the only one. Raises ConfigError."""
+    """Session `number`, counting from 1; None means the only one. Raises ConfigError."""
     if number is None and len(sessions) == 1:
         return sessions[0]
     if number is None:
@@ -34,7 +34,7 @@ def choose_session(file: Path, sessions: Sequence[HistorySession], number: int |
 
 
 def session_list(sessions: Sequence[HistorySession]) -> str:
-    """A line for each: number, time, turns, edits, and how it begins."""
+    """One line per session: number, time, turns, edits, and the start of its first message."""
     lines = []
     for session in sessions:
         turns = f"{len(session.turns)} turn{'s' if len(session.turns) != 1 else ' '}"

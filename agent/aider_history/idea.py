@@ -1,4 +1,4 @@
-"""Which idea a session of an aider history was about, from its first user message."""
+"""Recognises the idea of an aider session from its first user message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RUNS = re.compile(r"You are given a total of up to (\d{1,4}) runs")
 
 @dataclass(frozen=True)
 class Recognised:
-    """`how` says in words where the idea comes from; `max_runs` is None where the message sets no number."""
+    """`how` says where the idea comes from; `max_runs` is None where the message sets no number."""
 
     idea: Idea
     how: str
@@ -25,7 +25,10 @@ class Recognised:
 
 
 def recognise_idea(session: HistorySession, template: Template) -> Recognised:
-    """The template's idea that the message names or quotes, else one made from the message. Raises ConfigError."""
+    """The template's idea that the message names or quotes, else one made from the message.
+
+    Raises ConfigError when there is no message.
+    """
     text = session.first_message
     title, experiment = _of_ai_scientist(text)
     runs = _RUNS.search(text)
@@ -66,5 +69,5 @@ def _same(one: str, other: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits only: line breaks, dashes and capitals are written in more than one way."""
+    """Letters and digits only, since line breaks, dashes and capitals vary."""
     return "".join(character for character in text.casefold() if character.isalnum())

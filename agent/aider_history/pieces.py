@@ -1,12 +1,12 @@
-"""Cuts an aider chat history into its pieces: headers, user messages, tool lines, text. Total: any text has pieces.
+"""Splits an aider chat history into pieces: headers, user messages, tool lines, text. Total: any text has pieces.
 
     session := "\\n# aider chat started at TIME\\n\\n" …
     user    := ("#### " TEXT "  \\n")+
     tool    := ("> " TEXT "  \\n")+
     text    := anything else: what the model wrote, and blank lines
 
-The two blanks at the end tell a user's or a tool's line from a heading or a quotation in the model's Markdown, where it
-stands outside a code fence. aider marks only the first line of some long tool messages.
+The two trailing blanks distinguish a user's or a tool's line from a heading or a quotation in the model's Markdown,
+outside code fences. In some long tool messages aider marks only the first line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from itertools import groupby
 
 
 class Kind(str, Enum):
+    """Who wrote a piece; see the grammar above."""
+
     header = "header"
     user = "user"
     tool = "tool"
@@ -26,29 +28,31 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Piece:
-    """Lines of one kind in a row, `raw` as they stand in the file: all of them joined are the file."""
+    """Consecutive lines of one kind, `raw` as in the file: all pieces joined give the file."""
 
     kind: Kind
     raw: str
 
     @property
     def is_blank(self) -> bool:
+        """Whether it is only white space."""
         return not self.raw.strip()
 
     @property
     def lines(self) -> list[str]:
-        """The lines without marker and line end."""
+        """The lines without markers and line ends."""
         return [_bare(self.kind, line) for line in split_lines(self.raw)]
 
     @property
     def text(self) -> str:
+        """`lines`, joined."""
         return "\n".join(self.lines)
 
 
 _HEADER = re.compile(r"# aider chat started at (.*)")
 _MARKER = {Kind.user: "####", Kind.tool: ">"}
 _OPENING = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
-# Lines that only aider writes: no fence of a reply goes on beyond them.
+# Lines that only aider writes: no code fence of a reply extends past them.
 _AIDERS_OWN = re.compile(
     r"(Tokens: \S+ sent|Applied edit to |Commit [0-9a-f]{6,}|(litellm|openai)\.\w+|Retrying in |Attempt to fix |"
     r"Run shell command\?|Add .*\? \(Y\)|The LLM did not conform|# \d+ SEARCH/REPLACE|\^C|Empty response received|"
@@ -57,18 +61,18 @@ _AIDERS_OWN = re.compile(
 
 
 def is_aiders_own(line: str) -> bool:
-    """Whether a tool line (without its marker) is one that aider writes, and not a quotation in a reply."""
+    """Whether a tool line (without its marker) is one of aider's messages, not a quotation in a reply."""
     return _AIDERS_OWN.match(line) is not None
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines with their ends, cut at line feeds only: a progress bar's carriage returns are inside a line."""
+    """The lines with their ends, split only at line feeds: a progress bar's carriage returns stay inside a line."""
     lines = text.split("\n")
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 def scan_history(text: str) -> list[Piece]:
-    """The pieces in order; joined, their `raw` is `text` again. Never raises."""
+    """The pieces in order; their `raw` joined is `text`. Never raises."""
     lines = split_lines(text)
     kinds = _Scan(lines).kinds
     runs = groupby(zip(kinds, lines, range(len(lines))), key=lambda item: item[0])
@@ -85,16 +89,16 @@ class _Scan:
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._bodies = [_body(line) for line in lines]
-        # Some editors and hooks take blanks off line ends; a file without any has lost them.
+        # Some editors and hooks strip trailing blanks; if no marked line has any, this happened.
         marked = [body for body in self._bodies if body.startswith(("#### ", "> "))]
         self._stripped = not any(body.endswith("  ") for body in marked)
         self._marks = [self._mark(index) for index in range(len(lines))]
-        self._endless_until = 0  # no tool message that begins before this line has an end
+        self._endless_until = 0  # no tool message that starts before this line has an end
         self.kinds: list[Kind] = []
         self._classify()
 
     def _mark(self, index: int) -> Kind | None:
-        """What the line is by its own look."""
+        """The kind of the line, judged on its own."""
         body = self._bodies[index]
         if _HEADER.fullmatch(body) and (index == 0 or not self._bodies[index - 1].strip()):
             return Kind.header
@@ -108,7 +112,7 @@ class _Scan:
 
     def _classify(self) -> None:
         kinds, lines = self.kinds, self._lines
-        no_fence_until = 0  # a fence that is never closed is none, and neither is any after it
+        no_fence_until = 0  # up to here an unclosed fence does not count, nor do fences inside it
         while len(kinds) < len(lines):
             index = len(kinds)
             mark = self._marks[index]
@@ -139,13 +143,13 @@ class _Scan:
                 continue
             if not fence[2].strip() and len(fence[1]) >= len(mark):
                 return index + 1, True
-            if seen_marker:  # the next reply opens its fence: the one before was cut off
+            if seen_marker:  # this opens the next reply's fence, so the previous reply was cut off
                 return index, False
         return len(self._lines), False
 
     def _tool_message_end(self, start: int) -> int:
-        """Below a tool's line, with no blank line between, the message goes on. It ends with two blanks at a line's
-        end; where those are not to be found, at the next blank line."""
+        """The index after a tool message that continues below its marked line. It ends at a line with two trailing
+        blanks or, if there is none, at the next blank line."""
         paragraph = start
         while paragraph < len(self._lines) and self._marks[paragraph] is None and self._bodies[paragraph].strip():
             paragraph += 1
@@ -176,6 +180,6 @@ def _bare(kind: Kind, line: str) -> str:
         return body
     marker = _MARKER[kind]
     if body != marker and not body.startswith(f"{marker} "):
-        return body  # of a tool message whose first line alone is marked
+        return body  # a tool message in which only the first line is marked
     body = body.removesuffix("  ") if len(body) > len(marker) + 2 else body.rstrip(" ")
     return body[len(marker) + 1 :]

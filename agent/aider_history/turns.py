@@ -1,4 +1,4 @@
-"""An aider chat history as sessions and turns. Any text can be parsed; what it lacks is empty."""
+"""An aider chat history as sessions and turns. Any text can be parsed; missing parts are empty."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ _LINT_ERROR = re.compile(r"(?:[^\s:]+):(\d+):(?:\d+:)? ([EFCW]\d+ .+)")
 _APPLIED = re.compile(r"Applied edit to (.+)")
 _REFUSED = re.compile(r"# (\d{1,6}) SEARCH/REPLACE blocks? failed to match!")
 _YES = ("y", "yes", "a", "all")
-_ANSWER = "► **ANSWER**"  # where aider shows a reply that follows the model's reasoning
+_ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
 
 
 class TurnKind(str, Enum):
+    """Who sent the message of a turn."""
+
     user = "user"
-    lint = "lint"  # aider sent the linter's report by itself, with consent
-    reflection = "reflection"  # it sent something else by itself: a refused edit, a file's content, a test's output
+    lint = "lint"  # aider sent the linter's report, with the user's consent
+    reflection = "reflection"  # aider sent something else: a refused edit, a file's content, a test's output
 
 
 @dataclass(frozen=True)
 class TokenReport:
-    """aider's line on tokens, whose numbers are rounded; costs in USD, None where it knows no price."""
+    """aider's line on tokens, with rounded counts; costs in USD, None where aider knows no price."""
 
     sent: int
     received: int
@@ -58,7 +60,7 @@ class TokenReport:
 
 @dataclass(frozen=True)
 class ApiError:
-    """A request that failed: the class of the error, its HTTP status where one is known, the server's words."""
+    """A failed request: the error's class, its HTTP status if known, and the server's message."""
 
     name: str
     status: int | None
@@ -67,7 +69,7 @@ class ApiError:
 
 @dataclass(frozen=True)
 class HistoryTurn:
-    """A user message, or what aider sent in its place, and what came of it. `tools` are aider's own lines after it."""
+    """A message from the user or from aider itself, and the reply to it. `tools` are aider's own lines after it."""
 
     number: int  # in its session, from 1
     kind: TurnKind
@@ -79,6 +81,7 @@ class HistoryTurn:
 
     @property
     def scan(self) -> Scan:
+        """The blocks and code fences of the reply."""
         return scan_reply(self.reply)
 
     @property
@@ -88,17 +91,18 @@ class HistoryTurn:
 
     @property
     def applied(self) -> list[str]:
-        """The files to which aider says that it applied edits."""
+        """The files that aider says it edited."""
         return [found[1] for line in self.tools if (found := _APPLIED.match(line))]
 
     @property
     def refused(self) -> int:
-        """Blocks that aider could not apply; at least one where it only says that the format was wrong."""
+        """Number of blocks that aider could not apply; one for each report of a malformed reply without a count."""
         counts = [int(found[1]) for line in self.tools if (found := _REFUSED.match(line))]
         return sum(counts) or sum(line.startswith("The LLM did not conform") for line in self.tools)
 
     @property
     def usage(self) -> TokenReport | None:
+        """aider's last line on tokens."""
         found = next((found for line in reversed(self.tools) if (found := _TOKENS.match(line))), None)
         if found is None:
             return None
@@ -107,7 +111,7 @@ class HistoryTurn:
 
     @property
     def error(self) -> ApiError | None:
-        """The last error of the request; there may be a reply all the same, after another try."""
+        """The last error of the request; a retry may still have brought a reply."""
         found = next((found for line in reversed(self.tools) if (found := _ERROR.match(line))), None)
         if found is None:
             return None
@@ -118,42 +122,44 @@ class HistoryTurn:
 
     @property
     def has_failed(self) -> bool:
+        """Whether there is no reply."""
         return not self.reply
 
     @property
     def lint(self) -> list[str]:
-        """What the linter found after the edits of this turn, such as `F821 undefined name 'F'`."""
+        """The linter's errors after this turn's edits, such as `F821 undefined name 'F'`."""
         return [found[2].strip() for line in self.tools if (found := _LINT_ERROR.match(line))]
 
 
 @dataclass(frozen=True)
 class HistorySession:
-    """What stands between two headers. `started` is "" for a file that begins without one."""
+    """The part between two headers. `started` is "" for a part before the first header."""
 
     number: int  # in the file, from 1
     started: str
     turns: tuple[HistoryTurn, ...]
     notes: tuple[str, ...] = ()  # aider's lines before the first turn
-    ends_on: Kind | None = None  # the last thing in it that is not blank
+    ends_on: Kind | None = None  # kind of its last piece that is not blank
 
     @property
     def replies(self) -> list[HistoryTurn]:
+        """The turns that have a reply."""
         return [turn for turn in self.turns if turn.reply]
 
     @property
     def edits(self) -> int:
-        """Blocks in the replies; files that aider edited, where it used another format."""
+        """Number of blocks in the replies or, in another edit format, of files that aider edited."""
         return sum(turn.blocks or len(turn.applied) for turn in self.turns)
 
     @property
     def first_message(self) -> str:
-        """The first user message that is no command to aider, such as `/add`."""
+        """The first user message that is not a command to aider such as `/add`."""
         texts = [turn.user for turn in self.turns if turn.kind is TurnKind.user]
         return next((text for text in texts if text.strip() and not text.lstrip().startswith(("/", "!"))), "")
 
 
 def parse_history(text: str) -> list[HistorySession]:
-    """The sessions of a history; none when there is nothing in it. Never raises."""
+    """The sessions of a history; none when it is blank. Never raises."""
     sessions: list[HistorySession] = []
     for started, pieces in _by_session(scan_history(text)):
         sessions.append(_Reader(pieces).session(len(sessions) + 1, started))
@@ -179,12 +185,12 @@ class _Draft:
     user: str
     reply: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)  # since the reply
-    early_tools: list[str] = field(default_factory=list)  # before it: failed tries
+    early_tools: list[str] = field(default_factory=list)  # before the reply: failed tries
     is_cut: bool = False
 
 
 class _Reader:
-    """Goes through the pieces of one session and makes turns of them."""
+    """Builds the turns of one session from its pieces."""
 
     def __init__(self, pieces: list[Piece]) -> None:
         self._drafts: list[_Draft] = []
@@ -211,7 +217,7 @@ class _Reader:
             self._drafts.append(_Draft(TurnKind.user, ""))
         draft = self._drafts[-1]
         if draft.reply and not any(map(is_aiders_own, draft.tools)):
-            # No line of aider's stands between: it was a quotation in the reply.
+            # No line of aider's comes between, so these were quotations in the reply.
             draft.reply += [f"> {line}  \n" for line in draft.tools]
             draft.tools = []
         elif draft.reply:
@@ -220,7 +226,7 @@ class _Reader:
         else:
             draft.early_tools, draft.tools = draft.tools, []
         draft.reply.append(piece.raw)
-        # aider writes a reply and the blank line below it at once.
+        # aider writes a reply together with the blank line below it.
         draft.is_cut = piece is self._pieces[-1] and self._ends != "\n\n"
 
     def session(self, number: int, started: str) -> HistorySession:
@@ -234,7 +240,7 @@ class _Reader:
 
 
 def _reflection(tools: list[str]) -> _Draft:
-    """What aider sent by itself, rebuilt from the lines in which it told the user so."""
+    """The message that aider sent by itself, rebuilt from what it printed for the user."""
     asked = next((i for i, line in enumerate(tools) if (_LINT_QUESTION.fullmatch(line) and _is_yes(line))), None)
     begin = next((i for i, line in enumerate(tools) if line.startswith(_LINT_BEGIN)), None)
     if asked is not None and begin is not None and begin < asked:
@@ -248,7 +254,7 @@ def _is_yes(line: str) -> bool:
 
 
 def _split_reasoning(text: str) -> tuple[str, str]:
-    """Reasoning and reply; aider shows them one after the other, with headings."""
+    """Reasoning and reply, which aider prints under two headings."""
     before, found, after = text.partition(_ANSWER)
     if not found or "► **THINKING**" not in before:
         return "", text.strip()

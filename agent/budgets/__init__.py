@@ -1,6 +1,6 @@
-"""Budgets: amounts, limits, and who keeps those that sessions share.
+"""Budgets: amounts, limits, and the broker and ledger of those that sessions share.
 
-Worst cases are reserved first and settled afterwards.
+The worst case of a step is reserved before it starts and settled afterwards.
 """
 
 from ai_sci.agent.budgets.broker import Amount, Budgets, OwnResources, ResourceBroker

@@ -1,4 +1,4 @@
-"""What a session asks for before it spends: of its own limits it knows itself, of those that it shares the broker."""
+"""Amounts, budgets, and the broker that a session asks before it spends from a budget it shares."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Amount:
-    """What a call to a model or an attempt costs, or may cost at most."""
+    """What a call to a model or an attempt costs, or its worst case."""
 
     cost: float = 0.0  # USD
     tokens: int = 0  # sent and received
-    gpu_seconds: float = 0.0  # GPUs held, times the seconds for which they were
+    gpu_seconds: float = 0.0  # GPUs times the seconds they were held
     disk: int = 0  # bytes
 
     def __add__(self, other: Amount) -> Amount:
@@ -45,7 +45,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class Budgets:
-    """The most that may be spent in all; None means without limit."""
+    """The most that may be spent in total; None means no limit."""
 
     cost: float | None = None  # USD
     tokens: int | None = None
@@ -55,16 +55,16 @@ class Budgets:
 
     @classmethod
     def of(cls, event: Any) -> Budgets:
-        """Those in an event of a session's journal, where each stands under the name of its option."""
+        """The budgets in a journal event that names them by option (`max_cost`, …)."""
         return cls(event.max_cost, event.max_tokens, event.max_time, event.max_gpu_hours, event.max_disk)
 
     @property
     def by_option(self) -> dict[str, Any]:
-        """`max_cost`, `max_tokens`, …: as an event of a session's journal has them."""
+        """The budgets as a journal event names them: `max_cost`, `max_tokens`, …"""
         return {f"max_{name}": value for name, value in asdict(self).items()}
 
     def with_defaults(self, before: Budgets) -> Budgets:
-        """These, and where there is none the one of `before`."""
+        """These budgets, with the unset ones taken from `before`."""
         ours = {name: value for name, value in asdict(self).items() if value is not None}
         return Budgets(**{**asdict(before), **ours})
 
@@ -73,7 +73,7 @@ class Budgets:
     ) -> Limit | None:
         """The limit on an Amount's field `name`, or on "time"; None where there is none.
 
-        `options` is how the options begin that raise these budgets.
+        `options` is the prefix of the options that raise these budgets.
         """
         field, unit = ("gpu_hours", 3600) if name == "gpu_seconds" else (name, 1)
         amount: float | None = getattr(self, field)
@@ -83,64 +83,68 @@ class Budgets:
 
 
 class ResourceBroker(Protocol):
-    """Keeps the limits that sessions share, and gives out the slots of this machine."""
+    """Enforces the limits that sessions share, and allocates this machine's slots."""
 
-    own: str  # how the options begin that raise the session's own limits
+    own: str  # prefix of the options that raise the session's own limits
 
     def reserve(self, worst_case: Amount) -> None:
-        """Reserves `worst_case` before it can be spent. Raises BudgetReached when the budget does not allow it.
+        """Reserve `worst_case`. Raises BudgetReached when it cannot fit.
 
-        Waits while what other sessions have set aside, and may not need, stands in the way.
+        Blocks while it would fit without the reserves of other sessions, which they may not need.
         """
         ...
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
-        """Gives back what `reserve` set aside, and counts what was really spent."""
+        """Release what `reserve` took, and count what was actually spent."""
         ...
 
     def time_left(self) -> float:
-        """Seconds; infinite without a shared limit."""
+        """Seconds left of the shared time; infinite without a shared limit."""
         ...
 
     def limits(self) -> Mapping[str, Limit]:
-        """The shared limits by their names, as far as they are spent now, whatever others have reserved of them."""
+        """The shared limits by name, with what is spent; reserves do not count."""
         ...
 
     def gpus_for(self, plan: AttemptPlan) -> int:
-        """How many GPUs the attempt will hold."""
+        """GPUs that the attempt will hold."""
         ...
 
     def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Allocation]:
-        """Waits until a place for this attempt is free, and holds it. `tell` hears what it waits for.
+        """Wait for a free slot and hold it; `tell` gets a line about what it is waiting for.
 
-        The place says how much of the shared time is left by then. Raises BudgetReached.
+        The allocation says how much of the shared time is left by then. Raises BudgetReached.
         """
         ...
 
 
 class OwnResources:
-    """Of a session that shares nothing with others."""
+    """The broker of a session that shares no budget."""
 
     own = "--max-"
 
     def __init__(self, elsewhere: bool = False) -> None:
-        """`elsewhere`: a cluster has the GPUs, not this machine."""
+        """`elsewhere`: the GPUs are on a cluster, not this machine."""
         self._has_gpus = elsewhere or gpu_present()
 
     def reserve(self, worst_case: Amount) -> None:
-        return
+        """Always granted."""
 
     def settle(self, reserved: Amount, spent: Amount) -> None:
-        return
+        """Nothing to release."""
 
     def time_left(self) -> float:
+        """Infinite."""
         return math.inf
 
     def limits(self) -> Mapping[str, Limit]:
+        """None are shared."""
         return {}
 
     def gpus_for(self, plan: AttemptPlan) -> int:
+        """What the plan asks for; 0 where there are no GPUs."""
         return plan.limits.gpus if self._has_gpus else 0
 
     def slot(self, plan: AttemptPlan, tell: Callable[[str], None]) -> AbstractContextManager[Allocation]:
+        """Hold the plan's GPUs, waiting for them to be free."""
         return hold_gpus(plan.limits.gpus, tell)

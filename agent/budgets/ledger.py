@@ -1,6 +1,6 @@
-"""The budgets that the sessions of a batch share: what is spent, what is set aside, and who waits for the rest.
+"""The shared budgets of a batch: what is spent, what is reserved, and who is waiting.
 
-No clock, no files, no processes: whoever calls it holds a lock. Every function is total.
+Pure bookkeeping, without clock, files or processes; the caller holds a lock. Every function is total.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _NAMES = ("cost", "tokens", "gpu_seconds", "disk")
 
 @dataclass(frozen=True)
 class Granted:
-    """It is set aside."""
+    """The amount is reserved."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """It fits, but for what others have set aside and may not need, or who asked before."""
+    """It would fit without the reserves of others, or behind an earlier request."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """It does not fit, whatever the others do."""
+    """It does not fit, even if all others release their reserves."""
 
     reason: str
 
@@ -38,7 +38,7 @@ Answer = Union[Granted, Wait, Refusal]
 
 @dataclass
 class Account:
-    """Of one holder, which is a session. `unsettled` is what it had set aside when it died: it may be spent."""
+    """The account of a holder, which is a session. `unsettled` is what it had reserved when it died."""
 
     spent: Amount = _NOTHING
     unsettled: Amount = _NOTHING
@@ -46,53 +46,54 @@ class Account:
 
     @property
     def committed(self) -> Amount:
+        """Spent or unsettled."""
         return self.spent + self.unsettled
 
 
 class Ledger:
-    """Never more than the budget is spent and set aside together, as long as nobody spends more than was set aside."""
+    """Keeps spending plus reserves within the budgets, as long as nobody spends more than was reserved."""
 
     def __init__(self, budgets: Budgets, spent: Mapping[str, Amount] | None = None) -> None:
-        """`spent`: by the sessions until now, unsettled calls included, when a batch goes on."""
+        """`spent`: by each session of a resumed batch so far, unsettled calls included."""
         self._budgets = budgets
         self.accounts: dict[str, Account] = {holder: Account(amount) for holder, amount in (spent or {}).items()}
-        self._waiting: dict[str, Amount] = {}  # in the order of asking
+        self._waiting: dict[str, Amount] = {}  # in order of request
 
     @property
     def committed(self) -> Amount:
-        """Spent or unsettled, by all."""
+        """Spent or unsettled, over all holders."""
         return sum((account.committed for account in self.accounts.values()), _NOTHING)
 
     @property
     def reserved(self) -> Amount:
-        """Set aside at this moment, by all."""
+        """Reserved at this moment, over all holders."""
         return sum((sum(account.reserved, _NOTHING) for account in self.accounts.values()), _NOTHING)
 
     @property
     def limits(self) -> dict[str, Limit]:
-        """By their names, with what is spent, whatever is reserved beside it."""
+        """The limits by name, with what is spent; reserves do not count."""
         limits = (self._budgets.limit(name, self._spent(name), shared=True) for name in _NAMES)
         return {limit.name: limit for limit in limits if limit is not None}
 
     @property
     def waiting(self) -> list[str]:
-        """Who waits, in the order of asking."""
+        """The waiting holders, in order of request."""
         return list(self._waiting)
 
     def reserve(self, holder: str, worst_case: Amount) -> Answer:
-        """Reserves `worst_case` for the holder, if it fits. A holder that is told to wait is asked for by `answers`."""
+        """Reserve `worst_case` for the holder, if it fits. After a Wait, `answers` delivers the decision."""
         return self._decide(holder, worst_case, self._waiting_before(holder))
 
     def settle(self, holder: str, reserved: Amount, spent: Amount) -> None:
-        """Gives back what was set aside, and counts what was spent, which is also what was spent beyond it."""
+        """Release the reserve and count what was spent, even if that is more than was reserved."""
         account = self._account(holder)
         if reserved in account.reserved:
             account.reserved.remove(reserved)
         account.spent += spent
 
     def abandon(self, holder: str, gpu_seconds: float | None = None, disk: int | None = None) -> None:
-        """The holder is dead. All that it had set aside counts from now on, since it may be spent: a call under way is
-        charged to its end. Of GPUs and disk it had no more than `gpu_seconds` and `disk`, where the caller knows."""
+        """The holder died. Its reserves become unsettled, since a provider charges a call to its end. `gpu_seconds`
+        and `disk` are upper bounds of what it used, where the caller knows them."""
         self._waiting.pop(holder, None)
         account = self._account(holder)
         held = sum(account.reserved, _NOTHING)
@@ -105,7 +106,7 @@ class Ledger:
         )
 
     def answers(self) -> list[tuple[str, Granted | Refusal]]:
-        """Those whose waiting is over, in the order of asking: to be called after `settle` and `abandon`."""
+        """Decisions for holders that need wait no longer, in order of request; call after `settle` or `abandon`."""
         over: list[tuple[str, Granted | Refusal]] = []
         for holder, worst_case in list(self._waiting.items()):
             answer = self._decide(holder, worst_case, self._waiting_before(holder))
@@ -115,7 +116,7 @@ class Ledger:
 
     def _decide(self, holder: str, worst_case: Amount, before: list[Amount]) -> Answer:
         account = self._account(holder)
-        mine = sum(account.reserved, _NOTHING)  # it would wait for itself
+        mine = sum(account.reserved, _NOTHING)  # waiting for its own reserves would deadlock
         fits = True
         for name, limit in self.limits.items():
             asked = getattr(worst_case, name)
@@ -134,7 +135,7 @@ class Ledger:
         return Granted()
 
     def _waiting_before(self, holder: str) -> list[Amount]:
-        """What those want who asked earlier: who wants some of the same gets none before them, so nobody starves."""
+        """The earlier requests. A later request for the same resource has to queue behind them, so nobody starves."""
         before: list[Amount] = []
         for other, worst_case in self._waiting.items():
             if other == holder:

@@ -1,4 +1,4 @@
-"""One limit, what is used of it, and what is said when the next step does not fit."""
+"""One limit, what is used of it, and the message for a next step that does not fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ai_sci.experiment.base import format_duration, format_size
 
 
 class BudgetReached(Exception):
-    """The next step may cost more than is left. The session ends for now with `reason`. It is never returned."""
+    """The next step may cost more than is left. The session ends for now, with `reason`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -19,8 +19,8 @@ class BudgetReached(Exception):
 class Limit:
     """A limit on one of an Amount's fields, in its unit, or on "time", in seconds.
 
-    `option` is the one that raises it. `shared`: by all sessions of a batch. `unsettled` is the part of `used` that was
-    reserved for calls of which nobody saw the end.
+    `option` is the command-line option that raises it; `shared` means by all sessions of a batch; `unsettled` is the
+    part of `used` that was reserved for calls whose end was never seen.
     """
 
     name: str
@@ -32,14 +32,15 @@ class Limit:
 
     @property
     def left(self) -> float:
+        """What is not used yet; 0 when overspent."""
         return max(0.0, self.limit - self.used)
 
     def allows(self, more: float | None = None) -> bool:
-        """Whether `more` fits; where that is not known, whether anything is left."""
+        """Whether `more` fits; if it is None, whether anything is left."""
         return self.used < self.limit if more is None else self.used + more <= self.limit
 
     def check(self, more: float | None = None) -> None:
-        """Raises BudgetReached when `more` does not fit."""
+        """Raise BudgetReached when `more` does not fit."""
         if not self.allows(more):
             raise BudgetReached(self.reason(more))
 

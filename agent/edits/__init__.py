@@ -1,6 +1,6 @@
-"""From a reply to new file contents, all of its edits or none; and the linter that reads the result.
+"""Turns a reply into new file contents, applying all of its edits or none, and lints the result.
 
-Parsing and planning touch no file; `write_files` does. The linter is slow to import: it is taken from
+Parsing and planning touch no file; `write_files` does. The linter is slow to import, so import it from
 `ai_sci.agent.edits.lint` where it is used.
 """
 

@@ -8,24 +8,26 @@ from ai_sci.agent.edits.aider_parts import block_reader
 from ai_sci.agent.edits.formats import Edit, EditFormat
 from ai_sci.agent.edits.scan import DIVIDER, END, HEAD, Block, Named, Scan, name_above
 
-MASK = "\ue000"  # a private-use character at the start of a line that stands for another line
+MASK = "\ue000"  # a private-use character; starts a line that stands for another
 
 
 class SearchReplaceBlocks(EditFormat):
     """Blocks with aider's markers, each below the name of its file."""
 
     def instructions(self, render: Callable[[str], str]) -> str:
+        """prompts/edit_format.md."""
         return render("edit_format")
 
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        """An edit for each block; a code fence that ends inside a block is a problem."""
         edits: list[Edit] = []
         floor = -1
         for block in reply.blocks:
             named = name_above(reply.lines, block.head, floor, editable)
-            search, new = read_block(reply.lines, block)
-            path = block_path(named, edits[-1].path if edits else None, editable)
+            search, new = _read_block(reply.lines, block)
+            path = _block_path(named, edits[-1].path if edits else None, editable)
             edits.append(Edit("block", path, search, new, block.head + 1))
-            if new.count("```") % 2 and not search.count("```") % 2 and stray_fence(new):
+            if new.count("```") % 2 and not search.count("```") % 2 and _stray_fence(new):
                 reply.problems.append(
                     f"The block at line {block.head + 1} of the reply closes its code fence before `>>>>>>> REPLACE`."
                 )
@@ -33,12 +35,13 @@ class SearchReplaceBlocks(EditFormat):
         return edits
 
 
-def stray_fence(text: str) -> bool:
+def _stray_fence(text: str) -> bool:
+    """Whether the last line of the text is a bare code fence."""
     return text.rstrip().rsplit("\n", 1)[-1].strip() == "```"
 
 
-def block_path(named: Named, previous: str | None, editable: Sequence[str]) -> str | None:
-    """A block without a name goes on with the file of the block before it, unless the text above speaks of another."""
+def _block_path(named: Named, previous: str | None, editable: Sequence[str]) -> str | None:
+    """A block without a name continues the previous block's file, unless the line above it mentions another."""
     if named.path is not None:
         return named.path
     if previous is not None and all(name == previous for name in named.mentions):
@@ -46,13 +49,13 @@ def block_path(named: Named, previous: str | None, editable: Sequence[str]) -> s
     return editable[0] if len(editable) == 1 else None
 
 
-def read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
-    """The SEARCH and the REPLACE text, by aider's reader, which takes a row of `=` for the divider and splits lines at
-    form feeds and the like: lines in danger are masked for it."""
+def _read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
+    """The SEARCH and the REPLACE text, from aider's parser. It takes any row of `=` for the divider and splits lines at
+    form feeds and the like, so lines that it would misread are masked."""
     masked: list[str] = []
 
     def hide(line: str) -> str:
-        if not is_doubtful(line):
+        if not _is_doubtful(line):
             return line
         masked.append(line)
         return f"{MASK}{len(masked) - 1}"
@@ -68,8 +71,8 @@ def read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
     return show(found_search), show(found_new)
 
 
-def is_doubtful(line: str) -> bool:
-    """Whether aider's reader could take the line for a marker, for two lines, or we for a mask."""
+def _is_doubtful(line: str) -> bool:
+    """Whether aider's parser could take the line for a marker or for two lines, or we could take it for a mask."""
     if line.startswith(MASK) or (line and line.splitlines() != [line]):
         return True
     return any(pattern.match(line.strip()) for pattern in (HEAD, DIVIDER, END))

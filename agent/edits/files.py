@@ -1,4 +1,4 @@
-"""Writes the planned texts into a session folder: all of them or none, and nothing outside the folder."""
+"""Writes planned texts into a session folder: all of them or none, and nothing outside the folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 
 class EditRefused(Exception):
-    """A reply none of whose edits are applied. Each reason is a sentence, some with lines of the file below it."""
+    """The reply is refused as a whole. Each reason is a sentence, some followed by lines of the file."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("\n".join(reasons))
@@ -17,26 +17,25 @@ class EditRefused(Exception):
 
 
 def write_files(folder: Path, new_files: Mapping[str, str]) -> None:
-    """Writes each text next to its file and then renames all of them into place.
+    """Write each text beside its file, then rename all of them into place, so that a full disk changes nothing.
 
-    A full disk is met while nothing is in place yet. Raises EditRefused for a name that leads out of the folder,
-    through a symbolic link or to something that is no file; OSError, with all files as they were, when the system
-    refuses.
+    Raises EditRefused for a name outside the folder, one that passes through a symbolic link, or one that is not a
+    regular file; OSError, with all files as they were, when the system refuses.
     """
-    targets = {name: checked(folder, name) for name in new_files}
+    targets = {name: _checked(folder, name) for name in new_files}
     written: dict[Path, Path] = {}
     try:
         for name, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            written[target] = write_beside(target, new_files[name])
-        put_in_place(written)
+            written[target] = _write_beside(target, new_files[name])
+        _put_in_place(written)
     finally:
         for beside in written.values():
             beside.unlink(missing_ok=True)
 
 
-def checked(folder: Path, name: str) -> Path:
-    """The path of a file that may be written."""
+def _checked(folder: Path, name: str) -> Path:
+    """The path of a file that may be written. Raises EditRefused."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
         raise EditRefused([f"`{name}` is not a file inside the session's folder."])
@@ -50,8 +49,8 @@ def checked(folder: Path, name: str) -> Path:
     return path
 
 
-def write_beside(target: Path, text: str) -> Path:
-    """The text in a new file in the same folder, on disk, with the target's permissions."""
+def _write_beside(target: Path, text: str) -> Path:
+    """Write the text to a new file beside the target, synced, with the target's permissions; returns its path."""
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)  # a harness that was killed here may have left one
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
@@ -68,8 +67,8 @@ def write_beside(target: Path, text: str) -> Path:
     return beside
 
 
-def put_in_place(written: Mapping[Path, Path]) -> None:
-    """Renames all; when one fails, those before it get their old content back."""
+def _put_in_place(written: Mapping[Path, Path]) -> None:
+    """Rename all; when one fails, restore those already renamed."""
     old = {target: target.read_bytes() if target.exists() else None for target in written}
     done: list[Path] = []
     try:
@@ -85,11 +84,11 @@ def put_in_place(written: Mapping[Path, Path]) -> None:
                 target.write_bytes(content)
         raise
     for folder in {target.parent for target in written}:
-        sync_folder(folder)
+        _sync_folder(folder)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the renames last through a power cut."""
+def _sync_folder(folder: Path) -> None:
+    """Make the renames durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

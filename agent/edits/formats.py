@@ -1,4 +1,4 @@
-"""The seam for ways of writing an edit: what one is, and what it makes of a reply."""
+"""The interface of an edit format: what an edit is, and how a format reads edits from a reply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Edit:
     """One change that a reply asks for: `search` becomes `replace`, or the whole file becomes `replace`."""
 
     kind: str  # "block", "hunk" or "whole"
-    path: str | None  # None: the reply names no file, so the text has to tell
+    path: str | None  # None: the reply names no file; `search` decides
     search: str
     replace: str
     line: int  # of the reply, counting from 1
@@ -22,7 +22,7 @@ class Edit:
 
     @property
     def label(self) -> str:
-        """How a refusal calls it."""
+        """How a refusal refers to it."""
         return f"{LABELS[self.kind]} {self.number} (line {self.line} of the reply)"
 
 
@@ -30,10 +30,10 @@ LABELS = {"block": "Block", "hunk": "Hunk", "whole": "File"}
 
 
 class EditFormat(Protocol):
-    """A way of writing edits. Its edits are checked and applied like all others, so it only has to read them."""
+    """A way of writing edits. A format only reads them; they are checked and applied like all others."""
 
     def instructions(self, render: Callable[[str], str]) -> str:
-        """How to write such an edit, for the prompt; "" where the model is not told, and it is read all the same.
+        """How to write such an edit, for the prompt; "" for a format that is read but not advertised.
 
         `render("NAME")` is the text of prompts/NAME.md.
         """
@@ -42,18 +42,18 @@ class EditFormat(Protocol):
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
         """The edits of the reply that are written this way.
 
-        It sets `taken` of the fences that it has read, so that no other format reads them, and adds a sentence to
-        `reply.problems` for what it cannot read for certain, which refuses the reply. It never raises.
+        Sets `taken` on the fences that it reads, so that no other format reads them, and adds a sentence to
+        `reply.problems` for anything ambiguous, which refuses the reply. Never raises.
         """
         ...
 
     def markup(self, reply: Scan) -> set[int]:
-        """Which of the lines outside fences and blocks belong to edits (indices): the others are prose."""
+        """Indices of lines outside fences and blocks that belong to edits; the others are prose."""
         return lone_names(reply)
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text, without their ends; splits at nothing but line feeds."""
+    """The lines of a text without their ends; splits only at line feeds."""
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()

@@ -1,10 +1,10 @@
 """Lints edited files with aider's linter, at a twentieth of its cost when they are clean.
 
-The report is the one that aider shows a model, but for flake8's command line and the names of files: errors that would
-end a run (syntax, undefined names, ...), then the code around them with `█` at the lines meant. aider starts flake8 as
-a process for every file, 0.18 s of CPU each, and looks for errors with tree-sitter also where the compiler finds none.
-Here flake8's checker runs in this process, with only pyflakes plugged in: the style checks, which a flake8 process
-runs and then throws away, take most of its time. aider's part is loaded when there is something to report.
+The report is the one that aider shows a model, except for flake8's command line and the file names: errors that would
+end a run (syntax, undefined names, ...), then the code around them with `█` at the faulty lines. aider starts a flake8
+process for every file, 0.18 s of CPU each, and runs tree-sitter even where the compiler finds no error. Here flake8's
+checker runs in this process with only pyflakes plugged in, since most of a flake8 process's time goes into style checks
+whose results are discarded. aider's part is loaded only when there is something to report.
 
 Importing this module takes 0.1 s.
 """
@@ -46,28 +46,29 @@ LONGEST_LINE, LONGEST_REPORT = 2_000, 12_000  # characters
 
 
 def lint_report(folder: Path, files: Iterable[str]) -> str | None:
-    """The report on those of the files that are Python; None when they are clean. `files`: names inside `folder`."""
-    reports = [report for name in files if name.endswith(".py") and (report := lint_file(folder, name))]
+    """The report on the Python files among `files` (names inside `folder`); None when they are clean."""
+    reports = [report for name in files if name.endswith(".py") and (report := _lint_file(folder, name))]
     return "\n".join(reports) or None
 
 
-def lint_file(folder: Path, name: str) -> str | None:
+def _lint_file(folder: Path, name: str) -> str | None:
+    """aider's report on one file; None when it is clean, missing or a symbolic link."""
     path = folder / name
     if path.is_symlink() or not path.is_file():
         return None
     code = path.read_text(encoding="utf-8-sig", errors="replace")
-    if compiles(code, name) and not fatal_errors(code, name):
+    if _compiles(code, name) and not _fatal_errors(code, name):
         return None
     try:
-        with without_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot read
-            report = aider_linter()(encoding="utf-8-sig", root=str(folder)).lint(str(path))
-    except RecursionError:  # aider walks the syntax tree by recursion, and some expressions are too deep for it
-        report = f"# Fix any errors below, if possible.\n\n{fatal_errors(code, name)}"
-    return shortened(report) if report else None
+        with without_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints files that it cannot read
+            report = _aider_linter()(encoding="utf-8-sig", root=str(folder)).lint(str(path))
+    except RecursionError:  # aider walks the syntax tree recursively, and some expressions are too deep
+        report = f"# Fix any errors below, if possible.\n\n{_fatal_errors(code, name)}"
+    return _shortened(report) if report else None
 
 
-def shortened(report: str) -> str:
-    """A line of a megabyte is an error that can be told without showing it three times."""
+def _shortened(report: str) -> str:
+    """The report with long lines and its end cut: the code it quotes may have lines of a megabyte."""
     lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in report.split("\n")]
     text = "\n".join(lines)
     return text if len(text) <= LONGEST_REPORT else f"{text[:LONGEST_REPORT]}\n… (the report goes on)\n"
@@ -77,12 +78,12 @@ def shortened(report: str) -> str:
 
 
 @functools.cache
-def aider_linter() -> type[Any]:
-    """aider's linter without its flake8 process, and without paths of this machine in what the model reads."""
+def _aider_linter() -> type[Any]:
+    """aider's linter without its flake8 process, and without this machine's paths in the report."""
     from aider.linter import Linter, LintResult, basic_lint, lint_python_compile
 
     def compile_lint(path: str, name: str, code: str) -> LintResult:
-        """What Python says of code that does not compile. It reads some of the lines that it shows from `path`."""
+        """Python's message on code that does not compile; it reads some of the quoted lines from `path`."""
         with without_warnings():
             try:
                 result = lint_python_compile(path, code)
@@ -94,10 +95,10 @@ def aider_linter() -> type[Any]:
 
     class InProcessLinter(Linter):
         def py_lint(self, fname: str, rel_fname: str, code: str) -> LintResult | None:
-            """tree-sitter only helps to mark lines that do not compile: on its own it refuses code that runs."""
-            compiled = compiles(code, rel_fname)
+            """Uses tree-sitter only on code that does not compile, since it reports errors in valid code too."""
+            compiled = _compiles(code, rel_fname)
             results = [] if compiled else [basic_lint(rel_fname, code), compile_lint(fname, rel_fname, code)]
-            if errors := fatal_errors(code, rel_fname):
+            if errors := _fatal_errors(code, rel_fname):
                 command = f"## Running: {COMMAND} {rel_fname}"
                 results.append(self.errors_to_lint_result(rel_fname, f"{command}\n\n{errors}"))
             found = [result for result in results if result]
@@ -113,18 +114,19 @@ def aider_linter() -> type[Any]:
 
 
 class TextInMemory(FileProcessor):
-    """A file's lines that are not read from a disk."""
+    """flake8's view of a file, with lines from memory."""
 
     def __init__(self, name: str, lines: list[str]) -> None:
         self.given = lines
         super().__init__(name, OPTIONS, list(lines))
 
     def read_lines(self) -> list[str]:
+        """The given lines."""
         return list(self.given)
 
 
 class TextChecker(FileChecker):
-    """flake8's checker of one file, on text."""
+    """flake8's checker for one file, reading from memory."""
 
     def __init__(self, code: str, name: str) -> None:
         self.code = code
@@ -134,12 +136,12 @@ class TextChecker(FileChecker):
         return TextInMemory(self.filename, io.StringIO(self.code).readlines())
 
     def process_tokens(self) -> None:
-        """Nothing: it feeds the style checks, of which there are none."""
+        """Does nothing: tokens only feed style checks, and there are none."""
 
 
 @functools.lru_cache(maxsize=4)
-def fatal_errors(code: str, name: str) -> str:
-    """flake8's output for those errors, with the line and a caret below each; empty when there is none."""
+def _fatal_errors(code: str, name: str) -> str:
+    """flake8's output for the errors in FATAL, with the line and a caret below each; empty when there is none."""
     try:
         with without_warnings():
             _, results, _ = TextChecker(code, name).run_checks()
@@ -150,20 +152,20 @@ def fatal_errors(code: str, name: str) -> str:
     except PluginExecutionFailed as error:
         if not isinstance(error.original_exception, RecursionError):
             raise
-        # Python may well compile and run what pyflakes cannot follow. Python 3.10 parses more than it compiles.
-        return "" if compiles(code, name) else f"{name}{TOO_DEEP}"
+        # Python may compile what is too deep for pyflakes. Python 3.10 parses more than it compiles.
+        return "" if _compiles(code, name) else f"{name}{TOO_DEEP}"
     results.sort(key=lambda result: (result[1], result[2]))
     lines = io.StringIO(code).readlines()
     return "".join(
-        output(code, name, row, column or 0, text, line, lines)
+        _output(code, name, row, column or 0, text, line, lines)
         for code, row, column, text, line in results
         if code.startswith(FATAL)
     )
 
 
-def output(code: str, name: str, row: int, column: int, text: str, line: str | None, lines: list[str]) -> str:
+def _output(code: str, name: str, row: int, column: int, text: str, line: str | None, lines: list[str]) -> str:
     """One error as flake8 prints it; empty when a `noqa` comment allows it."""
-    # Without a line of its own, Violation would read one from a file of this name in the current folder.
+    # Without a line, Violation would read one from a file of this name in the current folder.
     here = line if line is not None else "".join(lines[row - 1 : row])
     if Violation(code, name, row, column + 1, text, here).is_inline_ignored(disable_noqa=False):
         return ""
@@ -173,8 +175,8 @@ def output(code: str, name: str, row: int, column: int, text: str, line: str | N
     return f"{name}:{row}:{column + 1}: {code} {text}\n{source}"
 
 
-def compiles(code: str, name: str) -> bool:
-    """Whether Python accepts the text. Nothing of it is executed."""
+def _compiles(code: str, name: str) -> bool:
+    """Whether Python compiles the text; nothing is executed."""
     try:
         with without_warnings():
             compile(code, name, "exec", dont_inherit=True)

@@ -1,10 +1,9 @@
 """Finds the one place in a file that a SEARCH text means, or says why there is none.
 
-Three ways, each only when the one before found nothing: line by line exactly, without the white space at line ends,
-and with the indentation of the whole text shifted. Nothing fuzzier, and each of them has to find exactly one place.
-aider's matcher takes the first of several places, and where a REPLACE line is indented less than its SEARCH part it
-puts a piece of the file's line in front of it: SEARCH `    foo()`, REPLACE `bar()` on a file with `foo()` gives
-`fobar()`. So places are found here, and aider's function only replaces.
+Matching is tried exactly, then ignoring white space at line ends, then with the whole text's indentation shifted. The
+first way that finds anything has to find exactly one place; nothing fuzzier is tried. aider's own matcher takes the
+first of several places, and corrupts a REPLACE line that is indented less than its SEARCH part: SEARCH `    foo()`,
+REPLACE `bar()` on a file with `foo()` gives `fobar()`. So places are found here, and aider's function only replaces.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from ai_sci.agent.edits.aider_parts import line_replacer
 from ai_sci.agent.edits.formats import lines_of
 
 MOST_SHOWN = 12  # lines of a file in one refusal
-MOST_COMPARED = 2000  # lines of a SEARCH text that are looked at for the nearest place
-MOST_REPEATS = 20  # a line that stands in a file more often than this says nothing about a place
+MOST_COMPARED = 2000  # lines of a SEARCH text compared to find the nearest place
+MOST_REPEATS = 20  # a line more frequent than this in the file does not help to locate a place
 
 
 class NoLocation(Exception):
-    """The text is in the file nowhere, or more than once. `lines`: what of the file is nearest to it, numbered."""
+    """The text is not in the file, or more than once. `lines`: the nearest lines of the file, numbered."""
 
     def __init__(self, message: str, lines: str = "") -> None:
         super().__init__(message)
@@ -32,7 +31,7 @@ class NoLocation(Exception):
 
 @dataclass(frozen=True)
 class Location:
-    """Lines `start` to `stop` (indices, exclusive) of a file, and the lines to put there."""
+    """Lines `start` to `stop` (indices, `stop` exclusive) of a file, and the lines that replace them."""
 
     start: int
     stop: int
@@ -54,12 +53,12 @@ def split_ends(text: str) -> tuple[list[str], list[str]]:
 
 
 def replace_once(text: str, search: str, new: str, path: str) -> str:
-    """`text` with the one place that `search` means replaced; all other lines are kept byte for byte, with their ends.
+    """`text` with the one place that `search` means replaced; all other lines stay the same, line ends included.
 
     Raises NoLocation.
     """
     lines, ends = split_ends(text)
-    place = find_location(lines, lines_of(search), lines_of(new), path)
+    place = _find_location(lines, lines_of(search), lines_of(new), path)
     old = [line + end for line, end in zip(lines, ends, strict=True)]
     line_end = ends[place.start] or Counter(ends).most_common(1)[0][0] or "\n"
     put = [line + line_end for line in place.lines]
@@ -68,29 +67,30 @@ def replace_once(text: str, search: str, new: str, path: str) -> str:
     return line_replacer()(old, old[place.start : place.stop], put)
 
 
-def find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[str], path: str) -> Location:
+def _find_location(lines: Sequence[str], search: Sequence[str], new: Sequence[str], path: str) -> Location:
+    """The one place that `search` means, with `new` indented to match the file. Raises NoLocation."""
     size = len(search)
     for clean in (str, str.rstrip):
         starts = runs([clean(line) for line in lines], [clean(line) for line in search])
         if starts:
-            return Location(only(starts, path), starts[0] + size, list(new))
+            return Location(_only(starts, path), starts[0] + size, list(new))
     aligned = runs([line.strip() for line in lines], [line.strip() for line in search])
-    shifts = {start: shift(lines[start : start + size], search) for start in aligned}
+    shifts = {start: _shift(lines[start : start + size], search) for start in aligned}
     starts = [start for start, found in shifts.items() if found is not None]
     if not starts:
-        raise nowhere(lines, search, aligned, path)
-    start = only(starts, path)
-    shifted = shift_lines(new, *(shifts[start] or ("", "")))
+        raise _nowhere(lines, search, aligned, path)
+    start = _only(starts, path)
+    shifted = _shift_lines(new, *(shifts[start] or ("", "")))
     if shifted is None:
         raise NoLocation(
-            f"is indented more than lines {start + 1}-{start + size} of {path}, which it means, and what replaces it "
+            f"is indented more than lines {start + 1}-{start + size} of {path}, which it matches, and what replaces it "
             "is not: indent both as the file does."
         )
     return Location(start, start + size, shifted)
 
 
 def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
-    """Where `part` stands in `lines`, overlapping places included."""
+    """The indices at which `part` starts in `lines`, overlaps included."""
     size = len(part)
     return [
         start
@@ -99,7 +99,8 @@ def runs(lines: Sequence[str], part: Sequence[str]) -> list[int]:
     ]
 
 
-def only(starts: Sequence[int], path: str) -> int:
+def _only(starts: Sequence[int], path: str) -> int:
+    """The single element of `starts`. Raises NoLocation when there are several."""
     if len(starts) > 1:
         places = ", ".join(str(start + 1) for start in starts[:10]) + (", …" if len(starts) > 10 else "")
         raise NoLocation(
@@ -108,13 +109,13 @@ def only(starts: Sequence[int], path: str) -> int:
     return starts[0]
 
 
-def shift(lines: Sequence[str], search: Sequence[str]) -> tuple[str, str] | None:
-    """(white space to take off, white space to put before) that makes every line of `search` the one in the file."""
+def _shift(lines: Sequence[str], search: Sequence[str]) -> tuple[str, str] | None:
+    """(white space to remove, white space to add) that turns every line of `search` into the file's."""
     found: set[tuple[str, str]] = set()
     for line, wanted in zip(lines, search, strict=True):
         if not wanted.strip():
             continue
-        here, there = indent(line), indent(wanted)
+        here, there = _indent(line), _indent(wanted)
         if here.endswith(there):
             found.add(("", here[: len(here) - len(there)]))
         elif there.endswith(here):
@@ -124,38 +125,39 @@ def shift(lines: Sequence[str], search: Sequence[str]) -> tuple[str, str] | None
     return found.pop() if len(found) == 1 else None
 
 
-def indent(line: str) -> str:
+def _indent(line: str) -> str:
+    """The white space that the line starts with."""
     return line[: len(line) - len(line.lstrip())]
 
 
-def shift_lines(lines: Sequence[str], take: str, put: str) -> list[str] | None:
-    """None when a line has less white space than is to be taken off."""
+def _shift_lines(lines: Sequence[str], take: str, put: str) -> list[str] | None:
+    """The lines with `take` removed and `put` added at the start; None when one does not start with `take`."""
     if any(line.strip() and not line.startswith(take) for line in lines):
         return None
     return [put + line[len(take) :] if line.strip() else line for line in lines]
 
 
-def nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int], path: str) -> NoLocation:
-    """Why the text was not found, with the lines of the file that are nearest to it."""
+def _nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int], path: str) -> NoLocation:
+    """Why the text was not found, with the nearest lines of the file."""
     if aligned:
         start, stop = aligned[0], aligned[0] + len(search)
         return NoLocation(
             f"is not in {path}: lines {start + 1}-{stop} have the same text with other indentation (tabs, spaces?).",
-            shown(lines, search, start),
+            _shown(lines, search, start),
         )
     known = {line.strip() for line in lines}
     strange = next((index for index, line in enumerate(search) if line.strip() and line.strip() not in known), None)
     why = "" if strange is None else f": its line {strange + 1}, `{search[strange].strip()[:80]}`, is nowhere there"
-    start = nearest(lines, search)
+    start = _nearest(lines, search)
     if start is None:
         return NoLocation(f"is not in {path}{why}.")
     return NoLocation(
-        f"is not in {path}{why}.", f"  Nearest lines there (█: not in the SEARCH part):\n{shown(lines, search, start)}"
+        f"is not in {path}{why}.", f"  Nearest lines there (█: not in the SEARCH part):\n{_shown(lines, search, start)}"
     )
 
 
-def nearest(lines: Sequence[str], search: Sequence[str]) -> int | None:
-    """Where most of the lines of `search` would stand; by likeness of its longest line when none of them is there."""
+def _nearest(lines: Sequence[str], search: Sequence[str]) -> int | None:
+    """The start where most lines of `search` match; if none does, where its longest line is on a similar one."""
     places: dict[str, list[int]] = defaultdict(list)
     for index, line in enumerate(lines):
         places[line.strip()].append(index)
@@ -176,8 +178,8 @@ def nearest(lines: Sequence[str], search: Sequence[str]) -> int | None:
     return next(index for index, line in enumerate(lines) if line.strip()[:200] == alike[0]) - longest
 
 
-def shown(lines: Sequence[str], search: Sequence[str], start: int) -> str:
-    """Numbered lines of the file around the first that is other than `search`; `█` marks those that are."""
+def _shown(lines: Sequence[str], search: Sequence[str], start: int) -> str:
+    """Numbered lines of the file around the first one that is not in `search`; `█` marks those lines."""
     wanted = {line.rstrip() for line in search}
     first, last = max(start, 0), min(start + len(search), len(lines))
     other = [index for index in range(first, last) if lines[index].rstrip() not in wanted]

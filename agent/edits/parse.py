@@ -1,8 +1,8 @@
-"""Reads a reply with every edit format there is: its edits, in the order in which it asks for them, and its prose.
+"""Parses a reply with every edit format: its edits, in the order of the reply, and its prose.
 
-Ours are SEARCH/REPLACE blocks, unified diffs (a ```diff fence with `---` and `+++` lines, or with a file's name above
-it), and whole files (a fence with the file's name above it, or in its info string, and no markers inside). Anything
-else, shell commands above all, is talk. Other packages bring more (`docs/extending.md`).
+The built-in formats are SEARCH/REPLACE blocks, unified diffs (a ```diff fence with `---` and `+++` lines, or with a
+file's name above it), and whole files (a fence with the file's name above it or in its info string, and no markers
+inside). Anything else, shell commands above all, is ignored. Other packages can add formats (`docs/extending.md`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ai_sci.experiment.base import installed_plugins, load_plugin
 
 
 @cache
-def edit_formats() -> tuple[EditFormat, ...]:
-    """Those of installed packages first (`ai_sci.edit_formats`), since ours read whatever looks like a file.
+def _edit_formats() -> tuple[EditFormat, ...]:
+    """All formats; plugins (`ai_sci.edit_formats`) first, since ours read whatever looks like a file.
 
-    Raises ConfigError when one of them cannot be loaded.
+    Raises ConfigError when a plugin cannot be loaded.
     """
     installed = (load_plugin(entry)() for entry in installed_plugins("ai_sci.edit_formats").values())
     return (*installed, SearchReplaceBlocks(), UnifiedDiffs(), WholeFiles())
@@ -32,30 +32,30 @@ def edit_formats() -> tuple[EditFormat, ...]:
 
 def edit_instructions(render: Callable[[str], str]) -> str:
     """How to write edits, for the prompt; `render("NAME")` is the text of prompts/NAME.md."""
-    ours_first = sorted(edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
+    ours_first = sorted(_edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
     return "\n\n".join(text for one in ours_first if (text := one.instructions(render)))
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """`problems`: a sentence for everything that cannot be read for certain."""
+    """`problems`: a sentence for everything ambiguous."""
 
     edits: list[Edit]
     problems: list[str]
 
 
 def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Parsed:
-    """The edits of a reply; none when it holds no edit. `cut_off`: the model reached its output limit."""
+    """The edits of a reply, if any. `cut_off`: the model reached its output limit."""
     scan = scan_reply(text)
-    edits = [edit for one in edit_formats() for edit in one.parse(scan, editable)]
+    edits = [edit for one in _edit_formats() for edit in one.parse(scan, editable)]
     if cut_off:
-        scan.problems += cut_problems(scan, editable)
+        scan.problems += _cut_problems(scan, editable)
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
     return Parsed(edits, scan.problems)
 
 
-def cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
-    """What shows that a reply that was cut off lost an edit: it ends inside a fence or announces a block."""
+def _cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
+    """Why a truncated reply may have lost an edit: it ends inside a fence or announces a block."""
     last = max((index for index, line in enumerate(scan.lines) if line.strip()), default=None)
     if last is None:
         return []
@@ -67,19 +67,19 @@ def cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:
 
 
 def prose_of(text: str, most: int) -> str:
-    """What a reply says beside its edits and code fences, cut between words to `most` characters."""
+    """The reply without its edits and code fences, cut between words to `most` characters."""
     scan = scan_reply(text)
     prose = re.sub(r"\n{3,}", "\n\n", "\n".join(scan.lines[index] for index in _prose(scan)).strip())
     return prose if len(prose) <= most else f"{prose[:most].rsplit(None, 1)[0]} …"
 
 
 def edits_of(text: str) -> str:
-    """The rest of the reply: its edits and code fences, as they are written."""
+    """The opposite of `prose_of`: the edits and code fences of the reply, verbatim."""
     scan = scan_reply(text)
     prose = set(_prose(scan))
     return "\n".join(line for index, line in enumerate(scan.lines) if index not in prose).strip()
 
 
 def _prose(scan: Scan) -> list[int]:
-    markup = {index for one in edit_formats() for index in one.markup(scan)}
+    markup = {index for one in _edit_formats() for index in one.markup(scan)}
     return [index for index in scan.free if index not in markup]

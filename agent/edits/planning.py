@@ -1,12 +1,12 @@
-"""Works out what a reply makes of the editable files: all of its edits or, with reasons, none. Touches no file.
+"""Computes the editable files after a reply: all of its edits are applied or, with reasons, none. Touches no file.
 
-What is refused is decided here, in `plan_edits` and `plan_files`: whatever reads, places or checks an edit says in a
-sentence what is wrong with it, and one such sentence refuses the whole reply. The rules, for every edit format alike:
-- Only editable files, called by their exact names. A block without a name goes on with the file of the block before it;
-  a first one is for the one editable file that has its SEARCH part, once.
-- Edits are applied in the order of the reply, each to what the ones before it left.
+`plan_edits` and `plan_files` decide what is refused. Parsing, matching and checking report each fault as a sentence,
+and a single one refuses the whole reply. The rules, for every edit format:
+- Only editable files, by their exact names. A block without a name continues the previous block's file; if it is the
+  first, it is for the only editable file that contains its SEARCH part, once.
+- Edits are applied in the order of the reply, each to the result of those before it.
 - A SEARCH part has to mean one place (match.py); an empty one starts a file that is missing or empty.
-- A file cannot be emptied, and cannot come whole and in pieces in the same reply.
+- A file cannot be emptied, and cannot be given both whole and in pieces in one reply.
 """
 
 from __future__ import annotations
@@ -25,95 +25,102 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class EditPlan:
-    """`new_files`: the texts that differ from what they were, if any. `blocks`: how many edits the reply holds."""
+    """`new_files`: the changed texts, if any. `blocks`: how many edits the reply has."""
 
     new_files: dict[str, str]
     blocks: int
 
 
 def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cut_off: bool = False) -> EditPlan:
-    """Applies the edits of a reply to the texts of the editable files (those that exist), in memory.
+    """Apply the edits of a reply to the texts of the existing editable files, in memory.
 
-    `cut_off`: the model reached its output limit. Raises EditRefused with a reason for every edit that does not work.
+    `cut_off`: the model reached its output limit. Raises EditRefused with a reason for every edit that fails.
     """
     parsed = parse_reply(reply, editable, cut_off)
-    refuse_if(parsed.problems + unstorable(parsed.edits) + foreign(parsed.edits, editable))
-    edits = [edit for edit in parsed.edits if not is_quoted(edit, files)]
-    texts, reasons = apply_edits(edits, files, editable)
-    refuse_if(mixed(edits) + reasons + emptied(texts, files))
-    return EditPlan(changed(texts, files), len(edits))
+    _refuse_if(parsed.problems + _unstorable(parsed.edits) + _foreign(parsed.edits, editable))
+    edits = [edit for edit in parsed.edits if not _is_quoted(edit, files)]
+    texts, reasons = _apply_edits(edits, files, editable)
+    _refuse_if(_mixed(edits) + reasons + _emptied(texts, files))
+    return EditPlan(_changed(texts, files), len(edits))
 
 
 def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable: Sequence[str]) -> EditPlan:
-    """The plan of an editor that gives whole files, not a text with edits. Raises EditRefused as `plan_edits`."""
-    new = changed(new_files, files)
-    reasons = [f"`{name}` may not be edited. Editable: {name_list(editable)}." for name in new if name not in editable]
+    """The plan for an editor that returns whole files instead of edits. Raises EditRefused."""
+    new = _changed(new_files, files)
+    reasons = [f"`{name}` may not be edited. Editable: {_name_list(editable)}." for name in new if name not in editable]
     for name, text in new.items():
-        added = "".join(set(text) - set(files.get(name, "")))  # a file that is no UTF-8 keeps the bytes that it has
-        reasons += [] if is_storable(added) else [f"{name} has characters that no file can have."]
-    refuse_if(reasons + emptied(new, files))
+        added = "".join(set(text) - set(files.get(name, "")))  # a file that is not UTF-8 may keep the bytes it has
+        reasons += [] if _is_storable(added) else [f"{name} has characters that no file can have."]
+    _refuse_if(reasons + _emptied(new, files))
     return EditPlan(new, len(new))
 
 
-def refuse_if(reasons: list[str]) -> None:
+def _refuse_if(reasons: list[str]) -> None:
+    """Raise EditRefused if there is any reason to."""
     if reasons:
         raise EditRefused(reasons)
 
 
-def apply_edits(
+def _apply_edits(
     edits: Sequence[Edit], files: Mapping[str, str], editable: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """All texts after the edits, and the reasons why some could not be applied."""
+    """All texts after the edits, and a reason for each edit that could not be applied."""
     texts, reasons = dict(files), []
     for edit in edits:
         try:
-            path = edit.path or only_file(edit, texts, editable)
-            texts[path] = applied(edit, path, texts.get(path))
+            path = edit.path or _only_file(edit, texts, editable)
+            texts[path] = _applied(edit, path, texts.get(path))
         except NoLocation as reason:
-            below = hint(edit, files, texts) or reason.lines
+            below = _hint(edit, files, texts) or reason.lines
             reasons.append(f"{edit.label}: {reason}" + (f"\n{below}" if below else ""))
     return texts, reasons
 
 
-def changed(texts: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+def _changed(texts: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """The texts that differ from `files`."""
     return {name: text for name, text in texts.items() if text != files.get(name, "")}
 
 
 # --- what is wrong with edits -----------------------------------------------------------------------------------------
 
 
-def unstorable(edits: Sequence[Edit]) -> list[str]:
-    return [f"{edit.label} has characters that no file can have." for edit in edits if not is_storable(edit.replace)]
+def _unstorable(edits: Sequence[Edit]) -> list[str]:
+    """A reason for each edit with characters that cannot be written."""
+    return [f"{edit.label} has characters that no file can have." for edit in edits if not _is_storable(edit.replace)]
 
 
-def is_storable(text: str) -> bool:
-    """No lone surrogates (JSON can carry them, UTF-8 cannot) and no NUL, which ends a file for Python."""
+def _is_storable(text: str) -> bool:
+    """No lone surrogates (valid in JSON, not in UTF-8) and no NUL, which Python does not accept in source."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def foreign(edits: Sequence[Edit], editable: Sequence[str]) -> list[str]:
+def _foreign(edits: Sequence[Edit], editable: Sequence[str]) -> list[str]:
+    """A reason for each edit of a file that is not editable."""
     others = [edit for edit in edits if edit.path is not None and edit.path not in editable]
     return [
-        f"{edit.label} is for `{edit.path}`, which may not be edited. Editable: {name_list(editable)}."
+        f"{edit.label} is for `{edit.path}`, which may not be edited. Editable: {_name_list(editable)}."
         for edit in others
     ]
 
 
-def emptied(texts: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+def _emptied(texts: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+    """A reason for each file that would lose all of its text."""
     names = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
     return [f"The edits leave nothing of {name}." for name in names]
 
 
-def name_list(names: Sequence[str]) -> str:
+def _name_list(names: Sequence[str]) -> str:
+    """The names for a message."""
     return ", ".join(names) if names else "(none)"
 
 
-def is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
+def _is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
+    """Whether a fence read as a whole file only quotes the file."""
     return edit.kind == "whole" and is_quotation(edit.replace, files.get(edit.path or "", ""))
 
 
-def mixed(edits: Sequence[Edit]) -> list[str]:
-    """A file that comes whole and again, whole or in pieces: which of the two is meant cannot be told."""
+def _mixed(edits: Sequence[Edit]) -> list[str]:
+    """A reason for each file given whole and then again, whole or in pieces: which one is meant is ambiguous."""
     reasons = []
     for path in dict.fromkeys(edit.path for edit in edits if edit.kind == "whole"):
         count = sum(edit.path == path for edit in edits)
@@ -122,30 +129,30 @@ def mixed(edits: Sequence[Edit]) -> list[str]:
     return reasons
 
 
-def only_file(edit: Edit, texts: Mapping[str, str], editable: Sequence[str]) -> str:
-    """The file of a block that names none: the only one in which its SEARCH part stands, once."""
+def _only_file(edit: Edit, texts: Mapping[str, str], editable: Sequence[str]) -> str:
+    """The file of a block that names none: the only one that contains its SEARCH part, once. Raises NoLocation."""
     search = lines_of(edit.search)
     counts = {name: len(runs(split_ends(texts.get(name, ""))[0], search)) if search else 0 for name in editable}
     found = [name for name, count in counts.items() if count]
     if len(found) == 1 and counts[found[0]] == 1:
         return found[0]
-    names = name_list(editable)
+    names = _name_list(editable)
     raise NoLocation(f"no file is named. Put one of these names alone on the line before its fence: {names}.")
 
 
-def applied(edit: Edit, path: str, text: str | None) -> str:
-    """The file's text after the edit; `text` is None when there is no such file. Raises NoLocation."""
+def _applied(edit: Edit, path: str, text: str | None) -> str:
+    """The file's text after the edit; `text` is None for a missing file. Raises NoLocation."""
     if text and text.startswith(BYTE_ORDER_MARK):
-        return BYTE_ORDER_MARK + applied(edit, path, text.removeprefix(BYTE_ORDER_MARK))
+        return BYTE_ORDER_MARK + _applied(edit, path, text.removeprefix(BYTE_ORDER_MARK))
     part = "its SEARCH part" if edit.kind == "block" else "its old part"
     if edit.kind == "whole":
         why = why_not_whole(path, edit.replace, text)
         if why:
             raise NoLocation(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
-        return with_ends_of(edit.replace, text)
+        return _with_ends_of(edit.replace, text)
     if not edit.search.strip():
         if text is None or not text.strip():
-            return with_ends_of(edit.replace, text)
+            return _with_ends_of(edit.replace, text)
         if edit.kind == "hunk":
             raise NoLocation(f"it only adds lines, with none around them that tell where in {path} they belong.")
         raise NoLocation(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
@@ -162,13 +169,13 @@ def applied(edit: Edit, path: str, text: str | None) -> str:
         raise NoLocation(f"{part} {reason}", reason.lines) from None
 
 
-def with_ends_of(new: str, text: str | None) -> str:
-    """The new text with CR LF at its line ends when the old text has them."""
+def _with_ends_of(new: str, text: str | None) -> str:
+    """The new text, with CR LF line ends if the old text has them."""
     return new.replace("\n", "\r\n") if text and "\r\n" in text else new
 
 
-def hint(edit: Edit, files: Mapping[str, str], texts: Mapping[str, str]) -> str:
-    """What else is known about a SEARCH part that was not found where it should be."""
+def _hint(edit: Edit, files: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    """Where a SEARCH part was or is instead, when it was not found where it should be; "" if nowhere."""
     search, new = lines_of(edit.search), lines_of(edit.replace)
     if edit.kind == "whole" or not edit.search.strip() or edit.path is None:
         return ""
@@ -182,4 +189,4 @@ def hint(edit: Edit, files: Mapping[str, str], texts: Mapping[str, str]) -> str:
     if edit.replace.strip() and len(there := runs(now, new)) == 1:
         return f"  What should replace it is already there, at line {there[0] + 1}."
     others = [name for name, text in texts.items() if name != edit.path and runs(split_ends(text)[0], search)]
-    return f"  It is in {name_list(others)}." if others else ""
+    return f"  It is in {_name_list(others)}." if others else ""

@@ -12,9 +12,9 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def without_warnings() -> Generator[None, None, None]:
-    """Python's filters and `sys.stdout` are the whole process's: what changes them is one thread's at a time.
+    """Ignore warnings in the block, in one thread at a time: Python's filters and `sys.stdout` are process-wide.
 
-    Two sessions in threads of one process would else each put back what the other had set.
+    Without the lock, two sessions in threads of one process would each restore what the other had set.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")

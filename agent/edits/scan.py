@@ -1,9 +1,9 @@
 """Finds the SEARCH/REPLACE blocks and the code fences of a reply, and the names of files above them.
 
-The markers are aider's, read more strictly, because a block that is read wrongly becomes a wrong edit that nobody sees:
-the divider is exactly `=======`, as far to the right as the block's first line, and there is one of it. A shorter or
-longer row of `=` is content; a second divider is refused, since nothing tells which of the two ends the SEARCH part.
-Names of files are exact; nothing is guessed from likeness.
+The markers are aider's, parsed more strictly, because a misread block becomes a wrong edit that nobody notices: there
+is one divider, exactly `=======`, indented like the block's first line. A shorter or longer row of `=` is content; a
+second divider is refused, since either could end the SEARCH part. File names have to be exact; no similar name is
+guessed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 HEAD = re.compile(r"^<{5,9} SEARCH>?\s*$")
 DIVIDER = re.compile(r"^={5,9}\s*$")
 END = re.compile(r"^>{5,9} REPLACE\s*$")
-# Lines that are meant as a marker but are none.
+# Malformed markers.
 ALMOST_HEAD = re.compile(r"^<{4,}\s*SEARCH", re.IGNORECASE)
 ALMOST_END = re.compile(r"^>{4,}\s*REPLACE", re.IGNORECASE)
 
@@ -24,7 +24,7 @@ OPENING = re.compile(r"^\s*(`{3,})([^`]*)$|^\s*(~{3,})(.*)$")
 FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([^`]*)$")
 BULLET = re.compile(r"(?:[-+*]|\d{1,3}[.)])\s+")
 LABEL = re.compile(r"(?:file ?name|file|path)\s*:\s*", re.IGNORECASE)
-# A lone word with one of these endings is meant as a file. `CustomSAE.encode` above a block is not.
+# A lone word with one of these extensions names a file; `CustomSAE.encode` above a block does not.
 FILE_LIKE = re.compile(
     r"[^\s]*\.(?:py|pyi|ipynb|txt|md|rst|tex|json|jsonl|toml|ya?ml|cfg|ini|csv|tsv|sh|env|lock|c|h|cc|cpp|cu|js|ts|html|css)",
     re.IGNORECASE,
@@ -47,7 +47,7 @@ class Block:
 
 @dataclass
 class Fence:
-    """A code fence: line indices of its first and last line; `close` is None when the reply ends inside it."""
+    """A code fence: indices of its first and last line; `close` is None when the reply ends inside it."""
 
     open: int
     mark: str
@@ -58,8 +58,8 @@ class Fence:
 
 @dataclass
 class Scan:
-    """What a reply is made of. `free` are the indices of the lines outside fences and blocks; `problems` are sentences,
-    each of which refuses the reply."""
+    """The parts of a reply. `free`: indices of the lines outside fences and blocks; `problems`: sentences, each
+    of which refuses the reply."""
 
     lines: list[str]
     blocks: list[Block] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Scan:
 
 
 def scan_reply(text: str) -> Scan:
-    """Never raises; what cannot be read for certain is in `problems`, one sentence each."""
+    """The blocks and fences of a reply; anything ambiguous is a sentence in `problems`. Never raises."""
     scan = Scan(text.replace("\r\n", "\n").split("\n"))
     fence: Fence | None = None
     index = 0
@@ -79,7 +79,7 @@ def scan_reply(text: str) -> Scan:
         if HEAD.match(marker):
             if fence:
                 fence.taken = True
-            index = take_block(scan, index)
+            index = _take_block(scan, index)
             continue
         if ALMOST_HEAD.match(marker):
             scan.problems.append(
@@ -88,32 +88,34 @@ def scan_reply(text: str) -> Scan:
         elif ALMOST_END.match(marker):
             scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
-            fence = opened(index, line)
+            fence = _opened(index, line)
             if fence:
                 scan.fences.append(fence)
             else:
                 scan.free.append(index)
-        elif closes(line, fence):
+        elif _closes(line, fence):
             fence.close = index
             fence = None
         index += 1
     return scan
 
 
-def opened(index: int, line: str) -> Fence | None:
+def _opened(index: int, line: str) -> Fence | None:
+    """The fence that the line opens."""
     match = OPENING.match(line)
     if not match:
         return None
     return Fence(index, match.group(1) or match.group(3), (match.group(2) or match.group(4) or "").strip())
 
 
-def closes(line: str, fence: Fence) -> bool:
+def _closes(line: str, fence: Fence) -> bool:
+    """Whether the line is a closing mark at least as long as the fence's own."""
     mark = line.strip()
     return len(mark) >= len(fence.mark) and mark == fence.mark[0] * len(mark)
 
 
-def take_block(scan: Scan, head: int) -> int:
-    """Reads the block that starts at line index `head`; returns the index of the first line behind it."""
+def _take_block(scan: Scan, head: int) -> int:
+    """Add the block that starts at line index `head`; returns the index of the first line after it."""
     lines = scan.lines
     end = head + 1
     while end < len(lines) and not END.match(lines[end].strip()) and not HEAD.match(lines[end].strip()):
@@ -127,13 +129,14 @@ def take_block(scan: Scan, head: int) -> int:
             f"{where} is not closed: the next one starts at line {end + 1}, before a line with `>>>>>>> REPLACE`."
         )
         return end
-    divider = find_divider(scan, head, end, where)
+    divider = _find_divider(scan, head, end, where)
     if divider is not None:
         scan.blocks.append(Block(head, divider, end))
     return end + 1
 
 
-def find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
+def _find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
+    """The index of the block's one divider; None, with a problem noted, when there is not exactly one."""
     lines = scan.lines
     indent = lines[head][: len(lines[head]) - len(lines[head].lstrip())]
     exact = [index for index in range(head + 1, end) if lines[index].rstrip() == f"{indent}======="]
@@ -163,14 +166,14 @@ def all_completed(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Named:
-    """What stands above a block: `path` as it is written, `mentions` of editable files in a line of prose."""
+    """What is above a block: a file name as written, or the editable files that a line of prose mentions."""
 
     path: str | None = None
     mentions: tuple[str, ...] = ()
 
 
-def bare_name(line: str) -> str:
-    """The line without Markdown's decoration: `# **experiment.py**:` is `experiment.py`."""
+def _bare_name(line: str) -> str:
+    """The line without Markdown: `# **experiment.py**:` becomes `experiment.py`."""
     name, before = line.strip(), None
     if len(name) > LONGEST_NAME_LINE:
         return name
@@ -185,14 +188,15 @@ def bare_name(line: str) -> str:
 
 
 def is_file_like(name: str) -> bool:
+    """Whether the word has a known extension or is a path that leads outside the session's folder."""
     return bool(FILE_LIKE.fullmatch(name) or OUTSIDE.fullmatch(name))
 
 
 def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[str]) -> Named:
-    """Looks up from `index` for a name, over the opening fence and blank lines, but not past line `floor`.
+    """Search upwards from `index` for a name, past the opening fence and blank lines, down to line `floor` (exclusive).
 
-    A fence that is closed again before `index` is only looked into for a line that is exactly an editable name: some
-    models put the name in a fence of its own.
+    Inside a fence that closes before `index` only an exact editable name counts: some models put the name in its own
+    fence.
     """
     fences = blanks = 0
     for above in range(index - 1, floor, -1):
@@ -200,7 +204,7 @@ def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[
         fence = FENCE.match(line)
         if fence:
             fences += 1
-            named = name_in_info(fence.group(2), editable) if fences == 1 else None
+            named = _name_in_info(fence.group(2), editable) if fences == 1 else None
             if named:
                 return Named(named)
             if fences > 2:
@@ -210,39 +214,41 @@ def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[
             if blanks > MOST_BLANK_LINES:
                 return Named()
         else:
-            return read_name(line, editable, only_editable=fences > 1)
+            return _read_name(line, editable, only_editable=fences > 1)
     return Named()
 
 
 def fence_name(scan: Scan, fence: Fence, editable: Sequence[str]) -> str | None:
-    """The file that a fence is about: not one named before the end of the block or fence above it."""
+    """The file that a fence is about, if a name stands between it and the block or fence above."""
     ends = [block.end for block in scan.blocks if block.end < fence.open]
     ends += [other.close for other in scan.fences if other.close is not None and other.close < fence.open]
     return name_above(scan.lines, fence.open + 1, max(ends, default=-1), editable).path
 
 
 def lone_names(scan: Scan) -> set[int]:
-    """Indices of the lines outside fences that are a name of a file and nothing else: they belong to what is below."""
+    """Indices of the lines outside fences that are only a file name: they belong to the edit below them."""
     return {index for index in scan.free if LONE_NAME.fullmatch(scan.lines[index].strip())}
 
 
-def read_name(line: str, editable: Sequence[str], only_editable: bool = False) -> Named:
-    name = bare_name(line)
+def _read_name(line: str, editable: Sequence[str], only_editable: bool = False) -> Named:
+    """The file that a line names, else the editable files that it mentions."""
+    name = _bare_name(line)
     if name in editable or (is_file_like(name) and not only_editable):
         return Named(name)
     if only_editable:
         return Named()
-    return Named(mentions=tuple(known for known in editable if mentions(line, known)))
+    return Named(mentions=tuple(known for known in editable if _mentions(line, known)))
 
 
-def mentions(line: str, name: str) -> bool:
+def _mentions(line: str, name: str) -> bool:
+    """Whether the line contains the name as a whole path."""
     return re.search(rf"(?<![\w./\\-]){re.escape(name)}(?![\w/\\-]|\.\w)", line) is not None
 
 
-def name_in_info(info: str, editable: Sequence[str]) -> str | None:
+def _name_in_info(info: str, editable: Sequence[str]) -> str | None:
     """The file in a fence's info string: ```python experiment.py, ```python:experiment.py, ```experiment.py."""
     for word in re.split(r"[\s:={},]+", info):
-        name = bare_name(word)
+        name = _bare_name(word)
         if name in editable or is_file_like(name):
             return name
     return None

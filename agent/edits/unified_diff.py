@@ -1,4 +1,4 @@
-"""Reads unified diffs: each hunk becomes an edit placed by its lines, since models do not count line numbers."""
+"""Reads unified diffs: each hunk becomes an edit placed by its text, since models get line numbers wrong."""
 
 from __future__ import annotations
 
@@ -20,43 +20,45 @@ class UnifiedDiffs(EditFormat):
     """Code fences with a diff. The prompt does not ask for them, but some models write nothing else."""
 
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        """An edit for each hunk of each diff."""
         edits: list[Edit] = []
         for fence in reply.fences:
             body = reply.lines[fence.open + 1 : fence.close]
-            if not fence.taken and is_diff(fence.info, body):
+            if not fence.taken and _is_diff(fence.info, body):
                 fence.taken = True
-                edits += diff_edits(fence, body, fence_name(reply, fence, editable), reply.problems)
+                edits += _diff_edits(fence, body, fence_name(reply, fence, editable), reply.problems)
         return edits
 
 
-def is_diff(info: str, body: Sequence[str]) -> bool:
+def _is_diff(info: str, body: Sequence[str]) -> bool:
     """Whether a fence holds a diff to apply. A ```diff fence without file header and `@@` only illustrates."""
     language = info.split()[0].lower() if info.split() else ""
     first = next((index for index, line in enumerate(body) if line.strip() and not GIT_HEADER.match(line)), None)
-    if first is not None and is_header(body, first):
+    if first is not None and _is_header(body, first):
         return language in DIFF or not language
     return language in DIFF and any(line.startswith("@@") for line in body)
 
 
-def is_header(lines: Sequence[str], index: int) -> bool:
+def _is_header(lines: Sequence[str], index: int) -> bool:
+    """Whether a `---` line and a `+++` line start at `index`."""
     return index + 1 < len(lines) and lines[index].startswith("--- ") and lines[index + 1].startswith("+++ ")
 
 
-def diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, problems: list[str]) -> list[Edit]:
-    """The hunks of one fence. `name_above`: the file when the diff has no `---` and `+++` lines of its own."""
+def _diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, problems: list[str]) -> list[Edit]:
+    """The hunks of one fence. `name_above`: the file of a diff without `---` and `+++` lines."""
     where = f"The diff at line {fence.open + 1} of the reply"
     if fence.close is None:
         problems.append(f"{where} is not closed: the reply ends inside its code fence.")
         return []
     edits: list[Edit] = []
-    for start, old, new, lines in sections(body):
-        path = target(old, new) if new else name_above
+    for start, old, new, lines in _sections(body):
+        path = _target(old, new) if new else name_above
         if path is None:
             problems.append(f"{where} names no file, or removes or renames one; it needs `--- a/NAME`, `+++ b/NAME`.")
             continue
-        for offset, hunk in hunks(lines):
+        for offset, hunk in _hunks(lines):
             line = fence.open + 2 + start + offset
-            before_after = read_hunk(hunk)
+            before_after = _read_hunk(hunk)
             if before_after is None:
                 problems.append(
                     f"The hunk at line {line} of the reply cannot be read for certain. Its lines have to start with a "
@@ -67,9 +69,9 @@ def diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, proble
     return edits
 
 
-def sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
-    """(index of its first line, old name, new name, lines) for each file; names are empty where there is no header."""
-    heads = [index for index in range(len(body)) if is_header(body, index) and starts_file(body, index)]
+def _sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
+    """(index of the first line, old name, new name, lines) for each file; the names are "" without a header."""
+    heads = [index for index in range(len(body)) if _is_header(body, index) and _starts_file(body, index)]
     found = []
     if not heads or any(line.strip() and not GIT_HEADER.match(line) for line in body[: heads[0]]):
         found.append((0, "", "", list(body[: heads[0]] if heads else body)))
@@ -78,27 +80,29 @@ def sections(body: Sequence[str]) -> list[tuple[int, str, str, list[str]]]:
     return found
 
 
-def starts_file(body: Sequence[str], index: int) -> bool:
-    """A removed line `-- x` above an added line `++ y` looks like a header, but has text above and no `@@` below."""
+def _starts_file(body: Sequence[str], index: int) -> bool:
+    """Whether a header is real: a removed `-- x` above an added `++ y` looks the same, but has text above it and no
+    `@@` below."""
     nothing_above = not any(line.strip() and not GIT_HEADER.match(line) for line in body[:index])
     return nothing_above or "".join(body[index + 2 : index + 3]).startswith("@@")
 
 
-def target(old: str, new: str) -> str | None:
-    """The file that `--- old` and `+++ new` speak of; None when it is removed or renamed."""
-    old, new = file_name(old), file_name(new)
+def _target(old: str, new: str) -> str | None:
+    """The file that `--- old` and `+++ new` name; None when it is removed or renamed."""
+    old, new = _file_name(old), _file_name(new)
     return new if new != NOTHING and old in (new, NOTHING) else None
 
 
-def file_name(header: str) -> str:
+def _file_name(header: str) -> str:
+    """The name in a header line, without quotes, time stamp and git's `a/` or `b/`."""
     name = header.split("\t")[0].strip().strip('`"')
     if name[:2] in ("a/", "b/"):
         name = name[2:]
     return name[2:] if name.startswith("./") else name
 
 
-def hunks(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """(index of its first line, lines) of each hunk, without the `@@` line and blank lines around it."""
+def _hunks(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """(index of the first line, lines) of each hunk, without the `@@` line and trailing blank lines."""
     starts = [index for index, line in enumerate(lines) if line.startswith("@@")]
     if not starts or any(line.strip() and not GIT_HEADER.match(line) for line in lines[: starts[0]]):
         starts.insert(0, -1)
@@ -112,15 +116,15 @@ def hunks(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
     return found
 
 
-def read_hunk(hunk: Sequence[str]) -> tuple[str, str] | None:
-    """The text before and after; None when a line is neither context nor change, or aider's reader sees other lines."""
+def _read_hunk(hunk: Sequence[str]) -> tuple[str, str] | None:
+    """The text before and after; None when a line is neither context nor change, or aider's parser disagrees."""
     hunk = [line for line in hunk if not line.startswith("\\")]
     if any(line and (line[0] not in " +-" or line.splitlines() != [line]) for line in hunk):
         return None
     if any(
         line.startswith("+++ ") and (not index or hunk[index - 1].startswith("--- ")) for index, line in enumerate(hunk)
     ):
-        return None  # aider's reader looks for the next file there
+        return None  # aider's parser would take it for the next file
     before = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "+")
     after = "".join(f"{line[1:]}\n" for line in hunk if line[:1] != "-")
     if before == after:

@@ -1,9 +1,8 @@
 """Whole files: a fence below a file's name, and whether it is that file or only a piece of it.
 
-A piece taken for the file would throw the rest of the code away without a word. So a fence counts as the whole of a
-file only when it has at least half as many lines, none that stands for lines left out, and, for Python, when it parses
-and still has imports and the `__main__` part where the file has them. A fence that repeats lines of the file is a
-quotation.
+A piece mistaken for the file would silently delete the rest of the code. So a fence counts as the whole file only when
+it has at least half as many lines and none that stands for omitted ones, and, for Python, when it parses and still has
+the imports and the `__main__` part that the file has. A fence that repeats lines of the file is a quotation.
 """
 
 from __future__ import annotations
@@ -31,29 +30,30 @@ LEFT_OUT = re.compile(
 
 
 class WholeFiles(EditFormat):
-    """Code fences with all of a file. The prompt does not ask for them, but some models write nothing else."""
+    """Code fences with a whole file. The prompt does not ask for them, but some models write nothing else."""
 
     def parse(self, reply: Scan, editable: Sequence[str]) -> list[Edit]:
+        """An edit for each fence that may be a file; `is_quotation` and `why_not_whole` judge it later."""
         edits: list[Edit] = []
         for fence in reply.fences:
             path = None if fence.taken else fence_name(reply, fence, editable)
-            if path is None or not may_be_file(fence.info, path, editable):
+            if path is None or not _may_be_file(fence.info, path, editable):
                 continue
             fence.taken = True
             if fence.close is None:
                 reply.problems.append(f"The code fence of {path} at line {fence.open + 1} of the reply is not closed.")
                 continue
-            reply.problems += inner_fence(reply, fence, path)
+            reply.problems += _inner_fence(reply, fence, path)
             body = reply.lines[fence.open + 1 : fence.close]
             edits.append(Edit("whole", path, "", "".join(f"{line}\n" for line in body), fence.open + 1))
         return edits
 
 
-def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
+def _may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
     """Whether a fence below a file's name can hold that file, going by the fence's language.
 
-    A name that is not editable counts only for Python in a Python fence (a module that the model wants to add, which is
-    to be refused, not overlooked); results and logs are often quoted below their names.
+    A name that is not editable counts only for Python in a Python fence: a module that the model wants to add should be
+    refused, not ignored, but results and logs are often quoted below their names.
     """
     language = info.split()[0].lower() if info.split() else ""
     if path not in editable:
@@ -63,10 +63,9 @@ def may_be_file(info: str, path: str, editable: Sequence[str]) -> bool:
     return language not in (NOT_PYTHON if path.endswith(".py") else NOT_A_FILE)
 
 
-def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
-    """A file with code fences in it, in a fence that is no longer than they are, ends at the first of them.
-
-    Python needs no such look: what is left of it would not parse.
+def _inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
+    """The problem, if any, with a file that contains code fences: in a fence no longer than they are, it ends at the
+    first of them. Python is exempt, since the rest of it would not parse.
     """
     if path.endswith(".py") or fence.close is None:
         return []
@@ -81,37 +80,38 @@ def inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
 
 
 def left_out(text: str) -> str | None:
-    """The first line that stands for lines left out, such as `# ... rest of the code remains the same`."""
+    """The first line that stands for omitted ones, such as `# ... rest of the code remains the same`."""
     return next((line.strip() for line in lines_of(text) if LEFT_OUT.search(line)), None)
 
 
 def is_quotation(text: str, current: str) -> bool:
-    """Whether the fence only repeats lines of the file, and not all of them."""
-    part, whole = stripped(text), stripped(current)
+    """Whether the text only repeats consecutive lines of the file, and not all of them."""
+    part, whole = _stripped(text), _stripped(current)
     if not part:
         return True
     return len(part) < len(whole) and bool(runs(whole, part))
 
 
 def why_not_whole(path: str, text: str, current: str | None) -> str | None:
-    """What shows that the text is not the whole of the file; None when it can be."""
+    """Why the text is not the whole file; None when it may be."""
     elided = left_out(text)
     if elided and elided not in (current or ""):
         return f"it leaves lines out (`{elided[:80]}`)"
-    syntax = parse_error(text) if path.endswith(".py") else None
+    syntax = _parse_error(text) if path.endswith(".py") else None
     if syntax:
         return f"it does not parse ({syntax})"
     if not (current or "").strip():
         return None
-    here, there = len(stripped(text)), len(stripped(current or ""))
+    here, there = len(_stripped(text)), len(_stripped(current or ""))
     if here < LEAST_SHARE * there:
         return f"it has {here} lines that are not blank, the file has {there}"
     if path.endswith(".py"):
-        return missing_part(text, current or "")
+        return _missing_part(text, current or "")
     return None
 
 
-def missing_part(text: str, current: str) -> str | None:
+def _missing_part(text: str, current: str) -> str | None:
+    """Which of imports and `__main__` part the file has and the text does not."""
     for pattern, part in (
         (r"^(?:import|from)\s", "imports"),
         (r"^if\s+__name__\s*==", '`if __name__ == "__main__"` part'),
@@ -121,7 +121,8 @@ def missing_part(text: str, current: str) -> str | None:
     return None
 
 
-def parse_error(text: str) -> str | None:
+def _parse_error(text: str) -> str | None:
+    """Why Python cannot parse the text."""
     try:
         with without_warnings():
             ast.parse(text)
@@ -132,6 +133,6 @@ def parse_error(text: str) -> str | None:
     return None
 
 
-def stripped(text: str) -> list[str]:
-    """The lines that are not blank, without white space at their ends."""
+def _stripped(text: str) -> list[str]:
+    """The lines that are not blank, without trailing white space."""
     return [line.rstrip() for line in lines_of(text) if line.strip()]

@@ -1,6 +1,6 @@
 """Language models behind one protocol: live ones through litellm, scripted ones, recorded ones.
 
-One HTTP request a try, one retry loop, reasoning kept apart from the reply.
+One HTTP request per try, one retry loop, and reasoning kept separate from the reply.
 """
 
 from ai_sci.agent.models.adapter import open_model, prepare_model

@@ -1,4 +1,4 @@
-"""The model adapter: what `--model` means, and one call to it, with exactly one HTTP request a try."""
+"""The model adapter: opens what `--model` names and calls it, with exactly one HTTP request per try."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ai_sci.agent.models.scripted import ScriptedModel, load_script
 if TYPE_CHECKING:
     from ai_sci.agent.journal import Message
 
-# Anthropic insists on max_tokens. A reply that changes two files needs a tenth of this, and rate limits count it whole.
+# Anthropic requires max_tokens. A reply that edits two files needs a tenth of this, and rate limits count all of it.
 _ANTHROPIC_MAX_TOKENS = 32_000
 _ANTHROPIC_UNKNOWN_MODEL = 8_192
 _NO_STREAM_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
@@ -40,8 +40,8 @@ def open_model(
 ) -> Model:
     """The model that `--model` names.
 
-    Raises ConfigError, before anything is paid, for a name that litellm does not know, a missing key (it says which
-    variable), a malformed URL or a folder without replies. litellm is imported here only for a live model.
+    Raises ConfigError, before anything is spent, for a name that litellm does not know, a missing key (naming the
+    variable), a malformed URL or a folder without replies. Imports litellm only for a live model.
     """
     retry = retry or RetryPolicy.from_environment()
     timeouts = timeouts or Timeouts.from_environment()
@@ -60,13 +60,13 @@ def open_model(
 
 
 def prepare_model(name: str | None) -> None:
-    """Begins to import in a thread what `open_model(name)` and its first request need; None is a template's script."""
+    """Start importing what `open_model(name)` and its first request need, in a thread; None is a template's script."""
     if not (name or "").startswith(("replay:", "history:")):
         load_ahead()
 
 
 class LiveModel:
-    """A model behind litellm. It remembers nothing of the conversation, only what its server cannot do."""
+    """A model behind litellm. It keeps no conversation, only what it has learned about its server's limits."""
 
     def __init__(self, target: Target, retry: RetryPolicy, timeouts: Timeouts) -> None:
         self.name = target.name
@@ -78,10 +78,10 @@ class LiveModel:
         if target.provider == "anthropic":
             self._max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
         self._reached = False  # has the server ever answered?
-        self._streams = True  # until a server turns out to stream nothing
-        self._stream_usage = True  # until it refuses to give usage in a stream
-        self._whole_next = False  # a stream could not be read: the whole reply has another way in
-        self._whole_helped = 0  # in how many calls it did
+        self._streams = True  # until the server turns out not to stream
+        self._stream_usage = True  # until it refuses to report usage in a stream
+        self._whole_next = False  # a stream was unreadable: send the next try unstreamed
+        self._whole_helped = 0  # calls in which that worked
 
     def complete(
         self,
@@ -92,6 +92,7 @@ class LiveModel:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
+        """The reply, after retries; see `Model.complete`."""
         self._whole_next = False
         try:
             return until_answered(
@@ -106,9 +107,11 @@ class LiveModel:
             raise ModelUnavailable(f"{self.name}: {failure.message}{self._advice(failure)}", failure) from error
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """US dollars; None when a price or the longest reply is unknown."""
         return worst_cost(self._target.facts, prompt_tokens(messages), self._max_tokens)
 
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Prompt plus the longest reply; None when that length is unknown."""
         return worst_tokens(self._target.facts, prompt_tokens(messages), self._max_tokens, window)
 
     def _ask(self, messages: Sequence[Message], on_delta: OnDelta, seconds: float) -> Reply:
@@ -123,7 +126,7 @@ class LiveModel:
         self._reached = True
         self._whole_helped += self._whole_next and not streaming
         if self._whole_helped >= 2:
-            self._streams = False  # this server ignores `stream`; asking so again would pay for every reply twice
+            self._streams = False  # this server ignores `stream`; asking again would pay for every reply twice
         return self._reply(litellm, messages, raw)
 
     def _arguments(self, messages: Sequence[Message], streaming: bool) -> dict[str, Any]:
@@ -143,7 +146,7 @@ class LiveModel:
         return arguments
 
     def _learn(self, error: TryFailed, streaming: bool) -> None:
-        """Note what the server cannot do, and let such a failure be tried again at once in another way."""
+        """Note what the server cannot do, and have the call retried at once without it."""
         failure = error.failure
         self._reached = self._reached or failure.kind != "connection"
         if not streaming:
@@ -156,13 +159,13 @@ class LiveModel:
             self._whole_next = True
 
     def _price(self, litellm: Any, messages: Sequence[Message], error: TryFailed) -> None:
-        """What a failed try may have cost: the provider has read all of it, and written what was received."""
+        """Add what a failed try may have cost: the provider read the whole prompt and wrote what was received."""
         if error.received is not None:
             usage, cost = self._counted(litellm, messages, error.received)
             error.failure = replace(error.failure, usage=usage, cost=cost)
 
     def _counted(self, litellm: Any, messages: Sequence[Message], text: str) -> tuple[Usage, float | None]:
-        """Tokens and cost where the server gave no usage."""
+        """Tokens and cost where the server reported no usage."""
         target = self._target
         usage = count_tokens(litellm, target.name, messages, text)
         raw = litellm.Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
@@ -191,8 +194,8 @@ class LiveModel:
 
 
 def with_cache_marks(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Anthropic caches a prefix only up to a mark: one after the instructions, which outlive a rebuilt conversation,
-    and one at the end, where the next request goes on."""
+    """Mark the prefixes that Anthropic should cache: up to the instructions, which survive a rebuilt conversation, and
+    up to the end, where the next request continues."""
     marked = [next((i for i, message in enumerate(wire) if message["role"] == "user"), 0), len(wire) - 1]
     return [
         {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}

@@ -1,4 +1,4 @@
-"""What HTTP does during a try: one request and no other, what came back, and servers that are gone without a word."""
+"""Watches HTTP during a try: allows a single request, records the response, and detects servers that vanish."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from urllib.request import getproxies
 if TYPE_CHECKING:
     import httpx
 
-# Seconds. When nothing has come for so long, the kernel asks the server's kernel whether the connection still stands,
-# again and again, and gives it up: a reset that got lost or a router that forgot us is known in a minute, however long
-# the model may think. A server that only thinks never notices.
+# TCP keep-alive, in seconds: idle time before the first probe, interval, probes. A lost reset or a router that dropped
+# the connection is noticed within a minute, however long the model may think; a server that is thinking is unaffected.
 AFTER, EVERY, TIMES = 30, 10, 3
 
 log = logging.getLogger(__name__)
@@ -28,33 +27,33 @@ _lock = threading.Lock()
 class SecondRequest(BaseException):
     """litellm was about to send another request within one try.
 
-    Its OpenAI handler does so when the error says that roles must alternate; it would insert blank messages.
-    Not an `Exception`, so that nothing on the way retries or rewraps it.
+    Its OpenAI handler does so when the error says that roles must alternate, and inserts blank messages.
+    Not an `Exception`, so that nothing in between retries or wraps it.
     """
 
 
 @dataclass
 class HttpTrace:
-    """What was seen of HTTP during one try, however litellm reports it."""
+    """What HTTP did during one try, independent of how litellm reports it."""
 
     requests: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""  # of an error
-    answer: bytes = b""  # a whole body that came with a good status
-    connection: Any = None  # httpcore's stream, once the answer has begun
+    body: str = ""  # of an error response
+    answer: bytes = b""  # a complete body that came with a success status
+    connection: Any = None  # httpcore's stream, once the response has begun
 
     def hang_up(self) -> None:
-        """Wake a thread that is reading from the connection, and have the server stop generating."""
+        """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
         connected = self.connection.get_extra_info("socket") if self.connection is not None else None
         if connected is not None:
-            with contextlib.suppress(OSError):  # closed meanwhile
+            with contextlib.suppress(OSError):  # already closed
                 connected.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
 def traced(trace: HttpTrace) -> Generator[None, None, None]:
-    """Writes what HTTP does in this thread until the end of the block into `trace`."""
+    """Record this thread's HTTP traffic in `trace` until the block ends."""
     _current.trace = trace
     try:
         yield
@@ -63,7 +62,7 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Have the providers that go through OpenAI's client report what they send and get; needed once for live models."""
+    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called."""
     with _lock:
         if litellm.client_session is not None:
             return
@@ -71,9 +70,9 @@ def watch_http(litellm: Any) -> None:
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
         verify, transport = get_ssl_configuration(), None
-        if not getproxies():  # a socket to a proxy says nothing of the server, and a transport of ours would go past it
+        if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
             transport = _probing_transport(verify)
-            litellm.sync_transport = transport  # for the providers that do not go through OpenAI's client
+            litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
         litellm.client_session = httpx.Client(
             transport=transport,
             verify=verify,
@@ -83,8 +82,8 @@ def watch_http(litellm: Any) -> None:
 
 
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
-    """httpx's own, with TCP keep-alive. It may be shared: closing it is left to the end of the process, since litellm
-    closes a client that it forgets, whoever else is using the transport."""
+    """httpx's transport with TCP keep-alive. It is shared, and litellm closes clients that it evicts from its cache, so
+    `close` does nothing: the transport lives as long as the process."""
     import httpx
 
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
@@ -94,9 +93,9 @@ def _probing_transport(verify: Any) -> httpx.HTTPTransport:
 
 def _socket_options() -> list[tuple[int, int, int]]:
     wanted = {"TCP_KEEPIDLE": AFTER, "TCP_KEEPINTVL": EVERY, "TCP_KEEPCNT": TIMES}
-    # What is sent and never acknowledged, such as a request, is given up as late.
+    # Unacknowledged data, such as a request, is given up after the same time.
     wanted["TCP_USER_TIMEOUT"] = 1000 * (AFTER + EVERY * TIMES)
-    known = {name: value for name, value in wanted.items() if hasattr(socket, name)}  # macOS lacks some
+    known = {name: value for name, value in wanted.items() if hasattr(socket, name)}  # macOS lacks some of them
     named = [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in known.items()]
     return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *named]
 
@@ -122,5 +121,5 @@ def _after_response(response: Any) -> None:
         trace.headers = dict(response.headers)
         trace.body = response.read().decode("utf-8", "replace")
     elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
-        # A stream has no length: this is a whole body, which nobody would read who asked for a stream.
+        # A stream has no length, so this is a complete body, which the stream reader would not see.
         trace.answer = response.read()

@@ -1,4 +1,4 @@
-"""What litellm knows of a model's prices and sizes, and what a call cost or may cost at most."""
+"""A model's prices and sizes as litellm knows them; what a call cost, and its worst case."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from ai_sci.agent.journal import Message
     from ai_sci.agent.models.protocol import Answerer
 
-# What a token can cost at most: some prices rise with the length of the prompt, Anthropic writes to its cache for more,
-# and some providers have another price for reasoning.
+# Every price that can apply to a token: some rise with the prompt's length, Anthropic charges more for cache writes,
+# and some providers price reasoning separately.
 _INPUT_PRICE = re.compile(r"(?:input_cost_per_token|cache_creation_input_token_cost)(?:_above_(\d+)k_tokens)?")
 _OUTPUT_PRICE = re.compile(r"(?:output_cost_per_token|output_cost_per_reasoning_token)(?:_above_(\d+)k_tokens)?")
-_BYTES_PER_TOKEN = 2  # prose has four, code with short lines two and a half; a Chinese character has three bytes
-_TOKENS_PER_MESSAGE = 8  # for its role and what stands around it
+_BYTES_PER_TOKEN = 2  # an underestimate: prose has 4, code with short lines 2.5; a Chinese character is 3 bytes
+_TOKENS_PER_MESSAGE = 8  # its role and delimiters
 
-Prices = tuple[tuple[int, float], ...]  # from so many tokens of the prompt on, US dollars a token
+Prices = tuple[tuple[int, float], ...]  # (prompt tokens from which it applies, US dollars per token)
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Sizes in tokens, prices in US dollars a token; None where litellm does not know."""
+    """Sizes in tokens, prices in US dollars per token; None where litellm does not know."""
 
     key: str | None = None  # the model's name in litellm's price list
     context_window: int | None = None
@@ -44,7 +44,7 @@ def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFact
     """The facts of the model that `--model name` means; `bare_name` is the name without the provider."""
     for key in (name, f"{provider}/{bare_name}", bare_name):
         entry = litellm.model_cost.get(key, {})
-        # A bare name may be another provider's: openai/deepseek-reasoner is somebody's own server.
+        # A bare name may belong to another provider: openai/deepseek-reasoner is a self-hosted server.
         if not str(entry.get("litellm_provider")).startswith(provider):
             continue
         return ModelFacts(
@@ -70,7 +70,7 @@ def cost_of(litellm: Any, facts: ModelFacts, provider: str, raw_usage: Any) -> f
 
 
 def _cache_cost(entry: Mapping[str, Any], raw_usage: Any, input_price: float) -> float:
-    """What litellm leaves out: tokens that come from a cache or go into it are free to it where it has no price."""
+    """What litellm leaves out: it counts cache reads and writes as free where it has no price for them."""
     details = getattr(raw_usage, "prompt_tokens_details", None)
     cost = 0.0
     if entry.get("cache_read_input_token_cost") is None:
@@ -82,13 +82,13 @@ def _cache_cost(entry: Mapping[str, Any], raw_usage: Any, input_price: float) ->
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:
-    """More tokens than a tokenizer makes of this request, unless it is all emoji."""
+    """An upper bound on the tokens of this request, unless it is all emoji."""
     size = sum(len(message.content.encode("utf-8", "replace")) for message in messages)
     return math.ceil(size / _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(messages)
 
 
 def worst_cost(facts: ModelFacts, prompt: int, max_tokens: int | None) -> float | None:
-    """The most that one request can cost in US dollars: nothing cached, the longest reply allowed."""
+    """The worst case of one request in US dollars: nothing cached, and the longest reply allowed."""
     longest = max_tokens or facts.max_output_tokens
     if facts.input_price is None or facts.output_price is None or longest is None:
         return None
@@ -96,23 +96,23 @@ def worst_cost(facts: ModelFacts, prompt: int, max_tokens: int | None) -> float 
 
 
 def worst_tokens(facts: ModelFacts, prompt: int, max_tokens: int | None, window: int | None) -> int | None:
-    """The most tokens that one request can take, sent and received: no reply is longer than what the window leaves."""
+    """The worst case of one request in tokens, sent and received; a reply also has to fit into the context window."""
     longest = max_tokens or facts.max_output_tokens
     known = [most for most in (longest, None if window is None else max(0, window - prompt)) if most is not None]
     return prompt + min(known) if known else None
 
 
 def require_known(model: Answerer, budgets: Budgets, window: int | None) -> None:
-    """Raises ConfigError for a budget that could not be kept, because nobody knows what a call can cost at most."""
+    """Raise ConfigError for a budget that cannot be enforced because the worst case of a call is unknown."""
     how = f"register them with {VARIABLE}=FILE.json, which holds {EXAMPLE.replace('NAME', model.name)}"
     if budgets.cost is not None and model.worst_case_cost([]) is None:
         raise ConfigError(
-            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost could not be "
-            f"kept: {how}; or leave it out, and bound the session with --max-time and --max-runs."
+            f"litellm knows no price for {model.name}, or not how long its replies may be, so --max-cost cannot be "
+            f"enforced: {how}; or leave it out, and limit the session with --max-time and --max-runs."
         )
     if budgets.tokens is not None and model.worst_case_tokens([], window) is None:
         raise ConfigError(
-            f"nobody knows how long a reply of {model.name} may be, so --max-tokens could not be kept: say "
+            f"it is not known how long a reply of {model.name} may be, so --max-tokens cannot be enforced: give "
             f"--context-window TOKENS, or {how}."
         )
 
@@ -127,7 +127,7 @@ def _dearest(prices: Prices, prompt: int) -> float:
 
 
 def count_tokens(litellm: Any, model: str, messages: Iterable[Message], text: str) -> Usage:
-    """Usage for a server that gives none, by litellm's tokenizer for the model, or GPT-4's."""
+    """Usage for a server that reports none, from litellm's tokenizer for the model, or else GPT-4's."""
     wire = [{"role": message.role, "content": message.content} for message in messages]
     completion = litellm.token_counter(model=model, text=text) if text else 0
     return Usage(litellm.token_counter(model=model, messages=wire), completion)

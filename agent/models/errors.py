@@ -1,7 +1,7 @@
-"""From whatever a failed call raised to a named failure: its kind, one line of words, and whether to try again.
+"""Turns whatever a failed call raised into a named failure: its kind, a one-line message, and whether to retry.
 
 The HTTP status decides, never litellm's class: 402, 403 and 413 arrive as plain APIError, a refused connection as
-InternalServerError 500, and llama.cpp's words for a full context window are not recognised as such.
+InternalServerError 500, and llama.cpp's message for a full context window is not recognised.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from ai_sci.agent.models.connections import HttpTrace
 from ai_sci.agent.models.reply import CallFailure
 
-_UNANSWERED = {504, 524}  # a gateway did not wait for the reply: the model behind it may have written one
-_RETRIED = {408, 409, 425, 429}  # and everything from 500 on
+_UNANSWERED = {504, 524}  # a gateway gave up waiting; the model behind it may still have written a reply
+_RETRIED = {408, 409, 425, 429}  # and everything from 500 up
 _KINDS = {
     401: "auth",
     402: "payment",
@@ -43,7 +43,7 @@ _PHRASES = {
     "context_window": "the conversation is longer than the model's context window",
 }
 
-# The words of OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
+# As worded by OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
 _CONTEXT_WINDOW = re.compile(
     r"context[_ ]length[_ ]exceeded"
     r"|maximum context length|maximum prompt length|maximum allowed input length"
@@ -57,15 +57,15 @@ _CONTEXT_WINDOW = re.compile(
     r"|context (window|size) (is )?(exceeded|overflow)|context overflow",
     re.IGNORECASE,
 )
-# Out of credit, said with another status than 402. Gemini says "exceeded your current quota" of a limit per minute
-# too, so those words alone do not count.
+# Out of credit, reported with a status other than 402. Gemini also says "exceeded your current quota" of a per-minute
+# limit, so those words alone do not count.
 _NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insufficient balance", re.IGNORECASE)
 
 
 class TryFailed(Exception):
-    """One try failed. `wait` is what the server asked for in seconds, None when it asked for nothing; `unreadable`
-    says that HTTP was fine and the answer made no sense, which may be the fault of the reader. `received` is what had
-    come of the reply, reasoning included, or None when nothing of the try can have been charged."""
+    """One try failed. `wait` is the server's Retry-After in seconds, if it sent one; `unreadable` means that HTTP was
+    fine and the answer could not be parsed, which may be the parser's fault. `received` is the part of the reply that
+    arrived, reasoning included, or None when the try cannot have been charged."""
 
     def __init__(
         self, failure: CallFailure, *, retry: bool, wait: float | None = None, unreadable: bool = False
@@ -78,7 +78,7 @@ class TryFailed(Exception):
         self.received: str | None = None
 
     def came_after(self, received: str) -> None:
-        """Notes what had been received; a refusal with a status, or no connection at all, is not charged."""
+        """Note what had been received; a refusal with a status, or no connection at all, is not charged."""
         failure = self.failure
         refused = failure.kind == "connection" or (failure.status is not None and failure.status not in _UNANSWERED)
         self.received = None if refused and not received else received
@@ -90,7 +90,7 @@ def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = Fa
 
 
 def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
-    """Name what a try raised."""
+    """The failure behind whatever a try raised."""
     chain = list(_chain(error))
     words = one_line(trace.body or _body(chain))
     status = trace.status if trace.status and trace.status >= 400 else _http_status(chain)
@@ -108,7 +108,7 @@ def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
     if status >= 500 and not on_the_wire:
         if _error_event(chain) is not None:
             return failed("stream_error", f"the reply broke off with an error: {words}")
-        # HTTP was fine; 500 is litellm's word for what it could not read.
+        # HTTP was fine; litellm reports what it cannot parse as 500.
         return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
     kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
     retry = status in _RETRIED or status >= 500
@@ -124,7 +124,7 @@ def _line(status: int | None, kind: str, words: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from, outermost first."""
+    """The error and its causes, outermost first."""
     current: BaseException | None = error
     known: set[int] = set()
     while current is not None and id(current) not in known:
@@ -134,10 +134,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _http_status(chain: list[BaseException]) -> int | None:
-    """The status on the wire: of the innermost error that holds a real response."""
+    """The status on the wire, from the innermost error that holds a real response."""
     for error in reversed(chain):
         if type(error).__module__.startswith("litellm.exceptions"):
-            continue  # litellm makes up responses
+            continue  # litellm fabricates responses
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(status, int) and status >= 400 and type(error).__module__.startswith(("httpx", "openai")):
             return status
@@ -159,7 +159,7 @@ def _claimed_status(chain: list[BaseException]) -> int | None:
 
 
 def _error_event(chain: list[BaseException]) -> Mapping[str, Any] | None:
-    """The body of an error that came in the middle of a stream; it has no response with a status."""
+    """The body of an error sent in the middle of a stream, which has no response and no status of its own."""
     bodies = (getattr(error, "body", None) for error in reversed(chain))
     return next((body for body in bodies if isinstance(body, Mapping) and body), None)
 
@@ -172,7 +172,7 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
             return failed("connection", f"no connection to the server: {words}")
         if isinstance(error, httpx.TooManyRedirects):
-            return failed("not_found", "the server sends every request on to another address, without end", retry=False)
+            return failed("not_found", "the server redirects every request endlessly", retry=False)
         if isinstance(error, httpx.TimeoutException):
             return failed("timeout", f"the server stopped answering ({type(error).__name__})")
         if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in words:
@@ -199,7 +199,7 @@ def _fatal_words(status: int | None, words: str, chain: list[BaseException]) -> 
 
 
 def _body(chain: list[BaseException]) -> str:
-    """The fullest words in the chain: an error event's body, a response's text, else the outermost message."""
+    """The most detailed text in the chain: an error event's body, a response's text, else the outermost message."""
     event = _error_event(chain)
     if event is not None:
         return json.dumps(dict(event), default=str)
@@ -239,7 +239,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """The words in an error body: dug out of JSON or HTML, without litellm's prefixes, on one line, keys hidden."""
+    """The message in an error body, on one line: JSON, HTML and litellm's prefixes removed, keys hidden."""
     text = _dug_out(text)
     if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
         text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
@@ -253,7 +253,7 @@ def one_line(text: str, limit: int = 300) -> str:
 
 
 def _dug_out(text: str) -> str:
-    """The message in a JSON error body of any provider; the text itself when it is no such thing."""
+    """The message in any provider's JSON error body; the text itself when it is not one."""
     start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
     if start < 0:
         return text

@@ -1,7 +1,7 @@
-"""Imports litellm in about half the time: what its libraries do at import for uses that are not ours waits until then.
+"""Imports litellm in about half the time, by deferring import-time work of its dependencies that we may never need.
 
-Nothing is left out, only put off. Measured on litellm 1.81 with openai 2.20 and pydantic 2.12, in shares of the CPU
-time: pydantic's validators 25 %, openai's types and resources 25 %, garbage collections 10 %, httpx's command line 5 %.
+Nothing is lost, only deferred. Shares of the CPU time, measured on litellm 1.81 with openai 2.20 and pydantic 2.12:
+pydantic's validators 25 %, openai's types and resources 25 %, garbage collection 10 %, httpx's command line 5 %.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def lean_import() -> Generator[None, None, None]:
-    """In its block imports are lean; openai's packages stay so."""
+    """Imports in its block are lean; openai's packages stay lazy afterwards."""
     if _LazyPackages not in sys.meta_path:
         sys.meta_path.insert(0, _LazyPackages)
     with _no_collections(), _validators_on_first_use(), _absent("httpx._main"):
@@ -28,7 +28,7 @@ def lean_import() -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def _no_collections() -> Generator[None, None, None]:
-    """Hundreds of thousands of objects that all stay: there is nothing to collect."""
+    """Pause garbage collection: importing makes hundreds of thousands of objects, and all of them stay."""
     if not gc.isenabled():
         yield
         return
@@ -41,8 +41,8 @@ def _no_collections() -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def _validators_on_first_use() -> Generator[None, None, None]:
-    """pydantic builds a model's validators when the class is made; `defer_build` is its own way to wait for the first
-    use. It is an option of a class, and a thousand classes here are not ours: so it is made the default."""
+    """Have pydantic build a model's validators on first use, not when the class is created. `defer_build` is a
+    per-class option, and these thousand classes are not ours, so change its default."""
     try:
         from pydantic._internal._config import config_defaults
     except ImportError:  # a version that keeps them elsewhere
@@ -59,11 +59,11 @@ def _validators_on_first_use() -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def _absent(name: str) -> Generator[None, None, None]:
-    """`import name` fails: for a part that its package can do without. httpx has a command line, drawn with rich."""
+    """Make `import name` fail, for a part that its package can do without: httpx has a command line drawn with rich."""
     if name in sys.modules:
         yield
         return
-    sys.modules[name] = None  # type: ignore[assignment]  as documented for an import that is to fail
+    sys.modules[name] = None  # type: ignore[assignment]  the documented way to make an import fail
     try:
         yield
     finally:
@@ -71,7 +71,7 @@ def _absent(name: str) -> Generator[None, None, None]:
 
 
 class _LazyPackages:
-    """A finder for openai's packages whose `__init__` only re-exports: each name is imported when it is asked for."""
+    """Finder for those of openai's packages whose `__init__` only re-exports: each name is imported on first access."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -107,7 +107,7 @@ class _LazyLoader(SourceFileLoader):
 
 
 def re_exports(source: str) -> dict[str, tuple[str, str]]:
-    """Name → (submodule, name there) of an `__init__` that does nothing else than re-export; {} of any other."""
+    """Name → (submodule, name there) of an `__init__` that only re-exports; {} for any other."""
     homes: dict[str, tuple[str, str]] = {}
     for statement in ast.parse(source).body:
         match statement:
@@ -119,6 +119,6 @@ def re_exports(source: str) -> dict[str, tuple[str, str]]:
                 continue
             case _:
                 return {}
-    # A name that is also a submodule's would turn from the one into the other when that is imported.
+    # A name that is also a submodule's would be replaced by the submodule once that is imported.
     ambiguous = any(name in ("*", home.split(".")[0]) for name, (home, _) in homes.items())
     return {} if ambiguous else homes

@@ -1,4 +1,4 @@
-"""Imports litellm on first use and keeps it silent, local and at one HTTP request a try."""
+"""Imports litellm on first use and keeps it quiet, local, and at one HTTP request per try."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ai_sci.agent.models.lean_import import lean_import
 
 _lock = threading.Lock()
 _ahead: threading.Thread | None = None
-# What litellm imports only when it sends a first request through OpenAI's client.
+# What litellm imports only when it sends its first request through OpenAI's client.
 _FOR_A_REQUEST = ("httpcore", "openai.resources.chat.completions", "litellm._service_logger")
 
 
 def load() -> Any:
-    """litellm, set up. Costs nothing after the first call."""
+    """litellm, imported and configured; free after the first call."""
     with _lock:
         if _is_loaded():
             return sys.modules["litellm"]
-        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no fetch of prices at import
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no download of prices at import
         os.environ.setdefault("LITELLM_MODE", "PRODUCTION")  # no .env file read from a parent folder
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -36,20 +36,20 @@ def load() -> Any:
         litellm.suppress_debug_info = True  # 'Give Feedback / Get Help', 'Provider List'
         litellm.telemetry = False
         litellm.drop_params = False
-        litellm.modify_params = False  # it would insert messages of its own
+        litellm.modify_params = False  # it would insert its own messages
         litellm.disable_hf_tokenizer_download = True
         litellm.disable_streaming_logging = True  # a thread pool task for every chunk
-        # A model may write the same line a hundred times; litellm calls that a server error: we would pay again.
+        # A model may repeat a line a hundred times; litellm calls that a server error, and a retry would be paid for.
         litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
-        warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # at values that it does not know
+        warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # about values that it does not know
         litellm._ai_sci_ready = True
         return litellm
 
 
 def load_ahead(also: Iterable[str] = ()) -> None:
-    """Begins to import in a thread what a first request needs, and the modules `also`; `load` waits for litellm.
+    """Start importing what a first request needs, and the modules `also`, in a thread; `load` waits for litellm.
 
-    Not a daemon: Python aborts when it ends while a thread is inside pydantic's Rust code.
+    Not a daemon: Python aborts if it exits while a thread is inside pydantic's Rust code.
     """
     global _ahead
     if _ahead is None:
@@ -58,7 +58,7 @@ def load_ahead(also: Iterable[str] = ()) -> None:
 
 
 def load_all(also: Iterable[str]) -> Any:
-    """litellm, with all that `load_ahead` would import; when this returns no thread of ours is at work."""
+    """litellm and everything that `load_ahead` imports; no import thread is left when this returns."""
     load_ahead()
     assert _ahead is not None
     _ahead.join()
@@ -67,8 +67,8 @@ def load_all(also: Iterable[str]) -> Any:
 
 
 def _import_quietly(names: Iterable[str]) -> None:
-    """A refused or interrupted command ends meanwhile, and some modules cannot be imported by then. Any other error
-    comes again where the module is needed."""
+    """Ignore errors: the process may be exiting, when some modules cannot be imported any more, and any other error
+    recurs where the module is needed."""
     with contextlib.suppress(Exception):
         _import(names)
 
@@ -77,7 +77,7 @@ def _import(names: Iterable[str]) -> None:
     load()
     with _lock, lean_import():
         for name in names:
-            # Another version of a library may have it elsewhere: then it is imported when it is needed.
+            # Another version of the library may have it elsewhere; then it is imported when needed.
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
 

@@ -1,4 +1,4 @@
-"""From `--model NAME` to what litellm is to be asked for; what cannot work is refused here, before anything is paid."""
+"""Resolves `--model NAME` for litellm and refuses what cannot work, before anything is spent."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ class Target:
 
     name: str
     provider: str
-    bare_name: str
     api_base: str | None
     api_key: str | None
     facts: ModelFacts
 
 
 def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
-    """Raises ConfigError for a name that litellm does not know, a malformed URL, or a missing key."""
+    """The target of a name. Raises ConfigError for an unknown name, a malformed URL or a missing key."""
     if api_base is not None:
         _check_url(api_base)
     try:
@@ -50,7 +49,7 @@ def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
     mode = litellm.model_cost.get(facts.key or name, {}).get("mode")
     if mode in _NOT_CHAT:
         raise ConfigError(f"{name} is not a chat model: litellm lists it under {mode}")
-    return Target(name, provider, bare_name, api_base, _placeholder_key(litellm, name, provider, api_base), facts)
+    return Target(name, provider, api_base, _placeholder_key(litellm, name, provider, api_base), facts)
 
 
 def nearest(litellm: Any, name: str, count: int = 3) -> list[str]:
@@ -61,19 +60,19 @@ def nearest(litellm: Any, name: str, count: int = 3) -> list[str]:
 
 
 def key_names(litellm: Any, name: str) -> list[str]:
-    """The environment variables that hold this model's key and are not set."""
+    """The unset environment variables that would hold this model's key."""
     missing = litellm.validate_environment(name)["missing_keys"]
     return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN"))]
 
 
 def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
     if api_base is not None:
-        return f"litellm does not know the provider in {name!r}; for a server of your own say openai/{name}"
+        return f"litellm does not know the provider in {name!r}; for a server of your own write openai/{name}"
     close = nearest(litellm, name)
     if close:
         return f"litellm does not know the model {name!r}; nearest names: {', '.join(close)}"
     provider = name.split("/")[0]
-    known = [str(getattr(one, "value", one)) for one in litellm.provider_list]  # ours, for scripts, is a plain text
+    known = [str(getattr(one, "value", one)) for one in litellm.provider_list]  # `scripted` is a plain str
     providers = difflib.get_close_matches(provider, known, n=3, cutoff=0.6)
     hint = (
         f"nearest providers: {', '.join(providers)}"
@@ -90,12 +89,12 @@ def _placeholder_key(litellm: Any, name: str, provider: str, api_base: str | Non
     if not needed:
         return None
     if api_base is not None or _environment_base(provider) is not None:
-        return "no-key"  # a server of one's own asks for none, but OpenAI's client insists on having one
+        return "no-key"  # a self-hosted server needs no key, but OpenAI's client insists on one
     raise ConfigError(f"no key for {name}: set {' or '.join(needed)} in the environment")
 
 
 def _environment_base(provider: str) -> str | None:
-    """An API base that litellm takes from the environment."""
+    """The API base that litellm would take from the environment."""
     prefix = provider.upper()
     return os.environ.get(f"{prefix}_API_BASE") or os.environ.get(f"{prefix}_BASE_URL")
 

@@ -1,7 +1,7 @@
-"""One try at a reply: one request, sent from a thread of its own, heard as it streams, given up when it stalls.
+"""One try at a reply: one request, sent from its own thread, read as it streams, and abandoned when it stalls.
 
-The thread is what makes a stall and Ctrl-C end at once, whatever the socket, the name lookup or the provider's
-library is waiting for; a thread given up ends by itself when its own read times out.
+The thread lets a stall or Ctrl-C end the try at once, whatever the socket, the name lookup or the provider's library
+is waiting for; an abandoned thread ends when its own read times out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from ai_sci.experiment.base import seconds_in
 if TYPE_CHECKING:
     from ai_sci.agent.journal import Message
 
-# Ends of a reply that litellm hands on as they come. The first are DeepSeek's and vLLM's, the others
-# Mistral's and Anthropic's.
+# Finish reasons that litellm passes through unchanged: first DeepSeek's and vLLM's, then Mistral's and Anthropic's.
 _BROKEN_OFF = {"insufficient_system_resource", "abort"}
 _OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
 
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: to connect, until the first token (reasoning models think before it), between two, and for a reply."""
+    """Seconds: to connect, to the first token (reasoning models think before it), between tokens, and for a reply."""
 
     connect: float = 30.0
     first_token: float = 600.0
@@ -45,14 +44,14 @@ class Timeouts:
 
     @classmethod
     def from_environment(cls) -> Timeouts:
-        """The defaults; `AI_SCI_STALL_TIMEOUT` is how many seconds a server may say nothing."""
+        """The defaults; `AI_SCI_STALL_TIMEOUT` is how many seconds a server may stay silent."""
         stall = seconds_in("AI_SCI_STALL_TIMEOUT")
         return cls() if stall is None else cls(first_token=stall, between_tokens=stall)
 
 
 @dataclass(frozen=True)
 class RawReply:
-    """What came over the wire. `usage` is litellm's, None when the server gave none."""
+    """A reply as it came over the wire. `usage` is litellm's, None when the server reported none."""
 
     text: str
     reasoning: str
@@ -79,10 +78,10 @@ class _Broken:
 
 
 def request(messages: Sequence[Message], *, stream: bool = True, usage: bool = True) -> dict[str, Any]:
-    """What litellm is given beside the model: the messages and nothing else, no retries but ours.
+    """litellm's arguments besides the model: the messages, and how to send them.
 
-    Nothing but a message's two keys ever leaves: reasoning sent back is refused by some providers. litellm's and the
-    provider library's own retries are off, since ours is the only loop.
+    Only a message's two keys are sent, since some providers refuse reasoning sent back. Retries of litellm and of the
+    provider's library are off: ours is the only retry loop.
     """
     wire = [{"role": message.role, "content": message.content} for message in messages]
     arguments: dict[str, Any] = {"messages": wire, "max_retries": 0, "num_retries": 0}
@@ -100,7 +99,7 @@ def try_once(
     on_delta: Callable[[str], None],
     seconds: float = math.inf,
 ) -> RawReply:
-    """The reply to one request, which has `seconds` to come; raises CallFailed."""
+    """The reply to one request, within `seconds`. Raises TryFailed."""
     inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
     trace = HttpTrace()
@@ -119,7 +118,7 @@ def try_once(
             error.came_after("".join(raw))
             log.debug("%s failed: %s, status %s", arguments["model"], error.failure.kind, error.failure.status)
         if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
-            # The process is about to end, and Python aborts when a thread is then inside pydantic's Rust code.
+            # The process is about to exit, and Python aborts if a thread is inside pydantic's Rust code by then.
             thread.join(0.5)
         raise
 
@@ -127,10 +126,10 @@ def try_once(
 def _listen(
     inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], raw: list[str]
 ) -> RawReply:
-    """`raw` gets every piece of the reply as it comes, reasoning too."""
+    """The whole reply; `raw` collects its pieces as they arrive, reasoning included."""
     splitter = ThinkSplitter()
     reasoning: list[str] = []
-    half = ""  # of a surrogate pair that comes in two events
+    half = ""  # of a surrogate pair split over two events
     end: _End | None = None
     for item in _items(inbox, timeouts, seconds):
         if isinstance(item, _End):
@@ -161,7 +160,7 @@ def _listen(
 
 
 def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
-    """What the thread puts into the inbox, up to the end; raises CallFailed when it breaks or takes too long."""
+    """What the thread puts into the inbox, up to the end. Raises TryFailed when it breaks or takes too long."""
     started, longest = time.monotonic(), min(timeouts.reply, seconds)
     limit, what = timeouts.first_token, "no reply has begun"
     while True:
@@ -171,7 +170,7 @@ def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) ->
         except queue.Empty:
             item = None
         if (left <= 0 or (item is None and left <= limit)) and longest == seconds:
-            raise failed("out_of_time", "the reply was not complete when the time was used up", retry=False)
+            raise failed("out_of_time", "the reply was not complete when the time ran out", retry=False)
         if left <= 0 or (item is None and left <= limit):
             raise failed("timeout", f"the reply was not complete after {timeouts.reply:g} s")
         if item is None:
@@ -192,10 +191,10 @@ def _sending(
     given_up: threading.Event,
     trace: HttpTrace,
 ) -> Callable[[], None]:
-    """What the thread does."""
+    """The function that the thread runs."""
     import httpx
 
-    # The socket's own limits only end a thread that was given up, so they come second.
+    # The socket's own limits only end an abandoned thread, so they are the longer ones.
     reading = max(timeouts.first_token, timeouts.between_tokens) + 5.0
     arguments["timeout"] = httpx.Timeout(connect=timeouts.connect, read=reading, write=60.0, pool=60.0)
 
@@ -204,21 +203,21 @@ def _sending(
             try:
                 response = litellm.completion(**arguments)
                 if response is None:
-                    # litellm's answer when its own repair of the messages failed.
+                    # litellm returns None when its own repair of the messages failed.
                     raise failed("not_a_reply", "litellm returned nothing for this request")
                 _refuse_error(trace)
                 if arguments.get("stream"):
                     inbox.put(_stream(litellm, response, inbox, given_up))
                 else:
                     inbox.put(_whole(response, inbox))
-            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, where it is named
+            except BaseException as error:  # noqa: BLE001 - passed to the caller's thread, which names it
                 inbox.put(_Broken(error, trace))
 
     return run
 
 
 def _refuse_error(trace: HttpTrace) -> None:
-    """Some routers answer HTTP 200 and put the error into the body, where neither a stream nor a reply is."""
+    """Raise ErrorEvent for an error in the body of an HTTP 200, as some routers send it."""
     try:
         body = json.loads(trace.answer)
     except ValueError:
@@ -246,11 +245,11 @@ def _read(
             text, reasoning = choice.delta.content or "", getattr(choice.delta, "reasoning_content", None) or ""
             if text or reasoning:
                 inbox.put(_Piece(text, reasoning))
-    # litellm makes up "stop" for a stream that just ends; only this attribute says what the server sent.
+    # litellm fabricates "stop" for a stream that just ends; only this attribute holds what the server sent.
     finish_reason = getattr(response, "received_finish_reason", finish_reason)
     if tap.usage is not None:
         return _End(finish_reason, litellm.Usage(**tap.usage))
-    # Where no event had usage, litellm's is an estimate of its own.
+    # Where no event had usage, litellm's is its own estimate.
     counted = any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", []))
     return _End(finish_reason, usage if counted else None)
 
@@ -274,5 +273,5 @@ def _whole(response: Any, inbox: queue.SimpleQueue[Any]) -> _End:
 
 
 def _encodable(text: str) -> str:
-    """Surrogate pairs made whole; a lone one has no UTF-8 form and becomes U+FFFD."""
+    """The text with surrogate pairs joined; a lone surrogate has no UTF-8 form and becomes U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,5 +1,5 @@
-"""The models `replay:SESSION` and `history:FILE#N`: play the replies of a journal, or of the N-th session in an aider
-chat history, as they were received, with their usage, for nothing."""
+"""The models `replay:SESSION` and `history:FILE#N`: play back the recorded replies of a journal, or of the N-th session
+in an aider chat history, with their usage and at no cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USED_UP = "recorded replies ended"
 
 
 class RecordedModel:
-    """Takes no path through litellm: a reply that was received once must not be split or trimmed a second time."""
+    """Bypasses litellm: a recorded reply must not be split or trimmed a second time."""
 
     context_window = None
 
@@ -37,10 +37,11 @@ class RecordedModel:
         on_failure: Callable[[CallFailure], None],
         before_try: BeforeTry = unlimited,
     ) -> Reply:
+        """The recorded reply of `turn`, with the files that its editor gave; see `Model.complete`."""
         if turn >= len(self._replies):
             count = len(self._replies)
             played = f"{count} {'reply was' if count == 1 else 'replies were'} played"
-            message = f"{USED_UP} ({played}): resume with --model NAME to go on with a live model"
+            message = f"{USED_UP} ({played}): resume with --model NAME to continue with a live model"
             raise ModelUnavailable(message, CallFailure(None, "script_ended", message))
         before_try()
         replied = self._replies[turn]
@@ -49,14 +50,16 @@ class RecordedModel:
         return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0, replied.files)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """Zero: playback is free."""
         return 0.0
 
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
-        return 0  # the session that is replayed has spent them
+        """Zero: the recorded session has already spent them."""
+        return 0
 
 
 def open_recorded(name: str) -> RecordedModel:
-    """The model of that name, `replay:SESSION`. Raises ConfigError when there is no session or no reply in it."""
+    """The model `replay:SESSION`. Raises ConfigError when there is no such session or it has no reply."""
     session = Path(name.removeprefix("replay:")).expanduser()
     journal = session / "journal.jsonl"
     if not journal.is_file():
@@ -68,7 +71,7 @@ def open_recorded(name: str) -> RecordedModel:
 
 
 def open_history(name: str) -> RecordedModel:
-    """The model of that name, `history:FILE#N`. Raises ConfigError when there is no such session or no reply in it."""
+    """The model `history:FILE#N`. Raises ConfigError when there is no such session or it has no reply."""
     file, _, number = name.removeprefix("history:").rpartition("#")
     if not file or not number.isdecimal():
         raise ConfigError(f"{name} does not say which session of the history is meant: write history:FILE#1")
@@ -79,7 +82,7 @@ def open_history(name: str) -> RecordedModel:
 
 
 def _replied(turn: HistoryTurn, model: str) -> Replied:
-    """A turn of a history as the reply it was. aider's numbers of tokens are rounded, its costs are not ours."""
+    """A history's turn as a journalled reply. aider's token counts are rounded; its costs were paid elsewhere."""
     return Replied(
         text=turn.reply,
         reasoning=turn.reasoning,

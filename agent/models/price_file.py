@@ -1,4 +1,4 @@
-"""`AI_SCI_PRICES=FILE.json`: the prices of models that litellm does not know."""
+"""`AI_SCI_PRICES=FILE.json`: prices of models that litellm does not know."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEEDED = ("input_cost_per_token", "output_cost_per_token", "max_output_tokens")
 
 
 def register_prices(litellm: Any) -> None:
-    """Makes the models in the file known to litellm. Raises ConfigError, naming file and model, when it is wrong."""
+    """Register the file's models with litellm. Raises ConfigError, naming file and model, for a malformed file."""
     file = os.environ.get(VARIABLE)
     if not file:
         return
@@ -42,7 +42,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def _fault(entry: Any) -> str:
-    """What is wrong with one model's prices; empty when nothing is."""
+    """What is wrong with one model's entry; empty when nothing is."""
     if not isinstance(entry, dict):
         return f"must be an object such as {EXAMPLE}"
     missing = [key for key in _NEEDED if key not in entry]

@@ -1,4 +1,4 @@
-"""What a model is to the loop: anything that answers a conversation and knows what that may cost."""
+"""What the loop needs of a model."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OnFailure = Callable[[CallFailure], None]
 
 
 class Answerer(Protocol):
-    """Anything that answers a conversation, and knows what that may cost."""
+    """Anything that answers a conversation and knows what that may cost."""
 
     @property
     def name(self) -> str:
-        """As `--model` has it: it is journalled with every reply."""
+        """As given to `--model`; journalled with every reply."""
         ...
 
     @property
@@ -29,12 +29,12 @@ class Answerer(Protocol):
         ...
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
-        """US dollars that one try of an answer can cost at most; None when the price is unknown."""
+        """US dollars that one try can cost at most; None when the price is unknown."""
         ...
 
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
-        """Tokens that one try can take at most, sent and received, where `window` is the model's context window if
-        anybody knows it; None when it is not known how long a reply may be."""
+        """Tokens that one try can take at most, sent and received; None when the longest reply is unknown. `window` is
+        the model's context window where it is known."""
         ...
 
 
@@ -52,8 +52,8 @@ class Model(Answerer, Protocol):
     ) -> Reply:
         """The reply to `messages`; `turn` is the number of replies in the journal so far, which live models ignore.
 
-        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, and
-        what was streamed before it is void. `before_try` is called before each try and says how many seconds there
-        are left; whatever it raises ends the call. Raises ModelUnavailable when there is no reply to be had.
+        `on_delta` gets the reply's text as it streams, without the reasoning; `on_failure` gets every failed try, which
+        voids what was streamed before it. `before_try` is called before each try and returns the seconds left; whatever
+        it raises ends the call. Raises ModelUnavailable when no reply can be had.
         """
         ...

@@ -1,16 +1,16 @@
-"""Keeps a model's reasoning apart from its reply when the server sends both as content, as `<think>…</think>`."""
+"""Separates a model's reasoning from its reply when the server sends both as content, in `<think>…</think>`."""
 
 from __future__ import annotations
 
 import re
 
 _OPEN, _CLOSE = "<think>", "</think>"
-# Some chat templates put the opening tag into the prompt, so that only the closing one is sent.
+# Some chat templates put the opening tag into the prompt, so only the closing one arrives.
 _ONLY_CLOSED = re.compile(r"\A(.*?)^[ \t]*</think>[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 class ThinkSplitter:
-    """Feed it content as it streams; it gives back what belongs to the reply, as soon as that is certain."""
+    """Feed it content as it streams; it returns what belongs to the reply as soon as that is certain."""
 
     def __init__(self) -> None:
         self._reasoning: list[str] = []
@@ -20,21 +20,23 @@ class ThinkSplitter:
 
     @property
     def reasoning(self) -> str:
+        """The reasoning so far, without the tags."""
         return "".join(self._reasoning)
 
     @property
     def text(self) -> str:
+        """The reply so far."""
         return "".join(self._text)
 
     def feed(self, content: str) -> str:
-        """The part of `content`, and of what was held back, that is the reply's."""
+        """The part of `content`, and of what was held back, that belongs to the reply."""
         self._held += content
         if self._state == "start":
             begun = self._held.lstrip()
             if begun.startswith(_OPEN):
                 self._state, self._held = "thinking", begun[len(_OPEN) :]
             elif _OPEN.startswith(begun):
-                return ""  # may still become the tag
+                return ""  # may yet become the tag
             else:
                 self._state = "text"
         if self._state == "thinking":
@@ -56,7 +58,7 @@ class ThinkSplitter:
         return text
 
     def finish(self) -> str:
-        """The stream is over: what was held back and turned out to be text."""
+        """End the stream; returns what was held back and turned out to be text."""
         held, self._held = self._held, ""
         if self._state == "thinking":
             self._reasoning.append(held)
@@ -74,5 +76,5 @@ def split_unopened(text: str) -> tuple[str, str]:
 
 
 def _tail_like(text: str, tag: str) -> int:
-    """How many characters at the end of `text` may be the beginning of `tag`."""
+    """How many characters at the end of `text` may be the start of `tag`."""
     return next((size for size in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:size])), 0)

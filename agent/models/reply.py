@@ -1,4 +1,4 @@
-"""What comes back from a call to a model: a reply, or a failure with a name and one clear line."""
+"""What a call to a model returns: a reply, or a named failure with a one-line message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ai_sci.experiment.base import AiSciError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that the provider had in its prefix cache."""
+    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that came from the provider's prefix cache."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -19,10 +19,10 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's reply. `text` is empty when it said nothing, or only white space, or only reasoned.
+    """A model's reply. `text` is empty when it is only white space or only reasoning.
 
     `finish_reason` is in OpenAI's words (stop, length, content_filter). `cost` is in US dollars, None when litellm
-    knows no price for the model. `files` are new texts of editable files, from an editor that gives files.
+    knows no price for the model. `files` maps editable files to new texts, from an editor that returns whole files.
     """
 
     text: str
@@ -38,12 +38,12 @@ class CallFailure:
     """One failed try. `message` is one line for people; `retry_in` is in seconds, None when there is no next try.
 
     `status` is the HTTP status, None when there was none. Kinds that end the call at once: context_window,
-    bad_request, auth, payment, not_found, too_large, script_ended, internal. Kinds that are tried again:
-    rate_limited, timeout, conflict, server_error, connection, cut, stream_error, not_a_reply. When the caller's own
-    time was up it is out_of_time, and the call ends.
+    bad_request, auth, payment, not_found, too_large, script_ended, internal, and out_of_time, when the caller's own
+    time is up. Kinds that are retried: rate_limited, timeout, conflict, server_error, connection, cut, stream_error,
+    not_a_reply.
 
-    `usage` and `cost` (US dollars; None when the price is not known) are what the provider may have charged: nothing
-    where it refused, else what was sent and what had come of the reply.
+    `usage` and `cost` (US dollars; None when the price is unknown) are what the provider may have charged: nothing
+    where it refused, else the prompt and the part of the reply that arrived.
     """
 
     status: int | None
@@ -55,7 +55,7 @@ class CallFailure:
 
 
 class ModelUnavailable(AiSciError):
-    """No reply can be had: the failure is fatal, or every try failed. Nothing is lost and the session can go on."""
+    """No reply can be had: the failure is fatal, or every try failed. Nothing is lost; the session can be resumed."""
 
     exit_code = 3
 

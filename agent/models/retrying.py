@@ -1,4 +1,4 @@
-"""The one retry loop: a failed try is told, waited out and repeated while its status says that this can help."""
+"""The one retry loop: reports a failed try, waits, and retries while the failure is a retriable one."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ BeforeTry = Callable[[], float]
 
 
 def unlimited() -> float:
-    """A `before_try` that lets every try be made, with all the time it takes."""
+    """A `before_try` that allows every try, without a time limit."""
     return math.inf
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Waits in seconds, doubled from try to try, with jitter; what a server asks for with Retry-After goes before.
+    """Exponential backoff in seconds, with jitter; a server's Retry-After takes precedence.
 
-    `first_contact` is the number of tries while no server has answered at all yet: a wrong port or no network should
-    not take minutes to say so.
+    `first_contact` is the number of tries while no server has answered yet: a wrong port or a missing network should
+    not take minutes to report.
     """
 
     tries: int = 8
@@ -41,23 +41,23 @@ class RetryPolicy:
     first_contact: int = 3
 
     def scaled(self, factor: float) -> RetryPolicy:
-        """The same policy with other waits; what a server asks for is left as it is."""
+        """The same policy with its own waits scaled; the limit on Retry-After stays."""
         return replace(self, first_wait=self.first_wait * factor, max_wait=self.max_wait * factor)
 
     @classmethod
     def from_environment(cls) -> RetryPolicy:
-        """The defaults; `AI_SCI_RETRY_WAIT` is the first wait in seconds, and the longest changes with it."""
+        """The defaults; `AI_SCI_RETRY_WAIT` is the first wait in seconds, and the longest scales with it."""
         policy = cls()
         first = seconds_in("AI_SCI_RETRY_WAIT")
         return policy if first is None else policy.scaled(first / policy.first_wait)
 
     def allowed(self, error: TryFailed, reached: bool) -> int:
-        """How many tries a call has when it fails like this."""
+        """How many tries a call gets when it fails like this; `reached`: a server has answered before."""
         unreached = error.failure.kind == "connection" and not reached
         return min(self.tries, self.first_contact) if unreached else self.tries
 
     def wait(self, error: TryFailed, failures: int) -> float:
-        """Seconds after so many failures; jitter keeps a batch of sessions from knocking all at once."""
+        """Seconds to wait after so many failures; jitter keeps the sessions of a batch from retrying in step."""
         if error.wait is not None:
             return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
         return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
@@ -70,10 +70,10 @@ def until_answered(
     on_failure: Callable[[CallFailure], None],
     reached: Callable[[], bool],
 ) -> T:
-    """What `attempt` returns; raises the last CallFailed. `on_failure` gets every failed try with the wait ahead.
+    """What `attempt` returns; raises the last TryFailed. `on_failure` gets every failed try with the wait after it.
 
-    `before_try` says how many seconds there are from then on, which `attempt` gets and the wait after it keeps to.
-    `reached` says whether a server has ever answered. Whatever else `attempt` raises passes at once.
+    `before_try` returns the seconds left, which are passed to `attempt` and bound the wait after it. `reached` tells
+    whether a server has ever answered. Any other exception of `attempt` propagates at once.
     """
     import tenacity
 
@@ -116,7 +116,7 @@ def until_answered(
 
 def _error(state: RetryCallState) -> TryFailed:
     error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, TryFailed)  # nothing else is tried again
+    assert isinstance(error, TryFailed)  # nothing else is retried
     return error
 
 

@@ -1,4 +1,4 @@
-"""The model `scripted:FOLDER`: plays replies from files, through a litellm provider of our own."""
+"""The model `scripted:FOLDER`: plays replies from files, through our own litellm provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROVIDER = "scripted"
 _NUMBERED = re.compile(r"(\d+)(?:[-_. ].*)?\.md")
-_PIECE = 2000  # characters a streamed chunk; each one costs litellm a third of a millisecond
+_PIECE = 2000  # characters per streamed chunk; each chunk costs litellm a third of a millisecond
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Script:
     replies: tuple[str, ...]
 
     def used_up(self) -> str:
+        """The message for a turn beyond the last reply."""
         count = len(self.replies)
         return f"the scripted session has {count} {'reply' if count == 1 else 'replies'} and they are used up"
 
 
 class ScriptedModel:
-    """Plays fixed replies on the path of a live model: litellm, streaming, retries, usage. It costs nothing."""
+    """Plays fixed replies through a live model's path: litellm, streaming, retries, usage. It costs nothing."""
 
     context_window = None
 
@@ -57,6 +58,7 @@ class ScriptedModel:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
+        """The script's reply for `turn`; see `Model.complete`."""
         if turn >= len(self._script.replies):
             failure = CallFailure(None, "script_ended", self._script.used_up())
             on_failure(failure)
@@ -76,14 +78,16 @@ class ScriptedModel:
         return Reply(raw.text, raw.reasoning, raw.finish_reason, usage_from(raw.usage) or Usage(), 0.0)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
+        """Zero: a script is free."""
         return 0.0
 
     def worst_case_tokens(self, messages: Sequence[Message], window: int | None) -> int | None:
+        """Prompt plus the script's longest reply, at four characters per token."""
         return prompt_tokens(messages) + max(len(reply) for reply in self._script.replies) // 4 + 1
 
 
 def load_script(folder: Path) -> Script:
-    """Read `01.md`, `02-any-words.md`, …; other files are ignored. Raises ConfigError when it is no such folder."""
+    """Read `01.md`, `02-any-words.md`, …, ignoring other files. Raises ConfigError for gaps, doubles or no reply."""
     if not folder.is_dir():
         raise ConfigError(f"no folder of scripted replies at {folder}")
     files: dict[int, Path] = {}
@@ -106,7 +110,7 @@ def load_script(folder: Path) -> Script:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")  # bytes: the line ends are part of the reply
+        return file.read_bytes().decode("utf-8-sig")  # bytes, since line ends are part of the reply
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 ({error.reason} at byte {error.start})") from None
     except OSError as error:
@@ -114,9 +118,9 @@ def _text(file: Path) -> str:
 
 
 def play(litellm: Any, script: Script) -> str:
-    """Make the script known to litellm and return the model name under which it plays.
+    """Register the script with litellm and return its model name.
 
-    Which reply comes next is the argument `turn` of `litellm.completion`, so nothing is remembered between calls.
+    The argument `turn` of `litellm.completion` selects the reply, so there is no state between calls.
     """
     handler = next(
         (item["custom_handler"] for item in litellm.custom_provider_map if item["provider"] == PROVIDER), None
@@ -131,7 +135,7 @@ def play(litellm: Any, script: Script) -> str:
 
 def _provider(litellm: Any) -> Any:
     class ScriptedProvider(litellm.CustomLLM):
-        """Streams one reply of a script, with usage as a server would send it: four characters a token."""
+        """Streams one reply of a script, with usage as a server would send it: four characters per token."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,8 +1,8 @@
-"""Reads along in a stream: litellm's line-reading providers (DeepSeek, Anthropic and others) lose what this finds.
+"""Taps a stream for what litellm's line-reading providers (DeepSeek, Anthropic and others) lose.
 
-They skip an event that is not JSON, which leaves a hole in the reply; they end the stream at any line that holds
-`[DONE]`, though it be in the model's own text; they drop the usage that DeepSeek sends, and with it what its cache
-saved; and an error event becomes a `KeyError`.
+They skip an event that is not JSON, which leaves a gap in the reply; they end the stream at any line that contains
+`[DONE]`, even in the model's own text; they drop the usage that DeepSeek sends, cache hits included; and they turn an
+error event into a `KeyError`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class ErrorEvent(Exception):
-    """The server reported an error in the middle of a stream. `body` is the error as it came."""
+    """The server reported an error inside a successful response. `body` is the error as it came."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         super().__init__(json.dumps(body))
@@ -22,18 +22,18 @@ class ErrorEvent(Exception):
 
 
 class StreamTap:
-    """Put between litellm and the lines of one stream, where litellm reads lines by itself; for the providers that go
-    through OpenAI's client, which reads strictly, it only closes the stream.
+    """Sits between litellm and the lines of one stream, where litellm reads the lines itself; for providers that use
+    OpenAI's client, which reads strictly, it only closes the stream.
 
-    To be closed. A response left to the garbage collector is ended whenever that runs; when it runs in the middle of
-    another request, httpcore waits for ever for a lock that it holds.
+    Must be closed: if the garbage collector closes a response in the middle of another request, httpcore deadlocks on
+    a lock that it already holds.
     """
 
     def __init__(self, given_up: threading.Event, stream: Any) -> None:
         from litellm.llms.anthropic.chat.handler import ModelResponseIterator
         from litellm.llms.base_llm.base_model_iterator import BaseModelResponseIterator
 
-        self.usage: dict[str, Any] | None = None  # the last one that came, in OpenAI's words
+        self.usage: dict[str, Any] | None = None  # the last one received, in OpenAI's format
         self._given_up = given_up
         self._source = events = getattr(stream, "completion_stream", None)
         if isinstance(events, (BaseModelResponseIterator, ModelResponseIterator)):
@@ -41,6 +41,7 @@ class StreamTap:
             events.response_iterator = self._lines(events.response_iterator)
 
     def close(self) -> None:
+        """Close the underlying response."""
         close = getattr(self._source, "close", None)
         if close is not None:
             close()

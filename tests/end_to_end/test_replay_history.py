@@ -138,7 +138,7 @@ def test_a_reply_that_breaks_off_inside_a_block_edits_nothing(replay):
         (first(), [], "holds no reply in session 1: there is nothing to replay."),
         (first() + refusal(401, "bad key"), [], "holds no reply in session 1: there is nothing to replay."),
         (header() + reply(edit()) + tool("Bye") + user("/exit"), [], "says what the idea is: pass --idea NAME."),
-        ("# Notes\n\nNothing of the kind.\n", [], "is no aider chat history"),
+        ("# Notes\n\nNothing of the kind.\n", [], "is not an aider chat history"),
         (first() + edited(BAR), ["--history-session", "2"], "holds one session: there is no session 2."),
         (first() + edited(BAR), ["--from-turn", "1"], "--from-turn is for a session of ours"),
         (first() + edited(BAR), ["--idea", "no_such_idea"], 'there is no idea "no_such_idea"'),

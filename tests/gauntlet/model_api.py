@@ -179,7 +179,7 @@ STATUSES = [
         verdicts=("not_found",),
         status="model_unavailable",
         accepted=1,
-        says="sends every request on",
+        says="redirects every request",
         resumed=Ends(),
     ),
 ]

@@ -118,7 +118,7 @@ def test_a_token_limit():
 
 def test_edits_refused_for_good():
     told = of(user("a") + reply(edit()) + tool(TOKENS, "The LLM did not conform to the edit format."))
-    assert "of which aider nowhere says that it applied one" in told
+    assert "and aider does not say that it applied any" in told
     assert told.endswith("aider refused edits of turn 1, and no edit was applied after that.")
 
 
@@ -174,7 +174,7 @@ def test_an_end_inside_a_reply():
 def test_an_end_after_results_were_told():
     told = of(first() + edited() + user("Run 1 completed. Here are the results:\n{}") + edited())
     assert told.endswith(
-        "It ends on aider's line “Applied edit to experiment.py” after turn 2: what came of that turn is not recorded."
+        "It ends on aider's line “Applied edit to experiment.py” after turn 2: its outcome is not recorded."
     )
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_history_is_refused(tmp_path):
     (tmp_path / "notes.md").write_text("Some *notes*.\n")
     (tmp_path / "empty.md").write_bytes(b"")
     for name in ("notes.md", "empty.md"):
-        with pytest.raises(ConfigError, match="is no aider chat history"):
+        with pytest.raises(ConfigError, match="is not an aider chat history"):
             read_history(tmp_path / name)
     with pytest.raises(ConfigError, match="No such file"):
         read_history(tmp_path / "gone.md")

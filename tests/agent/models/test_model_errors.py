@@ -267,7 +267,7 @@ def test_a_redirect_without_end_is_said_at_once():
     with StrictServer(["never given"], [faults.redirect()] * 99) as server:
         outcome = ask(model_at(server))
     assert len(outcome.failures) == 1
-    assert "sends every request on" in outcome.line
+    assert "redirects every request" in outcome.line
 
 
 @every_protocol

@@ -62,7 +62,7 @@ def test_a_name_that_litellm_does_not_know_is_refused_with_the_nearest(name, wor
 
 
 def test_a_bare_name_for_a_server_of_ones_own_is_told_how_to_say_it():
-    with pytest.raises(ConfigError, match="say openai/my-model"):
+    with pytest.raises(ConfigError, match="write openai/my-model"):
         open_model("my-model", api_base="http://127.0.0.1:1/v1")
 
 
