@@ -46,6 +46,7 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
 
 def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable: Sequence[str]) -> EditPlan:
     """The plan for an editor that returns whole files instead of edits. Raises EditRefused."""
+    _refuse_if([f"The new {name} is not text." for name, text in new_files.items() if not isinstance(text, str)])
     new = _changed(new_files, files)
     reasons = [f"`{name}` may not be edited. Editable: {_name_list(editable)}." for name in new if name not in editable]
     for name, text in new.items():
