@@ -99,7 +99,6 @@ class PlainScreen:
 
     def delta(self, text: str) -> None:
         """Shows nothing: replies appear when complete."""
-        return
 
     def output(self, text: str) -> None:
         """Shows the experiment's output."""
@@ -108,7 +107,6 @@ class PlainScreen:
 
     def close(self) -> None:
         """Nothing to close."""
-        return
 
     def _print(self, text: str) -> None:
         # The reader of stderr may be gone (a dead tee, a closed pipe); that must not stop the session.
