@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ai_sci.agent.budgets import BudgetReached
 from ai_sci.agent.edits import load_edit_formats
@@ -120,15 +120,24 @@ def _check_reply(reply: object) -> None:
     """Raises TypeError for what cannot be journalled or applied."""
     if not isinstance(reply, Reply):
         raise TypeError(f"propose returned {type(reply).__name__}, not a Reply")
-    if not isinstance(reply.text, str) or not isinstance(reply.reasoning, str):
-        raise TypeError("the text and the reasoning of a Reply are str")
-    if reply.files is None:
+    _check_text("text", reply.text)
+    _check_text("reasoning", reply.reasoning)
+    _check_files(reply.files)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"the {name} of the Reply is {type(value).__name__}, not str")
+
+
+def _check_files(files: object) -> None:
+    if files is None:
         return
-    if not isinstance(reply.files, Mapping):
-        raise TypeError(f"the files of a Reply map names to texts, and are not {type(reply.files).__name__}")
-    for name, text in reply.files.items():
+    if not isinstance(files, Mapping):
+        raise TypeError(f"the files of the Reply are {type(files).__name__}, not a mapping of names to texts")
+    for name, text in cast("Mapping[object, object]", files).items():
         if not isinstance(name, str) or not isinstance(text, str):
-            raise TypeError(f"the files of a Reply map str to str, and {name!r} maps to {type(text).__name__}")
+            raise TypeError(f"the files of the Reply map str to str, and {name!r} maps to {type(text).__name__}")
 
 
 def open_editor(name: str, *, api_base: str | None = None) -> Editor:
