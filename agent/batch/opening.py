@@ -36,6 +36,7 @@ from ai_sci.agent.commands import (
     limits_of,
     session_folder,
 )
+from ai_sci.agent.edits import load_edit_formats
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Record, Records, Status
 from ai_sci.agent.models import require_known
@@ -99,6 +100,7 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
     session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
     session = dataclasses.replace(session, budgets=options.budgets.with_defaults(session.budgets))
+    load_edit_formats()  # no session could go on without one of them
     resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.with_defaults(state.budgets)))
     slots = _slots_of(state)
     begin_preload()

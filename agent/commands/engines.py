@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint
 
 from ai_sci.agent import interrupts
-from ai_sci.agent.budgets import ResourceBroker
-from ai_sci.experiment.attempt import Engine, EngineKind
-from ai_sci.experiment.base import ConfigError, installed_plugins, load_plugin
+from ai_sci.agent.budgets import BudgetReached, ResourceBroker
+from ai_sci.experiment.attempt import AttemptOutcome, AttemptPlan, Engine, EngineKind, OnLaunch, OnOutput
+from ai_sci.experiment.base import ConfigError, EnvironmentFailed, installed_plugins, load_plugin, plugin_errors
 
 GROUP = "ai_sci.engines"
 # Not read from our package's own metadata, which an older version may have written.
@@ -50,4 +51,28 @@ def open_engine(
         interrupts.check()
         return min(time_left(), broker.time_left())
 
-    return engine_kind(engine).open(options, broker, still)
+    kind = engine_kind(engine)
+    if engine in _OURS:
+        return kind.open(options, broker, still)
+    entry = installed_plugins(GROUP)[engine]
+    with _plugin_errors(entry):
+        return _InstalledEngine(entry, kind.open(options, broker, still))
+
+
+class _InstalledEngine:
+    """An engine from another package. What it raises by mistake is EnvironmentFailed, naming the package."""
+
+    def __init__(self, entry: EntryPoint, engine: Engine) -> None:
+        self._entry, self._engine = entry, engine
+
+    def run(self, plan: AttemptPlan, on_launch: OnLaunch, on_output: OnOutput) -> AttemptOutcome:
+        with _plugin_errors(self._entry):
+            return self._engine.run(plan, on_launch, on_output)
+
+    def reattach(self, plan: AttemptPlan, job: str, on_output: OnOutput) -> AttemptOutcome | None:
+        with _plugin_errors(self._entry):
+            return self._engine.reattach(plan, job, on_output)
+
+
+def _plugin_errors(entry: EntryPoint) -> AbstractContextManager[None]:
+    return plugin_errors(entry, EnvironmentFailed, passing=(OSError, BudgetReached))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ai_sci.agent.edits.scan import Scan, lone_names
 
@@ -29,6 +29,7 @@ class Edit:
 LABELS = {"block": "Block", "hunk": "Hunk", "whole": "File"}
 
 
+@runtime_checkable
 class EditFormat(Protocol):
     """A way of writing edits. A format only reads them; they are checked and applied like all others."""
 

@@ -17,22 +17,40 @@ from ai_sci.agent.edits.formats import Edit, EditFormat
 from ai_sci.agent.edits.scan import Scan, name_above, scan_reply
 from ai_sci.agent.edits.unified_diff import UnifiedDiffs
 from ai_sci.agent.edits.whole_file import WholeFiles
-from ai_sci.experiment.base import installed_plugins, load_plugin
+from ai_sci.experiment.base import ConfigError, installed_plugins, make_plugin
+
+_OURS: tuple[EditFormat, ...] = (SearchReplaceBlocks(), UnifiedDiffs(), WholeFiles())
 
 
 @cache
-def _edit_formats() -> tuple[EditFormat, ...]:
+def load_edit_formats() -> tuple[EditFormat, ...]:
     """All formats; plugins (`ai_sci.edit_formats`) first, since ours read whatever looks like a file.
 
-    Raises ConfigError when a plugin cannot be loaded.
+    Raises ConfigError when a plugin cannot be loaded or constructed, or is not an EditFormat.
     """
-    installed = (load_plugin(entry)() for entry in installed_plugins("ai_sci.edit_formats").values())
-    return (*installed, SearchReplaceBlocks(), UnifiedDiffs(), WholeFiles())
+    installed = []
+    for entry in installed_plugins("ai_sci.edit_formats").values():
+        made = make_plugin(entry)
+        if not isinstance(made, EditFormat):
+            raise ConfigError(
+                f"{entry.value} ({entry.group}: {entry.name}) is not an EditFormat: see docs/extending.md"
+            )
+        installed.append(made)
+    return (*installed, *_OURS)
+
+
+@cache  # also a failure, which would be repeated for every reply of a journal
+def _formats_for_reading() -> tuple[EditFormat, ...]:
+    """All formats, or ours alone where a plugin is broken: a report needs none of them."""
+    try:
+        return load_edit_formats()
+    except ConfigError:
+        return _OURS
 
 
 def edit_instructions(render: Callable[[str], str]) -> str:
     """How to write edits, for the prompt; `render("NAME")` is the text of prompts/NAME.md."""
-    ours_first = sorted(_edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
+    ours_first = sorted(load_edit_formats(), key=lambda one: not isinstance(one, SearchReplaceBlocks))
     return "\n\n".join(text for one in ours_first if (text := one.instructions(render)))
 
 
@@ -47,7 +65,7 @@ class Parsed:
 def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Parsed:
     """The edits of a reply, if any. `cut_off`: the model reached its output limit."""
     scan = scan_reply(text)
-    edits = [edit for one in _edit_formats() for edit in one.parse(scan, editable)]
+    edits = [edit for one in load_edit_formats() for edit in one.parse(scan, editable)]
     if cut_off:
         scan.problems += _cut_problems(scan, editable)
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
@@ -81,5 +99,5 @@ def edits_of(text: str) -> str:
 
 
 def _prose(scan: Scan) -> list[int]:
-    markup = {index for one in _edit_formats() for index in one.markup(scan)}
+    markup = {index for one in _formats_for_reading() for index in one.markup(scan)}
     return [index for index in scan.free if index not in markup]

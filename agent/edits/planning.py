@@ -46,6 +46,7 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
 
 def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable: Sequence[str]) -> EditPlan:
     """The plan for an editor that returns whole files instead of edits. Raises EditRefused."""
+    _refuse_if(_not_text(new_files))
     new = _changed(new_files, files)
     reasons = [f"`{name}` may not be edited. Editable: {_name_list(editable)}." for name in new if name not in editable]
     for name, text in new.items():
@@ -87,6 +88,11 @@ def _changed(texts: Mapping[str, str], files: Mapping[str, str]) -> dict[str, st
 def _unstorable(edits: Sequence[Edit]) -> list[str]:
     """A reason for each edit with characters that cannot be written."""
     return [f"{edit.label} has characters that no file can have." for edit in edits if not _is_storable(edit.replace)]
+
+
+def _not_text(new_files: Mapping[str, object]) -> list[str]:
+    """A reason for each file whose new content is not text: the journal holds whatever an editor returned."""
+    return [f"The new {name} is not text." for name, text in new_files.items() if not isinstance(text, str)]
 
 
 def _is_storable(text: str) -> bool:

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Protocol
 
-from ai_sci.experiment.base import ConfigError, EnvironmentFailed, Verdict, installed_plugins, load_plugin, nearest
+from ai_sci.experiment.base import ConfigError, EnvironmentFailed, Verdict, installed_plugins, make_plugin, nearest
 from ai_sci.experiment.results import ResultError, Results, read_results
 from ai_sci.experiment.template import Template
 
@@ -40,7 +40,7 @@ class SelfReported:
 def open_grader(template: Template) -> Grader:
     """The installed grader named by `[grade] grader = "NAME"` (entry points in `ai_sci.graders`), else SelfReported.
 
-    Raises ConfigError if it is not installed or cannot be loaded.
+    Raises ConfigError if it is not installed, or cannot be loaded or constructed.
     """
     name = template.grade.get("grader")
     if name is None:
@@ -48,7 +48,7 @@ def open_grader(template: Template) -> Grader:
     installed = installed_plugins(_GROUP)
     if name not in installed:
         raise ConfigError(f'[grade] grader = "{name}": no such grader is installed{nearest(str(name), installed)}')
-    return load_plugin(installed[name])(template)
+    return make_plugin(installed[name], template)
 
 
 def graded_results(template: Template, out_dir: Path) -> Results:

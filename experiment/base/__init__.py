@@ -12,7 +12,7 @@ from ai_sci.experiment.base.errors import AiSciError, ConfigError, DiskFull, Env
 from ai_sci.experiment.base.limits import Limits, machine_memory
 from ai_sci.experiment.base.located import TomlFile, line_at, read_json, read_text, read_toml
 from ai_sci.experiment.base.output import LIVE_BYTES, TAIL_BYTES, Output
-from ai_sci.experiment.base.plugins import installed_plugins, load_plugin
+from ai_sci.experiment.base.plugins import installed_plugins, load_plugin, make_plugin, plugin_errors
 from ai_sci.experiment.base.process_tree import ProcessIdentity, boot_id, end_leftover, identify, still_runs
 from ai_sci.experiment.base.quantities import format_duration, format_size, parse_duration, parse_size, seconds_in
 from ai_sci.experiment.base.tables import Table, nearest

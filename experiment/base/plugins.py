@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ai_sci.experiment.base.errors import ConfigError
+from ai_sci.experiment.base.errors import AiSciError, ConfigError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -25,8 +27,26 @@ def _entry_points() -> Any:
 
 def load_plugin(entry: EntryPoint) -> Any:
     """The object that the entry point names. Raises ConfigError when its package cannot be imported."""
-    try:
+    with plugin_errors(entry, ConfigError, "cannot be loaded"):
         return entry.load()
-    except Exception as error:  # importing runs third-party code, which may raise anything
-        what = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{entry.value} ({entry.group}: {entry.name}) cannot be loaded: {what}") from error
+
+
+def make_plugin(entry: EntryPoint, *args: Any) -> Any:
+    """Loads a plugin and calls it with `args`. Raises ConfigError when either fails."""
+    plugin = load_plugin(entry)
+    with plugin_errors(entry, ConfigError, "cannot be opened"):
+        return plugin(*args)
+
+
+@contextmanager
+def plugin_errors(
+    entry: EntryPoint, kind: type[AiSciError], what: str = "failed", passing: tuple[type[Exception], ...] = ()
+) -> Generator[None, None, None]:
+    """Raises `kind`, naming the plugin, for whatever its code raises; AiSciError and `passing` pass unchanged."""
+    try:
+        yield
+    except (AiSciError, *passing):
+        raise
+    except Exception as error:  # third-party code may raise anything
+        why = f"{type(error).__name__}: {error}"
+        raise kind(f"{entry.value} ({entry.group}: {entry.name}) {what}: {why}") from error

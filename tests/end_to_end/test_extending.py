@@ -139,6 +139,28 @@ def test_a_file_that_may_not_be_edited_is_refused(run: Run, tmp_path: Path, agen
     assert "`settings.json` may not be edited" in events(done.session, "reply_rejected")[0]["reasons"][0]
 
 
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ('Reply("", "", "stop", Usage(), 0.0, {"experiment.py": b"x"})', "'experiment.py' maps to bytes"),
+        ("{}['answer']", "KeyError: 'answer'"),
+    ],
+)
+def test_an_editor_that_breaks_its_promise(run: Run, tmp_path: Path, agent: str, result: str, said: str):
+    plugin = tmp_path / "plugin" / "command_editor.py"
+    source = plugin.read_text()
+    plugin.write_text(source.replace('Reply(done.stdout, "", "stop", Usage(), 0.0, new)', result))
+    done = run(*new_session(tmp_path, agent))
+    session = tmp_path / "runs" / "s"
+    assert done.code == 3
+    assert "command_editor:CommandEditor (ai_sci.editors: command) failed" in done.error and said in done.error
+    assert "a bug in ai-sci" not in done.err and done.out.splitlines()[-1] == str(session)
+    assert events(session, "replied") == []
+    plugin.write_text(source)
+    resumed = run("resume", session)
+    assert resumed.code == 0, resumed.err
+
+
 def test_an_edit_format(run: Run, tmp_path: Path):
     points = {"ai_sci.edit_formats": {"json": "JsonEdits"}}
     make_plugin(tmp_path / "plugin", "json_edits", example("json_edits"), points)
@@ -201,10 +223,34 @@ def test_a_grader_that_is_not_there_or_broken(run: Run, tmp_path: Path):
     assert done.code == 3 and "the grader square failed on run_0: NameError" in done.error
 
 
+def test_a_grader_that_cannot_be_constructed(run: Run, tmp_path: Path):
+    source = example("square_grader").replace('template.grade.get("tolerance", 1e-9)', 'template.grade["tolerance"]')
+    make_plugin(tmp_path / "plugin", "square_grader", source, {"ai_sci.graders": {"square": "SquareGrader"}})
+    model = write_script(tmp_path / "script", good_session())
+    done = run(*new_session(tmp_path, model, '[grade]\ngrader = "square"\n', experiment_py=SAVES))
+    assert done.code == 2
+    assert "square_grader:SquareGrader (ai_sci.graders: square) cannot be opened: KeyError: 'tolerance'" in done.error
+    assert not (tmp_path / "runs" / "s").exists()
+
+
 @pytest.mark.parametrize("group", ["ai_sci.editors", "ai_sci.edit_formats"])
 def test_a_package_that_cannot_be_imported(run: Run, tmp_path: Path, group: str):
     make_plugin(tmp_path / "plugin", "broken", "import nowhere\n", {group: {"broken": "Any"}})
     model = "broken:x" if group == "ai_sci.editors" else write_script(tmp_path / "script", good_session())
     done = run(*new_session(tmp_path, model))
-    assert done.code in (2, 3)
+    assert done.code == 2
     assert f"broken:Any ({group}: broken) cannot be loaded: ModuleNotFoundError" in done.error
+    assert not (tmp_path / "runs" / "s").exists()
+
+
+def test_a_broken_edit_format_stops_a_resume_and_no_report(run: Run, tmp_path: Path):
+    done = run(*new_session(tmp_path, write_script(tmp_path / "script", good_session()[:1])))
+    assert done.code == 3, done.err
+    points = {"ai_sci.edit_formats": {"broken": "Broken"}}
+    make_plugin(tmp_path / "plugin", "broken", "class Broken:\n    def __init__(self): 1 / 0\n", points)
+    before = (done.session / "journal.jsonl").read_bytes()
+    resumed = run("resume", done.session)
+    assert resumed.code == 2
+    assert "broken:Broken (ai_sci.edit_formats: broken) cannot be opened: ZeroDivisionError" in resumed.error
+    assert (done.session / "journal.jsonl").read_bytes() == before
+    assert run("report", done.session).code == 0
