@@ -1,6 +1,6 @@
-"""Many ideas at once: a process that forks one for each session, and gives out slots and shared budgets.
+"""Many ideas at once: one process forks a child per session and allocates slots and shared budgets.
 
-A batch has a journal of its own above those of its sessions.
+A batch has its own journal, next to those of its sessions.
 """
 
 from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent

@@ -1,4 +1,4 @@
-"""The budgets that the sessions of a batch share, as its process keeps them: it answers, and nobody else writes."""
+"""The budgets shared by the sessions of a batch, kept by the batch's process alone."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from ai_sci.experiment.attempt import measure_disk
 
 
 class BudgetManager:
-    """`spent` is by each session until now, calls and attempts of which nobody saw the end included."""
+    """`spent` is what each session has spent so far, including calls and attempts whose outcome is unknown."""
 
     def __init__(self, budgets: Budgets, spent: Mapping[str, Amount]) -> None:
         self.ledger = Ledger(budgets, spent)
 
     def reserve(self, child: Child, asked: Reserve) -> None:
-        """A child that must wait is answered when others have settled."""
+        """Answers a request for a reserve, at once or when other sessions have settled."""
         _answer(child, self.ledger.reserve(child.session, asked.worst_case))
 
     def settle(self, child: Child, said: Settle, children: Mapping[str, Child]) -> None:
+        """Replaces the child's reserve with what it spent and answers requests that now fit."""
         self.ledger.settle(child.session, said.reserved, said.spent)
-        self._go_on(children)
+        self._answer_waiting(children)
 
     def gone(self, child: Child, gpu_seconds: float, disk: int, children: Mapping[str, Child]) -> None:
-        """The child's process has ended. What it had set aside may be spent, GPUs and disk for no more than this."""
+        """Closes the account of an ended child. Its reserves count as spent, GPUs and disk at most as given here."""
         self.ledger.abandon(child.session, gpu_seconds, disk)
-        self._go_on(children)
+        self._answer_waiting(children)
 
     def tell_what_is_left(self, child: Child) -> None:
+        """Sends the child the shared limits and what is left of them."""
         child.answer(SharedLimits(self.ledger.limits))
 
-    def _go_on(self, children: Mapping[str, Child]) -> None:
+    def _answer_waiting(self, children: Mapping[str, Child]) -> None:
         for name, answer in self.ledger.answers():
             _answer(children[name], answer)
 
@@ -48,7 +50,7 @@ def _answer(child: Child, answer: Answer) -> None:
 
 
 def spent_by(folder: Path, session: State | None) -> Amount:
-    """By a session until now, calls and attempts of which nobody saw the end included."""
+    """What a session has spent so far, including calls and attempts whose outcome is unknown."""
     if session is None:
         return Amount()
     return session.spent.committed + Amount(disk=measure_disk([folder])[0])

@@ -1,4 +1,4 @@
-"""One session of a batch: a process of its own, forked from the batch's, which has imported everything already."""
+"""One session of a batch, in a process forked from the batch's, where everything is already imported."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class SessionJob:
-    """What one process of a batch works on. `folder` is the session's, `log` what it says about its work."""
+    """The work of one process of a batch. `folder` is the session's, `log` gets its screen output."""
 
     folder: Path
     log: Path
     idea: Idea
     options: RunOptions
     resumed: ResumeOptions
-    execution: ExecutionContext | None  # for a session that is to be opened; None for one that goes on
+    execution: ExecutionContext | None  # to create the session; None to resume it
     time_limit: Limit | None  # the batch's --max-time
     on_gpus: bool
 
 
 def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int]) -> int:
-    """Begins to work on the session, or goes on with it, in a new process; returns its pid.
+    """Creates or resumes the session in a new process and returns its pid.
 
-    `others` are descriptors that are not its business. It ends when the batch's process does, whatever ends that.
+    The child closes the descriptors in `others`. It ends when the batch's process does, however that ends.
     """
     batch = os.getpid()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody may read them any more
+        with contextlib.suppress(OSError):  # the reader may be gone
             stream.flush()
     job.log.parent.mkdir(exist_ok=True)
     log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    # A signal that comes before the child listens to it must not be lost on a handler that it has inherited.
+    # A signal that arrives before the child is ready must not be lost in an inherited handler.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid:
@@ -77,7 +77,7 @@ def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int])
         _be_alone(batch, job, log, others)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = _work(job, channel)
-    except BaseException:  # noqa: BLE001  nothing may go back into the batch's own code, which this process still holds
+    except BaseException:  # noqa: BLE001  the child must never return into the batch's own code
         _log.debug("a session of the batch died", exc_info=True)
         with contextlib.suppress(OSError):
             traceback.print_exc()
@@ -88,10 +88,10 @@ def fork_session(job: SessionJob, channel: socket.socket, others: Iterable[int])
 
 
 def _be_alone(batch: int, job: SessionJob, log: int, others: Iterable[int]) -> None:
-    os.setsid()  # a Ctrl-C in the terminal is the batch's: it tells its sessions in order
+    os.setsid()  # Ctrl-C in the terminal goes to the batch, which stops its sessions in order
     for name in _SIGNALS:
         signal.signal(name, signal.SIG_DFL)
-    # In order where that ends the experiment; jobs that go on are reattached to by a resume.
+    # SIGTERM lets the session end its experiment. Jobs that survive need nothing: a resume reattaches to them.
     farewell = signal.SIGKILL if engine_kind(job.options.engine).jobs_survive else signal.SIGTERM
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, farewell)
     if os.getppid() != batch:
@@ -128,7 +128,7 @@ def _work(job: SessionJob, channel: socket.socket) -> int:
 
 
 class _BatchScreen(PlainScreen):
-    """Everything goes to the session's own log; what a person wants to see of the night goes to the batch too."""
+    """Logs everything to the session's own log and sends the headlines to the batch."""
 
     def __init__(self, broker: SharedResources) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The sessions that a batch has open: their processes, what each of them waits for, and what it said last."""
+"""The open sessions of a batch: their processes, what each waits for, and its last headline."""
 
 from __future__ import annotations
 
@@ -18,44 +18,46 @@ from ai_sci.experiment.base import ProcessIdentity, boot_id, identify
 
 @dataclass
 class Child:
-    """`wants` is the slot that it waits for; times are seconds on the clock of the batch."""
+    """One open session. `wants` is the slot it waits for; times are in seconds of the batch's monotonic clock."""
 
     session: str
     template: str
     process: ProcessIdentity
     channel: socket.socket
-    done_before: int  # replies and attempts of its session when it began
+    done_before: int  # progress of its session at launch (see done_so_far)
     runs_closed: int
     runs_left: int
     wants: WantSlot | None = None
     wanted_since: float = 0.0
-    slots: int = 0  # that it holds
+    slots: int = 0  # held now
     held_since: float | None = None
     thinks_since: float = field(default_factory=time.monotonic)
-    has_asked: bool = False  # for a slot, ever
+    has_asked: bool = False  # whether it ever asked for a slot
     last_words: str = ""
 
     def answer(self, answer: Answer, descriptors: tuple[int, ...] = ()) -> None:
-        """A session that is gone hears nothing, and its end is seen elsewhere."""
+        """Sends an answer. A session that is gone is ignored here: `hear` notices it."""
         with contextlib.suppress(Hangup):
             send(self.channel, answer, descriptors)
 
     def hear(self) -> Said | None:
-        """The next thing that it says; None when it has hung up."""
+        """Its next message; None when it has hung up."""
         try:
             message, _ = receive(self.channel)
         except Hangup:
             return None
-        return message  # type: ignore[return-value]  this end only gets what sessions say
+        return message  # type: ignore[return-value]  sessions only send Said
 
     def ask_to_stop(self) -> None:
+        """Sends SIGTERM, on which a session stops in order."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
+        """Sends SIGKILL."""
         self._signal(signal.SIGKILL)
 
     def reap(self, patience: float = 60.0) -> int:
-        """Waits for its end, and kills it after `patience` seconds; the exit code, negative after a signal."""
+        """Waits for its end, killing it after `patience` seconds. Returns the exit code, negative after a signal."""
         self.channel.close()
         deadline = time.monotonic() + patience
         while True:
@@ -67,14 +69,14 @@ class Child:
             time.sleep(0.002)
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):  # a zombie still counts: its pid is nobody else's until buried
+        with contextlib.suppress(ProcessLookupError):  # until it is reaped, its pid is not reused
             os.kill(self.process.pid, number)
 
 
 def begin(
     job: SessionJob, template: str, others: list[int], done_before: int, runs_closed: int, runs_left: int
 ) -> Child:
-    """Forks the session's process. `others`: descriptors of ours that it must not keep."""
+    """Forks the session's process, which closes our descriptors in `others`."""
     ours, theirs = new_channel()
     try:
         pid = fork_session(job, theirs, [*others, ours.fileno()])
@@ -82,12 +84,12 @@ def begin(
         theirs.close()
     try:
         process = identify(pid)
-    except ProcessLookupError:  # it has ended already; that is heard of when it is listened to
+    except ProcessLookupError:  # it has already ended; `hear` will notice
         process = ProcessIdentity(pid, 0, boot_id())
     return Child(job.folder.name, template, process, ours, done_before, runs_closed, runs_left)
 
 
 def sweep(batch: Path, session: str) -> None:
-    """Removes what a process that was killed while it opened its session has left."""
+    """Removes the partial folder left by a process that was killed while creating its session."""
     for partial in batch.glob(f".{session}.*.partial"):
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The loop of a batch: begins sessions, gives out slots and budgets, notes how each session ends, until all have."""
+"""The batch loop: launches sessions, allocates slots and budgets, and records how each session ends."""
 
 from __future__ import annotations
 
@@ -27,69 +27,69 @@ from ai_sci.experiment.attempt import ExecutionContext, measure_disk
 from ai_sci.experiment.base import ConfigError, EnvironmentFailed
 
 _TICK = 0.5  # seconds
-_SHORT_TICK = 0.05  # while somebody waits for a slot that another ai-sci holds
-_PATIENCE = 60.0  # seconds for sessions to end in order
+_SHORT_TICK = 0.05  # while a session waits for a slot that another ai-sci holds
+_PATIENCE = 60.0  # seconds for sessions to stop by themselves
 
 
 class Driver:
-    """One drive of a batch, by the process that holds its lock."""
+    """One invocation of a batch, in the process that holds its lock."""
 
     def __init__(
         self,
         folder: Path,
         records: Records[BatchEvent],
         state: BatchState,
-        office: SlotAllocator,
+        allocator: SlotAllocator,
         execution_for: Callable[[str], ExecutionContext],
         resumed: ResumeOptions,
         screen: Screen,
     ) -> None:
-        """`state` is that of the records. `execution_for` takes a template's folder; the first templates are quick."""
+        """`state` is the fold of `records`. `execution_for` maps a template folder to its (cached) setup."""
         assert state.started is not None  # the first record of every batch
-        self.folder, self.records, self.state, self.office = folder, records, state, office
+        self.folder, self.records, self.state, self.allocator = folder, records, state, allocator
         self.execution_for, self.resumed, self.screen = execution_for, resumed, screen
         self.at_once = state.started.at_once
         self.children: dict[str, Child] = {}
-        self.comebacks = RestartPolicy()
+        self.restarts = RestartPolicy()
         self.runs_left: dict[str, int] = {}
         spent: dict[str, Amount] = {}
         for name in self.state.ideas:
             session = state_of(self.folder / name)
             self.runs_left[name] = self._runs_left(name, session)
             spent[name] = spent_by(self.folder / name, session)
-            self.comebacks.answered |= session is not None and session.spent.calls > 0
+            self.restarts.answered |= session is not None and session.spent.calls > 0
         self.budgets = BudgetManager(self.state.budgets, spent)
-        # A clock that is put right in the night ends nothing.
+        # Monotonic, so that a clock change does not end the batch.
         self.active_before, self.began = self.state.active_seconds, time.monotonic()
         self.stopping: tuple[Status, str] | None = None
         self.stop_by = 0.0
 
     def drive(self) -> Status:
-        """Works until every idea has ended, as far as it can end now; returns the batch's status."""
+        """Works until every idea has ended or cannot continue now; returns the batch's status."""
         gc.collect()
-        gc.freeze()  # what the sessions' processes share stays shared: a collection would touch all of it
+        gc.freeze()  # a collection would write to memory that the forked sessions share
         with Wakeup() as self.wakeup, selectors.DefaultSelector() as self.selector:
             self.selector.register(self.wakeup, selectors.EVENT_READ)
             try:
                 while True:
-                    self._see_whether_to_stop()
-                    self._take_in_requests()
+                    self._check_for_stop()
+                    self._add_requested_ideas()
                     self._begin_sessions()
-                    if not self.children and not self._somebody_comes_back():
+                    if not self.children and not self._will_launch_more():
                         break
-                    slots_are_ours = self.office.give(list(self.children.values()), sum(self.runs_left.values()))
+                    slots_are_ours = self.allocator.give(list(self.children.values()), sum(self.runs_left.values()))
                     self._hear(_TICK if slots_are_ours else _SHORT_TICK)
             finally:
-                self._leave_nobody_behind()
+                self._stop_remaining()
             status, reason = self.stopping or outcome(self.state)
-            self.record(BatchEnded(status.value, reason))
+            self._record(BatchEnded(status.value, reason))
         return status
 
-    def record(self, event: BatchEvent) -> None:
+    def _record(self, event: BatchEvent) -> None:
         previous = self.records.entries[-1].at if self.records.entries else None
         advance_batch(self.state, self.records.append(event), previous)
 
-    # -- sessions begin -----------------------------------------------------------------------------------------------
+    # -- launching sessions --------------------------------------------------------------------------------------------
 
     def _begin_sessions(self) -> None:
         while self.stopping is None and (name := self._next_idea()) is not None:
@@ -99,32 +99,32 @@ class Driver:
                 at_work=len(children),
                 waiting=sum(child.wants is not None for child in children),
                 planning=sum(not child.has_asked for child in children),
-                free=self.office.free(children),
-                slots=self.office.number,
+                free=self.allocator.free(children),
+                slots=self.allocator.number,
                 most=self.at_once,
-                critical=is_critical(left, in_all, self.office.number, self.office.means),
+                critical=is_critical(left, in_all, self.allocator.number, self.allocator.means),
             ):
                 return
             self._begin(name)
 
     def _next_idea(self) -> str | None:
-        """Those that are further along first, then in the order of adding."""
+        """Sessions already started come first, then the rest in the order they were added."""
         due = [
             name
             for name, idea in self.state.ideas.items()
-            if not idea.done and name not in self.children and self.comebacks.may_begin(name)
+            if not idea.done and name not in self.children and self.restarts.may_begin(name)
         ]
         return max(due, key=lambda name: self.state.ideas[name].launches > 0, default=None)
 
     def _begin(self, name: str) -> None:
         idea, folder = self.state.ideas[name], self.folder / name
-        goes_on, done_before = folder.exists(), done_so_far(state_of(folder))
+        exists, done_before = folder.exists(), done_so_far(state_of(folder))
         try:
-            job = self._job(idea, folder, None if goes_on else self.execution_for(idea.added.template))
-        except (ConfigError, EnvironmentFailed) as error:  # the template is gone, or was changed in the meantime
-            self.comebacks.hold_back(name)
+            job = self._job(idea, folder, None if exists else self.execution_for(idea.added.template))
+        except (ConfigError, EnvironmentFailed) as error:  # the template was removed or changed since
+            self.restarts.hold_back(name)
             self.runs_left[name] = 0
-            self.record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
+            self._record(SessionLeft(name, Status.interrupted.value, str(error), error.exit_code))
             self.screen.note(f"{name}: {error}")
             return
         others = [self.selector.fileno(), *self.wakeup.descriptors]
@@ -133,8 +133,8 @@ class Driver:
         child = begin(job, idea.added.template, others, done_before, self._max_runs(idea) - left, left)
         self.children[name] = child
         self.selector.register(child.channel, selectors.EVENT_READ, child)
-        self.record(SessionLaunched(name, child.process.pid, child.process.started, child.process.boot_id))
-        self.screen.note(f"{name}: {'goes on' if goes_on else 'begins'}")
+        self._record(SessionLaunched(name, child.process.pid, child.process.started, child.process.boot_id))
+        self.screen.note(f"{name}: {'resumed' if exists else 'started'}")
 
     def _job(self, idea: IdeaRecord, folder: Path, execution: ExecutionContext | None) -> SessionJob:
         return SessionJob(
@@ -145,11 +145,11 @@ class Driver:
             self.resumed,
             execution,
             self._time_limit(),
-            self.office.on_gpus,
+            self.allocator.on_gpus,
         )
 
     def _max_runs(self, idea: IdeaRecord) -> int:
-        """As far as it can be known: a template that is gone is told of when its session begins."""
+        """The session's run limit; 1 if its template cannot be loaded, which is reported at launch."""
         if asked := self.resumed.max_runs or self.state.options.get("max_runs"):
             return asked
         try:
@@ -164,7 +164,7 @@ class Driver:
         closed = sum(record.closed is not None for record in session.runs.values()) if session else 0
         return max(0, self._max_runs(idea) - closed)
 
-    # -- sessions ask, and end ----------------------------------------------------------------------------------------
+    # -- messages from sessions, and their ends ------------------------------------------------------------------------
 
     def _hear(self, tick: float) -> None:
         for key, _ in self.selector.select(tick):
@@ -178,19 +178,19 @@ class Driver:
                 continue
             match message:
                 case WantSlot():
-                    self.office.wanted(child)
+                    self.allocator.wanted(child)
                     child.wants = message
                     if self.stopping is not None:
                         self._refuse_slot(child, self.stopping[1])
                 case SlotIsFree():
-                    self.office.given_back(child)
+                    self.allocator.given_back(child)
                 case Reserve():
                     self.budgets.reserve(child, message)
                 case Settle():
                     self.budgets.settle(child, message, self.children)
                     if message.spent.tokens:
-                        self.comebacks.answered = True
-                        self.comebacks.outage.is_over()
+                        self.restarts.answered = True
+                        self.restarts.outage.is_over()
                 case WhatIsLeft():
                     self.budgets.tell_what_is_left(child)
                 case Headline():
@@ -199,14 +199,14 @@ class Driver:
     def _headline(self, child: Child, headline: Headline) -> None:
         if headline.runs_closed is not None and headline.runs_left is not None:
             if headline.runs_closed > child.runs_closed:
-                self.office.means.run_was_closed()
+                self.allocator.means.run_was_closed()
             child.runs_closed, child.runs_left = headline.runs_closed, headline.runs_left
             self.runs_left[child.session] = headline.runs_left
         child.last_words = headline.text
         self.screen.note(f"{child.session}: {headline.text}")
 
     def _left(self, child: Child) -> None:
-        """The session's process has ended, in order or not."""
+        """Handles the end of a session's process, however it ended."""
         name = child.session
         self.selector.unregister(child.channel)
         code = child.reap()
@@ -222,21 +222,21 @@ class Driver:
                 reason = f"{self.stopping[1]} before there was a session"
         else:
             status, reason = state.status.value, state.ended.reason if state.ended else ""
-        self.record(SessionLeft(name, status, reason, code))
+        self._record(SessionLeft(name, status, reason, code))
         idea = self.state.ideas[name]
         self.runs_left[name] = 0 if idea.done else child.runs_left
         if idea.done or self.stopping is not None:
             return
-        if note := self.comebacks.after(self.folder, child, code, state, reason):
+        if note := self.restarts.after(self.folder, child, code, state, reason):
             self.screen.note(f"{name}: {note}")
-        if self.comebacks.is_held_back(name):
+        if self.restarts.is_held_back(name):
             self.runs_left[name] = 0
 
-    # -- more ideas, and the end --------------------------------------------------------------------------------------
+    # -- more ideas, and stopping --------------------------------------------------------------------------------------
 
-    def _take_in_requests(self) -> None:
+    def _add_requested_ideas(self) -> None:
         if self.stopping is not None:
-            return  # a resume takes them in
+            return  # a resume picks them up
         for path in requests(self.folder):
             try:
                 planned = read_request(path, options_of(self.state.options).overrides)
@@ -248,21 +248,21 @@ class Driver:
                 path.rename(path.with_suffix(".refused"))
                 continue
             for one in added:
-                self.record(one)
+                self._record(one)
                 self.runs_left[one.session] = self._runs_left(one.session, None)
                 self.screen.note(f"{one.session}: added")
             path.unlink()
 
-    def _somebody_comes_back(self) -> bool:
-        """When the model's server is there again, or after a wait."""
+    def _will_launch_more(self) -> bool:
+        """Whether a session will be launched later, after a wait or when the model's server is back."""
         if self.stopping is not None:
             return False
-        return any(not idea.done and not self.comebacks.is_held_back(name) for name, idea in self.state.ideas.items())
+        return any(not idea.done and not self.restarts.is_held_back(name) for name, idea in self.state.ideas.items())
 
     def _time_limit(self) -> Limit | None:
         return self.state.budgets.limit("time", self.active_before + time.monotonic() - self.began, shared=True)
 
-    def _see_whether_to_stop(self) -> None:
+    def _check_for_stop(self) -> None:
         if self.stopping is not None:
             if time.monotonic() > self.stop_by:
                 for child in self.children.values():
@@ -274,7 +274,7 @@ class Driver:
             self._stop(Status.budget_exhausted, limit.reason(), at_once=False)
 
     def _stop(self, status: Status, reason: str, at_once: bool) -> None:
-        """The sessions end in order; those whose time is up do so by themselves, unless they take too long."""
+        """Makes the sessions stop. At a time limit they stop by themselves, but those waiting for a slot are told."""
         self.stopping, self.stop_by = (status, reason), time.monotonic() + _PATIENCE
         self.screen.note(f"{reason.rstrip('.')}: {len(self.children)} sessions are ending")
         for child in self.children.values():
@@ -287,8 +287,8 @@ class Driver:
         child.wants = None
         child.answer(Refused(reason))
 
-    def _leave_nobody_behind(self) -> None:
-        """After an error of ours (the disk is full, say): the sessions end, and are resumed with the batch."""
+    def _stop_remaining(self) -> None:
+        """Stops the sessions left after an error of ours, such as a full disk; a resume of the batch resumes them."""
         for child in self.children.values():
             child.ask_to_stop()
         for child in self.children.values():

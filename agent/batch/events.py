@@ -1,6 +1,6 @@
-"""What can happen to a batch: one frozen dataclass per kind of line in its journal, which stands above the sessions'.
+"""Everything that can happen to a batch: one frozen dataclass per kind of line in its journal.
 
-What happens inside a session is in that session's own journal only.
+What happens inside a session is only in that session's own journal.
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ from typing import Any, ClassVar, Union
 
 @dataclass(frozen=True)
 class BatchStarted:
+    """The batch was created, with its first ideas to follow."""
+
     kind: ClassVar[str] = "batch_started"
     batch: str  # the folder's name
-    options: dict[str, Any]  # what `ai-sci run` would be asked for each idea
+    options: dict[str, Any]  # the `ai-sci run` options for each idea
     engine: str  # --engine NAME; its options are in `options`
-    slots: int  # how many attempts at once; 0 when `gpus` or a cluster decide
+    slots: int  # attempts at once; 0 when a cluster decides
     gpus: list[str]
-    budgets: dict[str, float | None]  # of all sessions together: the Budgets in force
+    budgets: dict[str, float | None]  # the Budgets of all sessions together
     version: str
-    at_once: int = 32  # ideas at work
+    at_once: int = 32  # sessions open at once
 
 
 @dataclass(frozen=True)
 class IdeaAdded:
-    """An idea waits for its session, which will be the folder `session` below the batch's."""
+    """An idea was queued. Its session will be the folder `session` inside the batch's."""
 
     kind: ClassVar[str] = "idea_added"
     session: str
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
     template: str  # absolute path
-    request: str = ""  # the file that asked a running batch for it; "" for those of the beginning
+    request: str = ""  # the request file that added it later; "" for the initial ideas
 
 
 @dataclass(frozen=True)
 class SessionLaunched:
-    """A process begins to work on the session, or goes on with it."""
+    """A process starts or resumes the session."""
 
     kind: ClassVar[str] = "session_launched"
     session: str
@@ -46,17 +48,19 @@ class SessionLaunched:
 
 @dataclass(frozen=True)
 class SessionLeft:
-    """That process has ended."""
+    """The session's process has ended."""
 
     kind: ClassVar[str] = "session_left"
     session: str
-    status: str  # of the session then; "interrupted" when it could not even be opened
+    status: str  # of the session; "interrupted" if it could not be created
     reason: str
     code: int  # the exit code, negative after a signal
 
 
 @dataclass(frozen=True)
 class BatchResumed:
+    """Work on the batch resumes, with these options in force."""
+
     kind: ClassVar[str] = "batch_resumed"
     options: dict[str, Any]
     budgets: dict[str, float | None]
@@ -64,6 +68,8 @@ class BatchResumed:
 
 @dataclass(frozen=True)
 class BatchEnded:
+    """The batch stopped with this status; some statuses can be resumed."""
+
     kind: ClassVar[str] = "batch_ended"
     status: str
     reason: str

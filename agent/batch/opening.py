@@ -1,4 +1,4 @@
-"""`ai-sci batch`: many ideas, each its own session, one journal above them."""
+"""`ai-sci batch`: many ideas, a session for each, and one journal for the batch."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from ai_sci.experiment.sandbox import Sandbox, find_sandbox
 from ai_sci.experiment.slots import Slot, cpu_slots, gpu_slots, machine_gpus
 from ai_sci.experiment.template import load_template
 
-_TAKING_IN = 10.0  # seconds for a running batch to see that it has more ideas
+_PICK_UP = 10.0  # seconds for a running batch to notice new ideas
 
 
 def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
-    """Opens a batch and works on it to its end. Raises ConfigError or EnvironmentFailed before it is opened."""
+    """Creates a batch and runs it to its end. Raises ConfigError or EnvironmentFailed before it is created."""
     model = asked_model(options.session.model)
     options = dataclasses.replace(options, session=dataclasses.replace(options.session, model=model))
     planned = find_ideas(options)
@@ -61,7 +61,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
-        require_slots(executions(str(one.template.folder)), slots)
+        _require_slots(executions(str(one.template.folder)), slots)
     started = BatchStarted(
         batch=folder.name,
         options=kept_options(options.session),
@@ -81,13 +81,13 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
 
 
 def folder_of(options: BatchOptions) -> Path:
-    """Where the batch will be. Raises ConfigError when it is taken or cannot be written."""
+    """The folder for the new batch. Raises ConfigError when it exists or cannot be written."""
     name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
     return session_folder(options.session.runs_dir, name)
 
 
 def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen: Screen) -> tuple[Path, Status]:
-    """Goes on with all that is unfinished. `budgets` replace those of before where they are given."""
+    """Resumes every unfinished session. `budgets` override the earlier ones where given."""
     folder = folder.resolve()
     state = read_batch(folder)
     unfinished = [name for name, idea in state.ideas.items() if not idea.done]
@@ -106,13 +106,13 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     for template in {state.ideas[name].added.template for name in unfinished}:
         try:
             executions(template)
-        except (ConfigError, EnvironmentFailed) as error:  # the ideas of other templates can go on
+        except (ConfigError, EnvironmentFailed) as error:  # ideas with other templates can still run
             screen.note(f"ai-sci: {error}")
     return folder, _drive(folder, executions, options, screen, resumed)
 
 
 def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
-    """More ideas for a batch, running or not. What their templates need is made ready here, before it hears of them."""
+    """Adds ideas to a batch, running or not, once everything their templates need is prepared."""
     folder = folder.resolve()
     state = read_batch(folder)
     session = options_of(state.options)
@@ -125,19 +125,19 @@ def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
     _check_models(planned, session, state.budgets, screen)
     slots = _slots_of(state)
     for one in new:
-        require_slots(executions(one.template), slots)
+        _require_slots(executions(one.template), slots)
     wanted = {(one.template, one.idea["Name"]) for one in new}
     leave_request(folder, [one for one in planned if (str(one.template.folder), one.idea.name) in wanted])
-    deadline = time.monotonic() + _TAKING_IN
+    deadline = time.monotonic() + _PICK_UP
     while requests(folder) and is_driven(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    taken = "it has taken them in" if not requests(folder) else "it takes them in when it can"
+    taken = "it has taken them in" if not requests(folder) else "it will take them in when it can"
     how = taken if is_driven(folder) else f"they wait for: ai-sci resume {folder}"
     screen.note(f"{len(new)} idea{'s' * (len(new) != 1)} for {folder.name}: {how}")
 
 
 def batch_exit_code(folder: Path, status: Status) -> int:
-    """0 some session accepted a run; 1 none did; 3 it stopped early and can be resumed."""
+    """0 if some session accepted a run, 1 if none did, 3 if the batch stopped early and can be resumed."""
     if status.resumable:
         return 3
     sessions = [state_of(folder / name) for name in read_batch(folder).ideas]
@@ -145,7 +145,7 @@ def batch_exit_code(folder: Path, status: Status) -> int:
 
 
 class Setups:
-    """What the sessions of each template need, made ready once and before the first session begins."""
+    """The execution setup of each template, prepared once, before the first session that needs it."""
 
     def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
         self._options, self._slots, self._screen = options, slots, screen
@@ -175,7 +175,7 @@ def _drive(
     folder: Path, executions: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
     try:
-        wait_for_leftovers(folder)  # the sessions of a killed batch hold its lock until they have ended
+        wait_for_leftovers(folder)  # after a kill, its sessions hold the lock until they end
         with signals_interrupt(), locked(folder):
             preload()
             records = Records(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)
@@ -183,8 +183,8 @@ def _drive(
                 if resumed is not None:
                     records.append(resumed)
                 state = fold_batch(records.entries)
-                office = SlotAllocator(_slots_of(state))
-                return Driver(folder, records, state, office, executions, options, screen).drive()
+                allocator = SlotAllocator(_slots_of(state))
+                return Driver(folder, records, state, allocator, executions, options, screen).drive()
             except AiSciError as error:
                 raise BatchStopped(folder, str(error)) from error
             finally:
@@ -197,27 +197,27 @@ def _drive(
 
 
 class BatchStopped(SessionStopped):
-    """The batch could not go on; what its sessions have journalled is kept."""
+    """The batch could not continue. Everything its sessions journalled is kept."""
 
     what = "batch"
 
 
 def _check_models(planned: list[Planned], options: RunOptions, shared: Budgets, screen: Screen) -> None:
-    """Whatever is wrong with a model is known before the first session begins."""
+    """Finds every problem with a model before the first session starts."""
     seen: set[str] = set()
     for one in planned:
         key = options.model or f"{one.template.folder}/{one.idea.name}"
         if key not in seen:
             seen.add(key)
-            note = screen.note if len(seen) == 1 else _nothing  # once is enough
+            note = screen.note if len(seen) == 1 else lambda _: None  # note it only once
             _, model = choose_model(options.model, options.api_base, one.template, one.idea, note)
             window = options.context_window or one.template.context_window or model.context_window
             require_known(model, options.budgets, window)
             require_known(model, shared, window)
 
 
-def require_slots(execution: ExecutionContext, slots: list[Slot] | None) -> None:
-    """Raises ConfigError when an attempt of the template could never have its place."""
+def _require_slots(execution: ExecutionContext, slots: list[Slot] | None) -> None:
+    """Raises ConfigError when an attempt needs more GPUs than the batch has."""
     gpus = [slot.gpu for slot in slots or () if slot.gpu is not None]
     if gpus and execution.limits.gpus > len(gpus):
         raise ConfigError(
@@ -226,17 +226,13 @@ def require_slots(execution: ExecutionContext, slots: list[Slot] | None) -> None
         )
 
 
-def _nothing(text: str) -> None:
-    return
-
-
 def _slots_of(state: BatchState) -> list[Slot] | None:
     assert state.started is not None  # the first record of every batch
     return _slots(state.started.slots, tuple(state.started.gpus), state.started.engine)
 
 
 def _slots(number: int | None, gpus: tuple[str, ...], engine: str) -> list[Slot] | None:
-    """The places of the batch: the GPUs named, or so many shares of the CPUs, or what this machine suggests."""
+    """The batch's slots: the given GPUs, so many CPU shares, or a default for this machine; None for a cluster."""
     if not engine_kind(engine).uses_slots:
         return None
     if gpus:

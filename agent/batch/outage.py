@@ -1,4 +1,4 @@
-"""When the model's server is away, the batch waits for it to come back, in place of losing one idea after the other."""
+"""While the model's server is down, the batch waits for it instead of failing one idea after another."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ai_sci.experiment.base import seconds_in
 _PASSING = ("connection", "timeout", "rate_limited", "server_error", "cut", "stream_error", "conflict")
 _FIRST_WAIT = 60.0  # seconds
 _LONGEST_WAIT = 1800.0
-_TRIES = 20  # with the longest wait between them: most of a night
+_TRIES = 20  # mostly at the longest wait: about eight hours
 
 
 def is_outage(folder: Path, state: State) -> bool:
-    """Whether the session ended because its server could not be reached or was too busy, which passes."""
+    """Whether the session ended because its server was unreachable or overloaded, which is temporary."""
     if state.status is not Status.model_unavailable:
         return False
     calls = [entry.event for entry in read_journal(folder / JOURNAL) if isinstance(entry.event, (CallFailed, Replied))]
@@ -26,13 +26,13 @@ def is_outage(folder: Path, state: State) -> bool:
 
 @dataclass
 class Outage:
-    """`until`: no session is begun before that moment on the monotonic clock."""
+    """Exponential backoff. No session starts before `until`, in seconds of the monotonic clock."""
 
     until: float = 0.0
     tries: int = 0
 
     def begins(self) -> float | None:
-        """A session has found the server away: seconds to wait now, None when it has been away for too long."""
+        """Notes that a session found the server down. Returns the seconds to wait, None to give up."""
         if time.monotonic() < self.until:
             return self.until - time.monotonic()
         if self.tries >= _TRIES:
@@ -44,8 +44,10 @@ class Outage:
         return wait
 
     def is_over(self) -> None:
+        """Resets the backoff: the server has answered."""
         self.until, self.tries = 0.0, 0
 
     @property
     def lasts(self) -> bool:
+        """Whether the batch is still waiting."""
         return time.monotonic() < self.until

@@ -1,4 +1,4 @@
-"""From the options of `ai-sci batch` to the ideas that it works on, and to what its journal keeps of them."""
+"""Turns the options of `ai-sci batch` into its list of ideas, and into what its journal records."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ai_sci.experiment.base import ConfigError
 from ai_sci.experiment.template import IDEA_FILES, Idea, Template, find_idea, load_ideas, load_template, read_idea, slug
 
 ALL = "all"
-ADDED = "added"  # folder of requests that the batch's process has not seen yet
-LOGS = "logs"  # folder of what each session said
+ADDED = "added"  # folder of requests that the batch has not picked up yet
+LOGS = "logs"  # folder with a log per session
 _TAKEN = {ADDED, LOGS, "lock", "batch.jsonl", "report.html", "report.md"}
-AT_ONCE = 32  # ideas at work, unless --at-once says otherwise
+AT_ONCE = 32  # sessions open at once, unless --at-once says otherwise
 _OF_ONE_SESSION = ("idea", "template", "ideas_file", "runs_dir", "session")
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What `ai-sci batch` was asked. `session` is what each idea's session gets, `budgets` are of all together."""
+    """The options of `ai-sci batch`: `session` for each session, `budgets` for all of them together."""
 
     ideas: str  # "all", names with commas between them, or a file
     session: RunOptions
@@ -41,14 +41,14 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Planned:
-    """An idea, and the template that it is tried on."""
+    """An idea and the template to try it on."""
 
     idea: Idea
     template: Template
 
 
 def find_ideas(options: BatchOptions) -> list[Planned]:
-    """The ideas that the options name, templates taking turns. Raises ConfigError."""
+    """The ideas that the options name, alternating between templates. Raises ConfigError."""
     templates = [load_template(name, options.session.overrides) for name in options.templates]
     if options.ideas.endswith(".json") or os.path.isfile(options.ideas):
         ideas = load_ideas(Path(options.ideas).expanduser())
@@ -65,7 +65,7 @@ def find_ideas(options: BatchOptions) -> list[Planned]:
 
 
 def _all_of(template: Template, session: RunOptions) -> list[Planned]:
-    """Without a model only what has a scripted session can be played; one that names nothing wants no error for it."""
+    """Every idea of the template; without a model, only those that have a scripted session."""
     files = [session.ideas_file] if session.ideas_file else [template.folder / name for name in IDEA_FILES]
     ideas = [idea for path in files if path.is_file() or session.ideas_file for idea in load_ideas(path)]
     if not ideas:
@@ -79,7 +79,7 @@ def _all_of(template: Template, session: RunOptions) -> list[Planned]:
 
 
 def _named(names: Iterable[str], templates: list[Template], ideas_file: Path | None) -> list[Planned]:
-    """Each name in each template that has it; `TEMPLATE/NAME` means that one only."""
+    """Each name in every template that has it; `TEMPLATE/NAME` picks one template."""
     planned: list[Planned] = []
     for name in names:
         chosen = [one for one in templates if name.startswith(one.name + "/")]
@@ -97,13 +97,13 @@ def _named(names: Iterable[str], templates: list[Template], ideas_file: Path | N
 
 
 def named_sessions(planned: Iterable[Planned], known: Iterable[IdeaAdded], request: str = "") -> list[IdeaAdded]:
-    """A session for each idea that the batch does not have yet, under a name of its own."""
+    """A uniquely named session for each planned idea that is not in `known`."""
     known = list(known)
     have = {(one.template, json.dumps(one.idea, sort_keys=True)) for one in known}
     taken = _TAKEN | {one.session for one in known}
     added: list[IdeaAdded] = []
     for one in planned:
-        idea = whole(one.idea)
+        idea = _whole(one.idea)
         key = (str(one.template.folder), json.dumps(idea, sort_keys=True))
         if key in have:
             continue
@@ -120,26 +120,27 @@ def _free(planned: Planned, taken: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def whole(idea: Idea) -> dict[str, Any]:
-    """Its own keys, and those that every idea has."""
+def _whole(idea: Idea) -> dict[str, Any]:
+    """All keys of an idea, the standard ones included."""
     return {**idea.raw, "Name": idea.name, "Title": idea.title, "Experiment": idea.experiment}
 
 
 def idea_of(raw: dict[str, Any]) -> Idea:
-    """The inverse of `whole`."""
+    """The idea that the journal holds as this dictionary."""
     return Idea(raw["Name"], raw["Title"], raw["Experiment"], raw)
 
 
-# What the journal keeps of the options.
+# What the journal records of the options.
 
 
 def kept_options(options: RunOptions) -> dict[str, Any]:
+    """The options as JSON, without those that belong to a single session."""
     kept = {name: value for name, value in dataclasses.asdict(options).items() if name not in _OF_ONE_SESSION}
     return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
 
 
 def options_of(kept: dict[str, Any]) -> RunOptions:
-    """The inverse; what a newer version has added is left out."""
+    """The inverse of `kept_options`; fields from newer versions are ignored."""
     known = {one.name for one in dataclasses.fields(RunOptions)} - set(_OF_ONE_SESSION)
     values = {name: value for name, value in kept.items() if name in known}
     if values.get("python") is not None:
@@ -149,12 +150,12 @@ def options_of(kept: dict[str, Any]) -> RunOptions:
     return RunOptions(idea="", **values)
 
 
-# Ideas for a batch that is running: a file in its folder, which its process takes in.
+# Ideas for a running batch: a file in its folder, which its process picks up.
 
 
 def leave_request(folder: Path, planned: Iterable[Planned]) -> None:
     """Asks the batch in `folder` to work on these ideas too."""
-    ideas = [{"idea": whole(one.idea), "template": str(one.template.folder)} for one in planned]
+    ideas = [{"idea": _whole(one.idea), "template": str(one.template.folder)} for one in planned]
     place = folder / ADDED
     place.mkdir(exist_ok=True)
     request = uuid.uuid4().hex
@@ -164,15 +165,15 @@ def leave_request(folder: Path, planned: Iterable[Planned]) -> None:
 
 
 def requests(folder: Path) -> list[Path]:
-    """In the order of asking."""
+    """The pending requests, oldest first."""
     return sorted((folder / ADDED).glob("*.json"), key=lambda path: path.lstat().st_mtime_ns)
 
 
 def read_request(path: Path, overrides: dict[str, str]) -> list[Planned]:
-    """Raises ConfigError when it is no longer what was left."""
+    """The ideas in a request. Raises ConfigError when the file or a template cannot be read."""
     try:
         asked = [(str(one["template"]), read_idea(one["idea"], str(path))) for one in json.loads(path.read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is not a request for ideas ({error}): it is set aside.") from error
+        raise ConfigError(f"{path} is not a request for ideas ({error}); renamed to *.refused.") from error
     templates = {name: load_template(name, overrides) for name, _ in asked}
     return [Planned(idea, templates[name]) for name, idea in asked]

@@ -1,10 +1,10 @@
-"""Imports all that a session needs, before sessions are forked: once in time, and once in memory."""
+"""Imports everything a session needs before any is forked, so that time and memory are spent only once."""
 
 from __future__ import annotations
 
 from ai_sci.agent.models import load_ahead, load_all, resolve, watch_http
 
-# What litellm and the linters import only when they are first used.
+# What litellm and the linters import lazily, on first use.
 _LATER = (
     "ai_sci.agent.edits.lint",
     "aider.linter",
@@ -37,12 +37,12 @@ _LATER = (
 
 
 def begin_preload() -> None:
-    """Begins with it in a thread, which has ended when `preload` returns."""
+    """Starts the imports in a thread, which has ended when `preload` returns."""
     load_ahead(_LATER)
 
 
 def preload() -> None:
-    """Takes a second or two, makes no connection, and leaves no thread that a fork would cut off."""
+    """Finishes the imports in a second or two. Opens no connection and leaves no thread behind: we fork next."""
     litellm = load_all(_LATER)
     resolve(litellm, "openai/any", "http://127.0.0.1:9/v1")
     watch_http(litellm)

@@ -1,4 +1,4 @@
-"""Which sessions a batch begins again after their process has ended, and which it leaves for a resume."""
+"""Decides which sessions a batch restarts after their process ended, and which it leaves for a resume."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ai_sci.agent.batch.outage import Outage, is_outage
 from ai_sci.agent.batch.plan import LOGS
 from ai_sci.agent.journal import State, Status
 
-_CRASHES = 3  # in a row, without anything done between them
-_FIRST_WAIT = 1.0  # seconds before a session goes on in a new process; twice as long the next time
+_CRASHES = 3  # in a row, without progress in between
+_FIRST_WAIT = 1.0  # seconds before the first restart; doubled each time
 
 
 def done_so_far(state: State | None) -> int:
-    """Grows with each reply and each attempt that came to its end, and with nothing that a mere resume writes."""
+    """A measure of progress: replies plus finished attempts. A resume alone never increases it."""
     if state is None:
         return 0
     attempts = [one for record in state.runs.values() for one in record.attempts if one.verdict != "lost"]
@@ -25,7 +25,7 @@ def done_so_far(state: State | None) -> int:
 
 @dataclass
 class RestartPolicy:
-    """Of one drive of a batch: a resume begins with nobody held back.
+    """The restart decisions of one invocation; a resumed batch starts with a clean slate.
 
     `answered`: whether the model's server has ever answered a session of this batch.
     """
@@ -37,18 +37,20 @@ class RestartPolicy:
     _crashes: dict[str, int] = field(default_factory=dict)
 
     def hold_back(self, name: str) -> None:
+        """Leaves the session for a resume of the batch."""
         self._held_back.add(name)
 
     def is_held_back(self, name: str) -> bool:
+        """Whether the session is left for a resume of the batch."""
         return name in self._held_back
 
     def may_begin(self, name: str) -> bool:
-        """Whether the session may go on at this moment."""
+        """Whether the session may be launched now."""
         now = time.monotonic()
         return name not in self._held_back and not self.outage.lasts and now >= self._not_before.get(name, 0.0)
 
     def after(self, batch: Path, child: Child, code: int, state: State | None, reason: str) -> str | None:
-        """Decides on a session that has not ended for good; what to tell of it. `state` is None without a journal."""
+        """Decides on a resumable session and returns a note for the screen. `state` is None without a journal."""
         name = child.session
         if self.answered and state is not None and is_outage(batch / name, state):
             wait = self.outage.begins()
@@ -65,4 +67,4 @@ class RestartPolicy:
             return f"its process ended {_CRASHES} times without getting on: see {LOGS}/{name}.log"
         wait = _FIRST_WAIT * 2 ** (self._crashes[name] - 1)
         self._not_before[name] = time.monotonic() + wait
-        return f"its process ended with code {code}; it goes on in a new one"
+        return f"its process ended with code {code}; restarting it"

@@ -1,8 +1,8 @@
-"""Who gets the next free slot, and when another idea is begun: pure decisions on what the batch knows at a moment.
+"""Pure scheduling decisions: which session gets the next free slot, and when to start another one.
 
-Ideas that are further along go first, so that finished ideas come early, and templates take turns. Left alone that rule
-ends with a few whole sessions on an almost empty machine. So a session that could not be finished any more by the time
-when all other work is done goes before everybody else (the critical path of list scheduling, Graham 1969).
+Sessions that are further along go first, so that results come early, and templates take turns. On its own, this rule
+ends with a few long sessions on a nearly idle machine. So a session that would finish after all other work goes first
+(critical-path list scheduling, Graham 1969).
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_FIRST = 3  # sessions for each slot: while some think, others run
-_AHEAD = 1.5  # a path counts as critical a little before it is: the means are estimates
+_FIRST = 3  # sessions per slot: while some wait for the model, others run
+_AHEAD = 1.5  # safety factor on the critical path: the means are only estimates
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A session that waits for a slot. `runs_left` counts the run that it is working on."""
+    """A session waiting for a slot. `runs_left` includes its current run."""
 
     session: str
     template: str
     runs_closed: int
-    attempts: int  # of the run that it is working on
+    attempts: int  # at its current run
     runs_left: int
-    since: float  # seconds on the clock of the batch
+    since: float  # when it began to wait, in seconds of the monotonic clock
 
 
 @dataclass
 class Means:
-    """What a run has taken so far in this batch, in seconds: on a slot, and with the model before it."""
+    """Mean seconds per run in this batch, on a slot and with the model; guesses until a run has closed."""
 
     on_slot: float = 60.0
     thinking: float = 60.0
@@ -37,14 +37,17 @@ class Means:
     runs: int = 0
 
     def slot_was_held(self, seconds: float) -> None:
+        """Adds time on a slot."""
         self.slot_seconds += seconds
         self._update()
 
     def model_thought(self, seconds: float) -> None:
+        """Adds time with the model."""
         self.thinking_seconds += seconds
         self._update()
 
     def run_was_closed(self) -> None:
+        """Adds one run to divide by."""
         self.runs += 1
         self._update()
 
@@ -54,18 +57,19 @@ class Means:
 
     @property
     def run(self) -> float:
+        """Mean seconds of a whole run."""
         return self.on_slot + self.thinking
 
 
 def is_critical(runs_left: int, runs_left_in_all: int, slots: int, means: Means) -> bool:
-    """Whether a session with so many runs left would be the last to end, if it had to wait now."""
+    """Whether a session with `runs_left` would be the last to end if it waited now."""
     return runs_left * means.run * _AHEAD >= runs_left_in_all * means.on_slot / slots
 
 
 def next_in_line(
     waiting: Sequence[Candidate], runs_left_in_all: int, slots: int, means: Means, held: Mapping[str, int]
 ) -> Candidate:
-    """Who gets the slot that is free. `held`: slots that each template has now; the one with fewest goes first."""
+    """The session that gets the free slot. `held` counts slots per template; the template with fewest goes first."""
 
     def order(one: Candidate) -> tuple[object, ...]:
         critical = is_critical(one.runs_left, runs_left_in_all, slots, means)
@@ -76,11 +80,10 @@ def next_in_line(
 
 
 def may_begin(at_work: int, waiting: int, planning: int, free: int, slots: int, most: int, critical: bool) -> bool:
-    """Whether another idea is begun now.
+    """Whether to start another session now.
 
-    `at_work` sessions are open, `waiting` of them wait for a slot, `planning` have not asked for their first one yet,
-    `free` slots have nobody. Three times as many sessions as slots are begun at once; more only when a slot would stay
-    free.
+    `at_work` sessions are open; `waiting` of them wait for a slot and `planning` have not asked for one yet. There are
+    at most three sessions per slot, and more only while a slot would stay free, up to `most`.
     """
     if at_work >= most:
         return False

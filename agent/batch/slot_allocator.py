@@ -1,4 +1,4 @@
-"""Gives the slots of a batch to the sessions that wait for one."""
+"""Allocates the batch's slots to the sessions waiting for them."""
 
 from __future__ import annotations
 
@@ -14,39 +14,42 @@ from ai_sci.experiment.slots import Slot, Turns
 
 
 class SlotAllocator:
-    """`slots` are all that the batch may use; None when a cluster decides what runs where."""
+    """`slots` are all the batch may use; None when a cluster schedules the attempts."""
 
     def __init__(self, slots: Sequence[Slot] | None) -> None:
         self._slots = slots
-        self._turns = Turns(slots) if slots is not None else None  # one for all sessions: they queue here
+        self._turns = Turns(slots) if slots is not None else None  # one for the batch: its sessions queue here
         self.means = Means()
 
     @property
     def on_gpus(self) -> bool:
+        """Whether the slots are GPUs."""
         return self._slots is None or any(slot.gpu is not None for slot in self._slots)
 
     @property
     def number(self) -> int:
+        """How many slots there are; in effect unlimited on a cluster."""
         return len(self._slots) if self._slots is not None else 1000
 
     def free(self, children: Sequence[Child]) -> int:
-        """As far as this batch knows; another one may hold them."""
+        """Slots that this batch does not hold; another ai-sci may hold them."""
         return self.number - sum(child.slots for child in children)
 
     def wanted(self, child: Child) -> None:
-        """The child has asked for a slot: until now it has been with its model."""
+        """Notes that the child asked for a slot, which ends its time with the model."""
         now = time.monotonic()
         self.means.model_thought(now - child.thinks_since)
         child.wanted_since, child.has_asked = now, True
 
     def given_back(self, child: Child) -> None:
+        """Notes that the child has released its slot."""
         now = time.monotonic()
         if child.held_since is not None:
             self.means.slot_was_held(now - child.held_since)
         child.slots, child.held_since, child.thinks_since = 0, None, now
 
     def give(self, children: Sequence[Child], runs_left_in_all: int) -> bool:
-        """Gives what is free; False when somebody still waits for a slot that others on this machine hold."""
+        """Allocates free slots. Returns False when a session waits for a slot that another ai-sci holds."""
         while waiting := [child for child in children if child.wants is not None]:
             if self._turns is None:
                 for child in waiting:
@@ -67,7 +70,7 @@ class SlotAllocator:
                 return False
             allocation = held.allocation
             if child.wants.gpus == 0 and allocation.gpus is not None:
-                allocation = Allocation(allocation.name, gpus=())  # it uses none, and waits its turn all the same
+                allocation = Allocation(allocation.name, gpus=())  # it takes its turn but sees no GPU
             self._give(child, allocation, number, held.descriptors)
             held.close()
         if self._turns is not None:

@@ -1,4 +1,4 @@
-"""Where a batch stands: a fold over its journal, and the states of its sessions, read from theirs."""
+"""A batch's state, a fold over its journal, and the states of its sessions, read from their journals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ai_sci.experiment.base import AiSciError, ConfigError
 
 @dataclass
 class IdeaRecord:
-    """One idea of a batch. `left` is how its last process ended; None while none has, or one is at work."""
+    """One idea of a batch. `left` says how its last process ended; None before that and while one runs."""
 
     added: IdeaAdded
     launches: int = 0
@@ -41,18 +41,21 @@ class IdeaRecord:
 
 @dataclass
 class BatchState:
+    """Everything the driver and the views need to know about a batch. Times are in seconds."""
+
     started: BatchStarted | None = None
     started_at: float = 0.0
     ended_at: float | None = None
-    active_seconds: float = 0.0  # without the time between an end and a resume
+    active_seconds: float = 0.0  # excludes pauses before a resume
     options: dict[str, Any] = field(default_factory=dict)
     budgets: Budgets = Budgets()
-    ideas: dict[str, IdeaRecord] = field(default_factory=dict)  # by the session's name, in the order of adding
+    ideas: dict[str, IdeaRecord] = field(default_factory=dict)  # by session name, in the order added
     status: Status = Status.running
     ended: BatchEnded | None = None
 
 
 def fold_batch(records: Iterable[Record[BatchEvent]]) -> BatchState:
+    """The state after all `records`."""
     state = BatchState()
     previous_at: float | None = None
     for record in records:
@@ -62,7 +65,7 @@ def fold_batch(records: Iterable[Record[BatchEvent]]) -> BatchState:
 
 
 def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: float | None) -> None:
-    """Takes one more record into `state`."""
+    """Updates `state` with one more record. `previous_at` is the time of the record before it, None for the first."""
     event = record.event
     if previous_at is not None and not isinstance(event, BatchResumed):
         state.active_seconds += max(0.0, record.at - previous_at)
@@ -86,11 +89,11 @@ def advance_batch(state: BatchState, record: Record[BatchEvent], previous_at: fl
 
 
 def _budgets(event: BatchStarted | BatchResumed) -> Budgets:
-    return Budgets(**event.budgets)  # type: ignore[arg-type]  the journal holds what asdict gave
+    return Budgets(**event.budgets)  # type: ignore[arg-type]  written with asdict
 
 
 def outcome(state: BatchState) -> tuple[Status, str]:
-    """How a batch ends when no session of it can go on now."""
+    """The status and reason of a batch with no session left to run now."""
     ideas = state.ideas.values()
     done = sum(idea.done for idea in ideas)
     if done == len(ideas):
@@ -104,7 +107,7 @@ def outcome(state: BatchState) -> tuple[Status, str]:
 
 
 def state_of(session: Path) -> State | None:
-    """Where a session of the batch stands; None when it has not been opened, or cannot be read."""
+    """The state of a session of the batch; None if it does not exist yet or cannot be read."""
     try:
         return read_state(session)
     except AiSciError:
@@ -112,17 +115,18 @@ def state_of(session: Path) -> State | None:
 
 
 def is_batch(folder: Path) -> bool:
+    """Whether the folder holds a batch, rather than a session."""
     return (folder / BATCH_JOURNAL).is_file()
 
 
 def read_batch(folder: Path) -> BatchState:
-    """The state of a batch that may be running at this moment. Raises ConfigError when there is none."""
+    """The state of a batch, which may be running. Raises ConfigError when there is none."""
     if not is_batch(folder):
         raise ConfigError(f"{folder} is not a batch: it holds no {BATCH_JOURNAL}.")
     state = fold_batch(parse(folder / BATCH_JOURNAL, BATCH_EVENT_TYPES)[0])
     if state.started is None:
         raise ConfigError(f"{folder / BATCH_JOURNAL} does not begin with a batch.")
     if state.status is Status.running and not is_driven(folder):
-        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+        state.status = Status.interrupted  # its process died before it could record an end
         state.ended = BatchEnded(state.status.value, "it stopped without a word: ai-sci was killed or could not write")
     return state

@@ -1,4 +1,4 @@
-"""The journal, the only source of truth, and the two pure functions computed from it: state and conversation.
+"""The journal, the only source of truth, and the two pure functions over it: state and conversation.
 
 Nothing here writes anything but the journal.
 """

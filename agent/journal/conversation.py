@@ -1,4 +1,4 @@
-"""From the journal to the messages on the wire: one total function, so no request can be refused for its form."""
+"""Computes the wire messages from the journal in one total function, so no request is ever malformed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True)
 class Message:
-    """One message on the wire. Nothing but these two keys is ever sent."""
+    """One message on the wire. Only these two keys are ever sent."""
 
     role: Role
     content: str
 
 
 def wire_messages(events: Iterable[Event]) -> list[Message]:
-    """The request that follows from `events`: user, assistant, user, …, beginning and ending on user.
+    """The next request: user, assistant, user, …, starting and ending with user.
 
-    Pieces of one side are merged with a blank line between; what is empty after stripping is left out. Failed
-    requests are not part of the conversation, so the same journal gives the same request again.
-    The loop always has a user text first and last; a journal cut elsewhere gets `prompts/go_on.md` there, so that
-    the function is total. A rebuilt conversation begins with the task as before, so that a provider's cache of that
-    prefix still serves.
+    Consecutive pieces from one side are joined with a blank line; empty ones are dropped. Failed requests are not part
+    of the conversation, so a retry sends the same messages. The loop always has a user text first and last; a journal
+    cut elsewhere gets `prompts/go_on.md` there, which keeps the function total. A rebuilt conversation still starts
+    with the task, so the provider's prefix cache keeps working.
     """
     messages: list[Message] = []
     for role, text in _pieces(events):
-        # A lone surrogate has no UTF-8 form: the request could not even be encoded.
+        # A lone surrogate cannot be encoded as UTF-8, so the request could not be sent.
         text = text.encode("utf-8", "replace").decode("utf-8").strip()
         if not text:
             continue
@@ -49,7 +48,7 @@ def wire_messages(events: Iterable[Event]) -> list[Message]:
 
 
 def prompt_hash(messages: Iterable[Message]) -> str:
-    """sha256 of a request, byte for byte: what a replay compares."""
+    """The sha256 of a request, which replays compare."""
     canonical = json.dumps([[message.role, message.content] for message in messages])
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

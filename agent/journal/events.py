@@ -1,6 +1,6 @@
-"""What can happen in a session: one frozen dataclass per kind of journal line.
+"""Everything that can happen in a session: one frozen dataclass per kind of journal line.
 
-The journal holds nothing else, and everything else (state, conversation, log.md, `show`) is computed from it.
+All else (state, conversation, log.md, `show`) is computed from these events.
 """
 
 from __future__ import annotations
@@ -21,63 +21,65 @@ from ai_sci.agent.journal.experiment_events import (
 
 @dataclass(frozen=True)
 class SessionStarted:
-    """The session's folder is complete: code copied, first commit made."""
+    """The session folder is complete: code copied, first commit made."""
 
     kind: ClassVar[str] = "session_started"
     session: str
     idea: dict[str, Any]  # the idea's own keys, Name, Title and Experiment among them
-    template: str  # absolute path of the folder it was copied from
-    files: list[str]  # what was copied
+    template: str  # absolute path of the source folder
+    files: list[str]  # the files copied
     brings_baseline: bool
     overrides: dict[str, str]  # --set KEY=VALUE
     model: str
     api_base: str | None
     max_runs: int
     max_failures: int
-    limits: dict[str, float | None]  # seconds, bytes, counts: the Limits in force
+    limits: dict[str, float | None]  # the Limits in force: seconds, bytes, counts
     python: str | None
     sandbox_choice: str
     allow_unsandboxed: bool
     max_cost: float | None  # USD
     max_time: float | None  # seconds
     commit: str
-    code_hash: str  # of the files that an experiment executes, unmodified
+    code_hash: str  # of the unmodified code files
     version: str
-    context_window: int | None = None  # tokens: as asked for, else the model's own; None when unknown
-    prompts: str = ""  # sha256 of the files in prompts/; "" in journals of older versions
-    origin: str = ""  # the recorded session that this one replays or branches from; "" for a session of its own
-    from_turn: int = 0  # the turn, counted from 1, at which it branches; 0 when it replays all of it
-    reuse: bool = False  # whether finished attempts of the origin are taken over
-    max_tokens: int | None = None  # sent and received
+    context_window: int | None = None  # tokens: as requested, else the model's own; None if unknown
+    prompts: str = ""  # sha256 of the files in prompts/; "" in older journals
+    origin: str = ""  # the session this one replays or branches from; "" if none
+    from_turn: int = 0  # the turn, counted from 1, where it branches; 0 for a full replay
+    reuse: bool = False  # whether the origin's finished attempts are reused
+    max_tokens: int | None = None  # prompt plus completion
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    engine: str = "local"  # who executes the attempts: --engine NAME
-    slurm: dict[str, str] = field(default_factory=dict)  # what journals of format 1 have for engine_options
+    engine: str = "local"  # --engine NAME
+    slurm: dict[str, str] = field(default_factory=dict)  # engine_options in format 1
     engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
 
 
 @dataclass(frozen=True)
 class Branched:
-    """What stands before this is the origin's journal; what comes after it, spending too, is this session's own."""
+    """Everything before this is the origin's journal; everything after it, spending included, is this session's."""
 
     kind: ClassVar[str] = "branched"
-    origin: str  # absolute path of the session
-    turn: int  # the first turn of its own, counted from 1
+    origin: str  # absolute path of the original session
+    turn: int  # its own first turn, counted from 1
     model: str
     api_base: str | None
     max_runs: int
-    max_cost: float | None  # USD, of its own calls
-    max_time: float | None  # seconds, of its own
+    max_cost: float | None  # USD, for its own calls
+    max_time: float | None  # seconds, its own time only
     context_window: int | None
-    max_tokens: int | None = None  # sent and received
+    max_tokens: int | None = None  # prompt plus completion
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    version: str = ""  # of ai-sci, as it goes on; "" in journals of older versions
+    version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
 
 
 @dataclass(frozen=True)
 class Resumed:
+    """Work on the session resumes, with these options in force."""
+
     kind: ClassVar[str] = "resumed"
     model: str
     api_base: str | None
@@ -85,15 +87,17 @@ class Resumed:
     max_cost: float | None
     max_time: float | None
     context_window: int | None = None
-    max_tokens: int | None = None  # sent and received
+    max_tokens: int | None = None  # prompt plus completion
     max_gpu_hours: float | None = None
     max_disk: int | None = None  # bytes
-    version: str = ""  # of ai-sci, as it goes on; "" in journals of older versions
+    version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
 
 
 @dataclass(frozen=True)
 class SandboxFound:
+    """The sandbox that the session uses from here on."""
+
     kind: ClassVar[str] = "sandbox_found"
     tier: str
     backend: str
@@ -102,49 +106,50 @@ class SandboxFound:
 
 @dataclass(frozen=True)
 class Told:
-    """A user message for the model: the text is final, byte for byte."""
+    """A user message for the model, exactly as sent."""
 
     kind: ClassVar[str] = "told"
-    prompt: str  # name of the file in prompts/ that it was made from
+    prompt: str  # the file in prompts/ that it was rendered from, without .md
     text: str
 
 
 @dataclass(frozen=True)
 class ConversationRebuilt:
-    """The conversation had become too long: from here on the model gets the task and `text`, and what follows."""
+    """The conversation grew too long: from here on the model sees the task, `text` and what follows."""
 
     kind: ClassVar[str] = "conversation_rebuilt"
     text: str
     reason: str
-    learned_window: int | None  # tokens, when the server's error told it (or let it be guessed)
+    learned_window: int | None  # tokens, if the server's error gave it or let us infer it
 
 
 @dataclass(frozen=True)
 class CallStarted:
-    """A try of a call that costs money is about to be sent. A reply or a failure settles it; if neither follows, what
-    was set aside for it may have been charged."""
+    """A paid request is about to be sent. A reply or failure settles it; without one, its reserve may be spent."""
 
     kind: ClassVar[str] = "call_started"
-    reserved_cost: float | None  # USD, the most that it can cost; None when the price is not known
-    reserved_tokens: int | None  # sent and received at most; None when the longest reply is not known
+    reserved_cost: float | None  # USD, worst case; None if the price is unknown
+    reserved_tokens: int | None  # prompt plus completion, worst case; None if unknown
 
 
 @dataclass(frozen=True)
 class CallFailed:
-    """One try. The tokens and the cost are what the provider may have charged for it."""
+    """One failed try. Tokens and cost are what the provider may have charged for it."""
 
     kind: ClassVar[str] = "call_failed"
     status: int | None
     failure: str
     message: str
-    retry_in: float | None  # seconds; None when it was the last try
+    retry_in: float | None  # seconds; None after the last try
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float | None = 0.0  # USD; None when the price is not known
+    cost: float | None = 0.0  # USD; None if the price is unknown
 
 
 @dataclass(frozen=True)
 class Replied:
+    """A complete reply from the model, and what it cost."""
+
     kind: ClassVar[str] = "replied"
     text: str
     reasoning: str
@@ -153,20 +158,22 @@ class Replied:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
-    cost: float | None  # USD; None when the price is not known
+    cost: float | None  # USD; None if the price is unknown
     seconds: float
-    prompt_hash: str = ""  # of the messages that were sent; "" in journals of older versions
-    files: dict[str, str] | None = None  # new texts, from an editor that gives files and not a text with edits
+    prompt_hash: str = ""  # of the messages sent; "" in older journals
+    files: dict[str, str] | None = None  # new contents, from editors that return files instead of edit blocks
 
 
 @dataclass(frozen=True)
 class EditApplied:
+    """The reply's edits were applied and committed."""
+
     kind: ClassVar[str] = "edit_applied"
     files: list[str]
     blocks: int
     commit: str
-    code_hash: str  # of the files that an experiment executes
-    lint: str | None  # the linter's report; None when clean
+    code_hash: str  # of the code files
+    lint: str | None  # the linter's report; None if clean
 
 
 @dataclass(frozen=True)
@@ -180,19 +187,21 @@ class ReplyRejected:
 
 @dataclass(frozen=True)
 class CompletionDoubted:
-    """`ALL_COMPLETED` before any run: asked once why."""
+    """The model said `ALL_COMPLETED` before any run and is asked why, once."""
 
     kind: ClassVar[str] = "completion_doubted"
 
 
 @dataclass(frozen=True)
 class CompletionAccepted:
+    """`ALL_COMPLETED` was accepted: no further runs."""
+
     kind: ClassVar[str] = "completion_accepted"
 
 
 @dataclass(frozen=True)
 class PhaseGivenUp:
-    """Plots or notes failed too often: the file is back as it was, and the session goes on without."""
+    """Plots or notes failed too often: the file is restored and the session continues without them."""
 
     kind: ClassVar[str] = "phase_given_up"
     verdict: str
@@ -201,6 +210,8 @@ class PhaseGivenUp:
 
 @dataclass(frozen=True)
 class SessionEnded:
+    """The session stopped with this status; some statuses can be resumed."""
+
     kind: ClassVar[str] = "session_ended"
     status: str
     reason: str
@@ -208,17 +219,17 @@ class SessionEnded:
 
 @dataclass(frozen=True)
 class ResumeReplayed:
-    """In a replay: what a resume of the recorded session changed in what the model is told."""
+    """In a replay: a resume of the recorded session changed these settings, which later prompts depend on."""
 
     kind: ClassVar[str] = "resume_replayed"
     max_runs: int
     context_window: int | None  # tokens
-    other_model: bool  # what was learned of the window was learned of another one
+    other_model: bool  # so the learned context window no longer applies
 
 
 @dataclass(frozen=True)
 class PromptDiffered:
-    """A replay is about to send something else than was sent at this turn."""
+    """A replay is about to send a different request than the recording did at this turn."""
 
     kind: ClassVar[str] = "prompt_differed"
     turn: int  # counted from 1
@@ -227,7 +238,7 @@ class PromptDiffered:
 
 @dataclass(frozen=True)
 class ReplayCompared:
-    """How much of what is recorded came out the same, and in words what did not."""
+    """How much of the recording a replay reproduced, with a description of each difference."""
 
     kind: ClassVar[str] = "replay_compared"
     prompts: int
@@ -237,7 +248,7 @@ class ReplayCompared:
     verdicts: int
     verdicts_recorded: int
     differences: list[str]
-    prompts_by: str = ""  # the other version of ai-sci that wrote the prompts, which are then not compared
+    prompts_by: str = ""  # the other ai-sci version that wrote the prompts, which are then not compared
 
 
 Event = Union[

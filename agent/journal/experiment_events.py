@@ -1,4 +1,4 @@
-"""What can happen in a session with its experiments: lines of the journal, as all in `events`."""
+"""The journal events about experiments; `events` holds the rest."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class BaselineMeasured:
+    """The outcome of run 0, wherever it came from."""
+
     kind: ClassVar[str] = "baseline_measured"
     metrics: dict[str, float]
     verdict: str
     reasons: list[str]
     source: str  # "template", "measured", "cached" or "reused"
     commit: str | None
-    key: str = ""  # of all that decides the outcome; "" in journals of older versions
-    seconds: float = 0.0  # of the attempt, where it was measured
-    gpus: int = 0  # that it had for itself
-    waited: float = 0.0  # seconds for its place
-    metrics_source: str = "self-reported"  # or "graded"; journals of older versions have no grader
+    key: str = ""  # hash of everything that determines the outcome; "" in older journals
+    seconds: float = 0.0  # of the attempt, if it was measured
+    gpus: int = 0  # allocated exclusively
+    waited: float = 0.0  # seconds for a slot
+    metrics_source: str = "self-reported"  # or "graded"; older journals have no grader
 
 
 @dataclass(frozen=True)
 class BaselineStarted:
-    """The baseline is being measured, and holds GPUs; one without any needs no such record."""
+    """The baseline is being measured on GPUs. Not recorded when it uses none."""
 
     kind: ClassVar[str] = "baseline_started"
     gpus: int
@@ -32,6 +34,8 @@ class BaselineStarted:
 
 @dataclass(frozen=True)
 class AttemptStarted:
+    """An attempt was launched, with what a resume needs to find its process or job again."""
+
     kind: ClassVar[str] = "attempt_started"
     run: int
     attempt: int
@@ -41,15 +45,17 @@ class AttemptStarted:
     pid: int
     process_started: int  # clock ticks since boot
     boot_id: str
-    job: str = ""  # where a cluster executes it: the job's id, and pid is 0
-    place: str = ""  # "gpu 3", "cpus 0-3"; "" when it has no place of its own
-    gpus: int = 0  # that it has for itself
-    waited: float = 0.0  # seconds for its place
-    limit: float = 0.0  # seconds that it may take; 0 in journals of older versions
+    job: str = ""  # the job id on a cluster, where pid is 0
+    place: str = ""  # "gpu 3", "cpus 0-3"; "" if nothing is allocated
+    gpus: int = 0  # allocated exclusively
+    waited: float = 0.0  # seconds for a slot
+    limit: float = 0.0  # time limit in seconds; 0 in older journals
 
 
 @dataclass(frozen=True)
 class AttemptFinished:
+    """The outcome of an attempt."""
+
     kind: ClassVar[str] = "attempt_finished"
     run: int
     attempt: int
@@ -60,17 +66,17 @@ class AttemptFinished:
     seconds: float
     metrics: dict[str, float]
     code_hash: str
-    key: str = ""  # of all that decides the outcome; "" when it is not known
-    reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was taken over
-    place: str = ""  # "node n1 gpu 0": of a job, whose place nobody knows when it is submitted
-    waited: float = 0.0  # seconds that the job was in the queue
-    begun: bool = True  # False when the job never left the queue, and held no GPU
-    metrics_source: str = "self-reported"  # or "graded"; journals of older versions have no grader
+    key: str = ""  # hash of everything that determines the outcome; "" if unknown
+    reused: str = ""  # "run 1, attempt 2 of SESSION" when that outcome was reused
+    place: str = ""  # "node n1 gpu 0", for a cluster job: unknown until it starts
+    waited: float = 0.0  # seconds the job was queued
+    begun: bool = True  # False when the job never left the queue, so it held no GPU
+    metrics_source: str = "self-reported"  # or "graded"; older journals have no grader
 
 
 @dataclass(frozen=True)
 class OutcomeCommitted:
-    """A failed attempt stands in the git log."""
+    """A failed attempt was recorded in the git log."""
 
     kind: ClassVar[str] = "outcome_committed"
     run: int
@@ -89,11 +95,13 @@ class RunClosed:
     commit: str
     base_commit: str  # the commit whose code the next edit builds on
     code_hash: str  # of that code
-    artefacts: dict[str, str] = field(default_factory=dict)  # untracked file -> sha256
+    artefacts: dict[str, str] = field(default_factory=dict)  # sha256 of each untracked file
 
 
 @dataclass(frozen=True)
 class PlotsFinished:
+    """The outcome of running plot.py."""
+
     kind: ClassVar[str] = "plots_finished"
     verdict: str
     reason: str

@@ -1,8 +1,8 @@
-"""The format of journal records, and the one place where those of earlier formats become today's.
+"""The journal's record format, and the one place that upgrades records of earlier formats.
 
-Three keys stay in every format: `at`, `event` (the kind) and `v`, the format, which is 1 in a record without it.
-A new kind, or a new field that an earlier version may ignore, needs no new format. A change that it would misread does:
-add to `_CHANGES` what turns a record of the format before into one of the new format.
+Every format keeps three keys: `at`, `event` (the kind) and `v` (the format, 1 if missing). A new kind, or a new field
+that earlier versions can ignore, needs no new format. A change that they would misread does: append to `_CHANGES` a
+function that upgrades a record from the previous format.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ Change = Callable[[dict[str, Any]], None]
 
 
 class NewerRecord(ValueError):
-    """A whole record that a newer version of ai-sci wrote: of a format or a kind that this one does not know."""
+    """An intact record in a format or of a kind that only a newer ai-sci knows."""
 
 
 def is_record(record: Any) -> bool:
-    """Whether a line's JSON is a whole record, of whatever format: never to be cut off as torn."""
+    """Whether a line's JSON is a whole record of any format, and so not a torn line to drop."""
     return isinstance(record, dict) and "at" in record and isinstance(record.get("event"), str)
 
 
 def upcast(record: dict[str, Any]) -> None:
-    """Turns a record of an earlier format into one of today's, without `v`. Raises NewerRecord, and ValueError."""
+    """Upgrades a record in place to the current format and removes `v`. Raises NewerRecord or ValueError."""
     written = record.pop("v", 1)
     if type(written) is not int or written < 1:
         raise ValueError(f"not a journal record: its format is {written!r}")
@@ -37,7 +37,7 @@ def upcast(record: dict[str, Any]) -> None:
 
 
 def _engine_options(record: dict[str, Any]) -> None:
-    """Format 2: the options of any engine. Before, there were those of Slurm only."""
+    """Format 2 has options for every engine; format 1 had only `slurm`."""
     if record["event"] == "session_started" and "slurm" in record:
         record.setdefault("engine_options", record["slurm"])
 
@@ -47,8 +47,8 @@ FORMAT = 1 + len(_CHANGES)
 
 
 def newer_writer(lines: Sequence[bytes]) -> str:
-    """What to say of a journal of which the last of `lines` is a NewerRecord."""
-    from packaging.version import InvalidVersion, Version  # 20 ms
+    """The error message for a journal whose last line here is a NewerRecord."""
+    from packaging.version import InvalidVersion, Version  # costs 20 ms, so not at the top
 
     for line in reversed(lines):
         try:

@@ -1,4 +1,4 @@
-"""The journal: append-only JSON lines, fsynced; the only source of truth of a session, and of a batch."""
+"""The journal: append-only, fsynced JSON lines, the only source of truth for a session or a batch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ai_sci.experiment.base import AiSciError
 
 
 class JournalError(AiSciError):
-    """The journal cannot be read or written; what is already in it is kept. The session can be resumed."""
+    """The journal cannot be read or written. Its contents are kept and the session can be resumed."""
 
     exit_code = 3
 
 
 class NewerJournal(JournalError):
-    """A newer version of ai-sci wrote it: nothing is wrong with it, and this version leaves it as it is."""
+    """A newer ai-sci wrote this journal. It is intact, and this version does not touch it."""
 
     exit_code = 2
 
@@ -36,7 +36,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True)
 class Record(Generic[E]):
-    """One line: `at` is seconds since the epoch."""
+    """One journal line; `at` is in seconds since the epoch."""
 
     at: float
     event: E
@@ -45,13 +45,13 @@ class Record(Generic[E]):
 Entry = Record[Event]
 
 
-@functools.cache  # looked up for every record of a long journal
+@functools.cache  # needed for every record of a long journal
 def _fields(cls: type) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(cls))
 
 
 def encode(entry: Record[Any]) -> bytes:
-    """One line with its newline. ASCII only, so a torn line can never be a torn character."""
+    """One line with its newline. ASCII only, so a torn write never splits a character."""
     record: dict[str, Any] = {"at": round(entry.at, 3), "v": FORMAT, "event": entry.event.kind}
     for field in dataclasses.fields(entry.event):
         record[field.name] = getattr(entry.event, field.name)
@@ -59,9 +59,9 @@ def encode(entry: Record[Any]) -> bytes:
 
 
 def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
-    """The inverse of `encode` for these kinds of events, of this format or an earlier one.
+    """The inverse of `encode`; also reads earlier formats.
 
-    Raises NewerRecord on a record of a newer version, ValueError on anything else.
+    Raises NewerRecord for a record from a newer version, ValueError for anything else it cannot read.
     """
     try:
         record = json.loads(line)
@@ -71,7 +71,7 @@ def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
         at, kind = float(record.pop("at")), record.pop("event")
         if kind not in types:
             raise NewerRecord(f"a record of the kind {kind!r}")
-        # A newer version may have added fields; what we know is still true.
+        # A newer version may have added fields; they are safe to ignore.
         cls = types[kind]
         event = cls(**{key: value for key, value in record.items() if key in _fields(cls)})
     except (TypeError, OverflowError, RecursionError) as error:
@@ -80,15 +80,15 @@ def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
 
 
 def read_journal(path: Path) -> list[Entry]:
-    """All whole records of a session. A torn last line (a crash in the middle of a write) is left out.
+    """All whole records of a session. A last line torn by a crash is dropped.
 
-    Raises NewerJournal, and JournalError when a line before the last one cannot be read.
+    Raises NewerJournal, or JournalError when any other line cannot be read.
     """
     return parse(path, EVENT_TYPES)[0]
 
 
 def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], int]:
-    """The entries, and how many bytes of the file they take. Raises as `read_journal`."""
+    """The whole records and their size in bytes. Raises like `read_journal`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -96,21 +96,21 @@ def parse(path: Path, types: Mapping[str, type[E]]) -> tuple[list[Record[E]], in
     entries: list[Record[E]] = []
     whole = 0
     lines = content.split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was never finished
+    for number, line in enumerate(lines[:-1], start=1):  # anything after the last newline is unfinished
         try:
             entries.append(decode(line, types))
         except NewerRecord as error:
             raise NewerJournal(f"{path}: {newer_writer(lines[:number])}.") from error
         except ValueError as error:
             if number == len(lines) - 1 and not lines[-1] and is_torn(line):
-                break  # the last line, newline included, but its pages did not all reach the disk
+                break  # the newline reached the disk, but not all of the line before it
             raise JournalError(f"{path}:{number}: {error}. Restore the file or start a new session.") from error
         whole += len(line) + 1
     return entries, whole
 
 
 def is_torn(line: bytes) -> bool:
-    """Whether a last line is what a crash left of a record; a whole one that cannot be read is never cut off."""
+    """Whether a last line is a torn write. A whole record that we cannot read is not, and is never cut off."""
     try:
         return not is_record(json.loads(line))
     except (ValueError, RecursionError):
@@ -118,10 +118,10 @@ def is_torn(line: bytes) -> bool:
 
 
 class Records(Generic[E]):
-    """An open journal of events of these kinds. `append` returns once the record is on the disk."""
+    """A journal open for appending. `append` returns once the record is on disk."""
 
     def __init__(self, path: Path, types: Mapping[str, type[E]], clock: Callable[[], float] = time.time) -> None:
-        """Opens or creates `path`, and cuts a torn tail off so that the next record starts on a line of its own."""
+        """Opens or creates `path` and cuts off a torn tail. Raises JournalError or NewerJournal."""
         self.path = path
         self._clock = clock
         try:
@@ -135,10 +135,11 @@ class Records(Generic[E]):
 
     @property
     def events(self) -> list[E]:
+        """The events alone, without their times."""
         return [entry.event for entry in self.entries]
 
     def append(self, event: E) -> Record[E]:
-        """Writes and fsyncs one record, whole or not at all. Raises JournalError when the disk refuses it."""
+        """Writes and fsyncs one record, whole or not at all. Raises JournalError when the disk fails."""
         entry = Record(self._clock(), event)
         line = unwritten = encode(entry)
         try:
@@ -148,7 +149,7 @@ class Records(Generic[E]):
                 unwritten = unwritten[self._file.write(unwritten) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            # A record behind half a line could not be told from damage.
+            # A record after half a line would look like a damaged journal.
             with contextlib.suppress(OSError):
                 self._cut_tail()
             raise JournalError(
@@ -159,18 +160,19 @@ class Records(Generic[E]):
         return entry
 
     def _cut_tail(self) -> None:
-        """What follows the last whole record. Raises OSError; then nothing may be appended."""
+        """Cuts off everything after the last whole record. Raises OSError, after which nothing may be appended."""
         self._torn = True
         self._file.truncate(self._whole)
         os.fsync(self._file.fileno())
         self._torn = False
 
     def close(self) -> None:
+        """Closes the file; every record is already on disk."""
         self._file.close()
 
 
 class Journal(Records[Event]):
-    """A session's."""
+    """A session's journal."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         super().__init__(path, EVENT_TYPES, clock)

@@ -1,4 +1,4 @@
-"""Every text that a model is sent is a file in `prompts/`; this fills in its fields."""
+"""Renders the texts sent to a model from the files in `prompts/`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ai_sci import __version__
 
 
 def prompts_folder() -> Path:
-    """`ai_sci/prompts`: in a checkout a link to the repository's `prompts/`."""
+    """`ai_sci/prompts`, which in a checkout links to the repository's `prompts/`."""
     return Path(__file__).parents[2] / "prompts"
 
 
 @cache
 def _environment() -> Any:
-    import jinja2  # 40 ms, and `ai-sci --help` must not wait for it
+    import jinja2  # costs 40 ms, which `ai-sci --help` cannot afford
 
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(prompts_folder()),
-        undefined=jinja2.StrictUndefined,  # a forgotten field is a bug, never an empty line in a prompt
+        undefined=jinja2.StrictUndefined,  # a missing field must fail, not leave a gap in the prompt
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
@@ -35,13 +35,13 @@ def render(prompt: str, **fields: Any) -> str:
 
 
 def authorship() -> dict[str, Any]:
-    """Who writes the prompts from now on, as a session's events record it: the version, and a hash of the texts."""
+    """The version and prompt hash that a session's events record, as keyword arguments for them."""
     return {"version": __version__, "prompts": _fingerprint()}
 
 
 @cache
 def _fingerprint() -> str:
-    """sha256 of all prompt files and their names, in hexadecimal."""
+    """The sha256 of all prompt files and their names, in hex."""
     digest = hashlib.sha256()
     for path in sorted(prompts_folder().glob("*.md")):
         if path.name != "README.md":

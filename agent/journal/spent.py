@@ -1,4 +1,4 @@
-"""What a session has spent: a fold over its journal, and what it may have spent without anybody seeing it."""
+"""What a session has spent or may have spent: a fold over its journal."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from ai_sci.agent.journal.events import (
     SessionEnded,
 )
 
-_REPLAYED = ("replay:", "history:")  # models whose tokens the session that is replayed has spent
+_REPLAYED = ("replay:", "history:")  # models whose replies another session paid for
 
 
 @dataclass(frozen=True)
 class GpuHold:
-    """An attempt, or the baseline, that is under way and holds GPUs."""
+    """GPUs held by the attempt or baseline in progress."""
 
     gpus: int
     since: float  # seconds since the epoch
     limit: float  # seconds
-    elsewhere: bool = False  # on a cluster, where it goes on when nobody works on the session
+    elsewhere: bool = False  # on a cluster, where it outlives our process
 
 
 @dataclass
 class Spent:
-    """Of one session. `unsettled_…` are the most that calls can have cost of which nobody saw the end."""
+    """One session's spending. `unsettled_…` is the worst case of calls whose outcome is unknown."""
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    cost: float = 0.0  # USD, of the calls whose price is known, tries that broke off among them
+    cost: float = 0.0  # USD, for all calls with a known price, failed tries included
     unpriced_calls: int = 0
-    replayed_tokens: int = 0  # of these tokens, those that another session has spent
-    gpu_seconds: float = 0.0  # GPUs held, times the seconds for which they were
+    replayed_tokens: int = 0  # the share of these tokens that another session paid for
+    gpu_seconds: float = 0.0  # GPUs times seconds held
     unsettled_cost: float = 0.0
     unsettled_tokens: int = 0
-    open_call: CallStarted | None = None  # a try that is under way, if it was not killed; its most is unsettled
+    open_call: CallStarted | None = None  # the try in progress; its reserve counts as unsettled
     gpu_hold: GpuHold | None = None
 
     def plus(self, other: Spent | None) -> Spent:
-        """Both together, without what is under way."""
+        """The sum of both, leaving out calls and attempts in progress."""
         if other is None:
             return self
         counters = [one.name for one in fields(self) if one.name not in ("open_call", "gpu_hold")]
@@ -57,12 +57,12 @@ class Spent:
 
     @property
     def committed(self) -> Amount:
-        """All that counts against the budgets but disk, which is measured: what is spent, or perhaps spent."""
+        """What counts against the budgets, spent or possibly spent. Disk is not included: it is measured."""
         tokens = self.prompt_tokens + self.completion_tokens - self.replayed_tokens
         return Amount(self.cost + self.unsettled_cost, tokens + self.unsettled_tokens, self.gpu_seconds)
 
     def take(self, event: Event, at: float) -> None:
-        """Counts one more event of the journal, written `at` seconds since the epoch."""
+        """Adds one journal event, written `at` seconds since the epoch."""
         match event:
             case CallStarted():
                 self.open_call = event
@@ -92,10 +92,10 @@ class Spent:
                 if self.gpu_hold is not None and not self.gpu_hold.elsewhere:
                     self._let_go(at, None)
                 if isinstance(event, Resumed):
-                    self.open_call = None  # nobody saw how it ended: it stays unsettled
+                    self.open_call = None  # its outcome is unknown: it stays unsettled
 
     def _charge(self, event: Replied | CallFailed) -> None:
-        """What a try cost, or may have cost, is known now: nothing is set aside for it any more."""
+        """Replaces the reserve of the open call with its actual cost."""
         if self.open_call is not None:
             self.unsettled_cost = max(0.0, self.unsettled_cost - (self.open_call.reserved_cost or 0.0))
             self.unsettled_tokens -= self.open_call.reserved_tokens or 0
@@ -105,7 +105,7 @@ class Spent:
         self.cost += event.cost or 0.0
 
     def _let_go(self, at: float, seconds: float | None) -> None:
-        """GPUs were held for `seconds`, or else from the beginning of their attempt until `at`: it is not alive now."""
+        """Releases the GPUs, held for `seconds` or, if None, from the attempt's start until `at`."""
         hold = self.gpu_hold
         if hold is None:
             return

@@ -1,4 +1,4 @@
-"""Where a session stands: a fold over its journal, and nothing that is not in the journal."""
+"""A session's state, computed purely as a fold over its journal."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ from ai_sci.agent.journal.spent import Spent
 
 
 class Phase(str, Enum):
+    """The stages of a session, in order."""
+
     baseline = "baseline"
     runs = "runs"
     plots = "plots"
@@ -48,6 +50,8 @@ class Phase(str, Enum):
 
 
 class Status(str, Enum):
+    """A session's or batch's status, as `show --json` reports it."""
+
     running = "running"
     completed = "completed"
     no_run_accepted = "no_run_accepted"
@@ -62,36 +66,42 @@ class Status(str, Enum):
 
     @property
     def resumable(self) -> bool:
+        """Whether `ai-sci resume` can continue from here."""
         return self in (Status.running, Status.budget_exhausted, Status.model_unavailable, Status.interrupted)
 
 
-# The prompt that opens a phase.
+# The prompt that starts each phase.
 _PHASE_OF_PROMPT = {"task": Phase.runs, "plots": Phase.plots, "notes": Phase.notes}
 
 
 @dataclass
 class RunRecord:
+    """A run with its finished attempts and, once closed, its outcome."""
+
     run: int
     attempts: list[AttemptFinished] = field(default_factory=list)
     closed: RunClosed | None = None
 
     @property
     def accepted(self) -> bool:
+        """Whether the run was closed as `ok`."""
         return self.closed is not None and self.closed.status == "ok"
 
 
 @dataclass
 class State:
+    """Everything the loop and the views need to know about a session. Times are in seconds."""
+
     started: SessionStarted | None = None
     started_at: float = 0.0
     ended_at: float | None = None
-    active_seconds: float = 0.0  # without the time between an end and a resume, and that an attempt waited for a place
+    active_seconds: float = 0.0  # excludes pauses before a resume and waits for a slot
     model: str = ""
     api_base: str | None = None
     max_runs: int = 0
     budgets: Budgets = Budgets()
-    context_window: int | None = None  # tokens, as asked for or as litellm knows it
-    learned_window: int | None = None  # tokens, from the server's own words
+    context_window: int | None = None  # tokens, as requested or as litellm knows it
+    learned_window: int | None = None  # tokens, from a server's error
     sandbox: SandboxFound | None = None
     baseline: BaselineMeasured | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
@@ -101,21 +111,21 @@ class State:
 
     last: Event | None = None  # the event that decides the next step
     replies: int = 0
-    failures: int = 0  # in a row, of the run (or the plots, or the notes) being worked on
-    losses: int = 0  # attempts in a row that were lost, since the last resume
-    runs_without_attempt: int = 0  # runs in a row that were closed without a single attempt
+    failures: int = 0  # in a row, for the current run, plots or notes
+    losses: int = 0  # attempts lost in a row since the last resume
+    runs_without_attempt: int = 0  # runs in a row closed without a single attempt
     completion_doubted: bool = False
     completion_accepted: bool = False
     reasons: list[str] = field(default_factory=list)  # why the last reply was rejected
     lint: str = ""  # the last linter's report
     plots_outcome: PlotsFinished | None = None
-    code_hash: str = ""  # of the code as it stands
-    executed: dict[str, str] = field(default_factory=dict)  # code hash -> "an attempt of run 2"
-    base_commit: str = ""  # what the next run builds on: the last accepted code
+    code_hash: str = ""  # of the current code
+    executed: dict[str, str] = field(default_factory=dict)  # "an attempt of run 2" by code hash
+    base_commit: str = ""  # the last accepted code, which the next run builds on
     base_code_hash: str = ""
-    head: str = ""  # the last commit that the journal knows of
+    head: str = ""  # the last commit in the journal
     spent: Spent = field(default_factory=Spent)
-    spent_before: Spent | None = None  # by the session that this one branched from, up to there
+    spent_before: Spent | None = None  # by the session this one branched from, up to the branch
     compared: ReplayCompared | None = None
     edits_applied: int = 0
     edits_refused: int = 0
@@ -125,7 +135,7 @@ class State:
 
     @property
     def run(self) -> int:
-        """The run being worked on: one more than those closed."""
+        """The number of the current run: one more than the closed ones."""
         return sum(1 for record in self.runs.values() if record.closed) + 1
 
     @property
@@ -137,19 +147,22 @@ class State:
 
     @property
     def run_is_open(self) -> bool:
-        """Whether something was begun for the current run: an attempt, or an edit of the code."""
+        """Whether the current run has an attempt or an edit yet."""
         return self.run in self.runs or self.code_hash != self.base_code_hash
 
     @property
     def accepted(self) -> list[RunRecord]:
+        """The accepted runs, in order."""
         return [record for record in self.runs.values() if record.accepted]
 
     @property
     def last_attempt(self) -> AttemptFinished:
+        """The current run's last attempt; there must be one."""
         return self.runs[self.run].attempts[-1]
 
 
 def fold(entries: Iterable[Entry]) -> State:
+    """The state after all `entries`."""
     state = State()
     previous_at: float | None = None
     for entry in entries:
@@ -159,7 +172,7 @@ def fold(entries: Iterable[Entry]) -> State:
 
 
 def advance(state: State, entry: Entry, previous_at: float | None) -> None:
-    """Takes one more entry into `state`."""
+    """Updates `state` with one more entry. `previous_at` is the time of the entry before it, None for the first."""
     event = entry.event
     if previous_at is not None and not isinstance(event, Resumed):
         state.active_seconds += max(0.0, entry.at - previous_at)
@@ -233,7 +246,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
 
 
 def forgets_window(event: Resumed, model: str, api_base: str | None, context_window: int | None) -> bool:
-    """What was learned of a window holds for that model only, and until somebody names another one."""
+    """Whether a resume invalidates the learned context window: it names another model, server or window."""
     return (event.model, event.api_base, event.context_window) != (model, api_base, context_window)
 
 
@@ -253,7 +266,7 @@ def _close(state: State, event: RunClosed) -> None:
 
 
 def _count(state: State, event: Event) -> None:
-    """The counters: edits, commits, failures in a row."""
+    """Updates the counters: edits, commits, failures in a row."""
     commit = getattr(event, "commit", None)
     if commit and not isinstance(event, AttemptStarted):
         state.commits += 1

@@ -1,4 +1,4 @@
-"""Follows a journal that another process writes: what has come since the last look, and no byte is read twice."""
+"""Follows a journal that another process writes, without reading anything twice."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from ai_sci.agent.journal.journal import Record, decode, is_torn
 
 E = TypeVar("E")
 
-_REMEMBERED = 200  # bytes: of the last line that was read, to know the file again
+_REMEMBERED = 200  # bytes of the last line read, to recognise the file
 
 
 @dataclass(frozen=True)
 class News(Generic[E]):
-    """`anew`: these are all records from the first one on, since the file is not the one that was read before."""
+    """New records. `anew` means that the file was replaced, so these start from its first record."""
 
     records: list[Record[E]]
     anew: bool
 
 
 class Tail(Generic[E]):
-    """One journal. `trouble` says why it cannot be read further, and is empty while it can."""
+    """A reader of one journal. `trouble` says why it cannot read on; empty while it can."""
 
     def __init__(self, path: Path, types: Mapping[str, type[E]]) -> None:
         self._path = path
         self._types = types
-        self._offset = 0  # bytes that whole records take
-        self._before = b""  # the last of those bytes
+        self._offset = 0  # end of the last whole record, in bytes
+        self._before = b""  # the bytes just before it
         self._lines = 0
         self._looked_at: tuple[int, ...] = ()
         self.trouble = ""
 
     def read(self) -> News[E]:
-        """The whole records that have come. A line that is still being written waits; a missing file is empty."""
+        """The whole records added since the last call. An unfinished line waits; a missing file counts as empty."""
         try:
             with self._path.open("rb") as file:
                 found = os.fstat(file.fileno())
@@ -58,7 +58,7 @@ class Tail(Generic[E]):
         return News(self._take(content), anew)
 
     def _continues(self, file: BinaryIO, size: int) -> bool:
-        """Whether what was read is still there: a journal only grows, unless somebody put another one in its place."""
+        """Whether this is still the file read so far: a journal only grows, unless it was replaced."""
         if size < self._offset:
             return False
         file.seek(self._offset - len(self._before))
@@ -73,7 +73,7 @@ class Tail(Generic[E]):
         self.trouble = ""
         records: list[Record[E]] = []
         lines = content.split(b"\n")
-        for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is being written
+        for number, line in enumerate(lines[:-1], start=1):  # anything after the last newline is still being written
             try:
                 records.append(decode(line, self._types))
             except NewerRecord:
@@ -81,7 +81,7 @@ class Tail(Generic[E]):
                 break
             except ValueError as error:
                 if number == len(lines) - 1 and not lines[-1] and is_torn(line):
-                    break  # torn, newline included: its writer cuts it off when it goes on
+                    break  # torn despite its newline: its writer cuts it off on resume
                 self.trouble = f"{self._path}:{self._lines + 1}: {error}"
                 break
             self._offset += len(line) + 1

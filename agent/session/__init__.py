@@ -1,6 +1,6 @@
 """One session on disk: its folder, lock, git log, readable log and screen.
 
-`read_state` tells where a session stands without opening it.
+`read_state` reads the state of a session without opening it.
 """
 
 from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template

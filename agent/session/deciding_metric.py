@@ -1,4 +1,4 @@
-"""By which metric a session's runs are compared, and which of them is the best."""
+"""The metric that compares a session's runs, and the best run by it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from ai_sci.experiment.template import Template, load_template
 
 @dataclass(frozen=True)
 class Deciding:
-    """A metric and its direction. `name` is None where there is no metric at all yet."""
+    """A metric and its direction. `name` is None while no metric is known."""
 
     name: str | None
     higher_is_better: bool = True
 
     def of(self, metrics: dict[str, float]) -> float | None:
+        """This metric's value among `metrics`; None if it is missing."""
         return None if self.name is None else metrics.get(self.name)
 
     def better(self, one: float, other: float) -> bool:
+        """Whether the value `one` beats `other`."""
         return one > other if self.higher_is_better else one < other
 
     def best(self, runs: Iterable[RunRecord]) -> RunRecord | None:
-        """Of the accepted runs that have the metric; of equal ones the first."""
+        """The best accepted run that has the metric; the first of equals."""
         best: RunRecord | None = None
         best_value: float | None = None
         for run in runs:
@@ -36,7 +38,7 @@ class Deciding:
 
 
 def session_template(folder: Path, state: State) -> Template | None:
-    """The template's copy in the session; None when somebody has spoiled it."""
+    """The session's copy of the template; None if it no longer loads."""
     assert state.started is not None
     try:
         return load_template(str(folder), state.started.overrides)
@@ -45,7 +47,7 @@ def session_template(folder: Path, state: State) -> Template | None:
 
 
 def deciding(template: Template | None, state: State) -> Deciding:
-    """The template's metric; where it names none (AI-Scientist's templates do not), the baseline's first one."""
+    """The template's metric or, if it names none (as in AI-Scientist), the first one measured."""
     higher = template.higher_is_better if template else True
     if template is not None and template.metric is not None:
         return Deciding(template.metric, higher)

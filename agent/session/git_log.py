@@ -13,16 +13,16 @@ from typing import Any
 from ai_sci.experiment.base import AiSciError
 
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
-MOST_TRACKED = 1000  # files of one run; and this many bytes of all of them
+MOST_TRACKED = 1000  # files per run; MOST_BYTES is the limit on their total size
 MOST_BYTES = 20 << 20
 MOST_HASHED = 20 << 30  # bytes; a sparse file can claim to be any size
 
-# Projections, working copies and the lock: nothing that the history needs.
+# Projections, working copies and the lock do not belong in the history.
 _EXCLUDED = [
     "journal.jsonl",
     "lock",
     "log.md",
-    "attempts/*/out",  # a folder, or whatever an experiment put in its place
+    "attempts/*/out",  # a folder, or whatever the experiment replaced it with
     "attempts/*/out[0-9]*",
     "attempts/*/work/",
     "attempts/*/code/",
@@ -46,10 +46,10 @@ class GitLog:
     """The git side of one session folder. Raises GitFailed when git refuses."""
 
     def __init__(self, folder: Path, lock: int | None = None) -> None:
-        """`lock`: a descriptor that every git command holds too, for one may outlive a killed harness."""
+        """`lock`: a descriptor that git commands inherit, since one may outlive a killed harness."""
         self.folder = folder
         self._held = () if lock is None else (lock,)
-        # A caller that runs inside a git hook has these set, and git would commit to the wrong repository.
+        # Inside a git hook these are set, and git would commit to the wrong repository.
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
             os.environ.pop(name, None)
 
@@ -95,16 +95,16 @@ class GitLog:
         self._git("init", "-q", "-b", "main")
         config = (self.folder / ".git" / "config").open("a")
         with config:
-            # The user's hooks, daemons, signing and line-ending rules have no say in a session.
+            # The user's hooks, daemons, signing and line-ending rules must not affect a session.
             config.write(
                 "[user]\n\tname = ai-sci\n\temail = ai-sci@localhost\n[commit]\n\tgpgsign = false\n"
                 "[core]\n\thooksPath = /dev/null\n\tautocrlf = false\n\tfsmonitor = false\n"
-                # A power cut must not take what the journal says is committed.
+                # What the journal says is committed must survive a power cut.
                 "\tfsync = committed\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
             )
         (self.folder / ".git" / "info").mkdir(exist_ok=True)
         (self.folder / ".git" / "info" / "exclude").write_text("\n".join(_EXCLUDED) + "\n")
-        # Goes before any .gitattributes that an experiment leaves: files are committed byte for byte.
+        # Overrides any .gitattributes an experiment leaves, so files are committed byte for byte.
         attributes = "* -text -filter -ident -working-tree-encoding\n"
         (self.folder / ".git" / "info" / "attributes").write_text(attributes)
 
@@ -117,7 +117,7 @@ class GitLog:
     ) -> str:
         """Commits `paths` (relative; a folder means everything in it) and returns the commit's hash.
 
-        An outcome that changes no file is a commit too: the log tells it.
+        An outcome that changes no file still gets a commit.
         """
         there, gone = [], []
         for path in paths:
@@ -135,6 +135,7 @@ class GitLog:
         return self.head()
 
     def head(self) -> str:
+        """The hash of the current commit."""
         return self._git("rev-parse", "HEAD").strip()
 
     def restore(self, commit: str, files: Iterable[str]) -> None:
@@ -148,10 +149,10 @@ class GitLog:
                 (self.folder / name).unlink(missing_ok=True)
 
     def rewind(self, commit: str, files: Iterable[str]) -> None:
-        """After a crash: drops what was committed or written but never journalled, and puts everything that is tracked
-        back, for an attempt without a sandbox may have changed any of it. Results that are not tracked yet stay.
+        """After a crash: drops commits and edits that were never journalled, and restores every tracked file, since an
+        unsandboxed attempt may have changed any of them. Untracked results stay.
 
-        Only call it while holding the session's lock: a lock file of git found here was left by a dead process.
+        Call it only while holding the session's lock: git lock files found here are then stale and are removed.
         """
         for place, folders, names in os.walk(self.folder / ".git"):
             if "pack" in folders and os.path.basename(place) == "objects":
@@ -167,15 +168,15 @@ class GitLog:
 def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, str]]:
     """The files under `out_dir` that go into git, and the sha256 of those that do not (too large, or too many).
 
-    Paths are relative to `folder`. Symbolic links are neither: what they point to is not the run's.
+    Paths are relative to `folder`. Symbolic links are skipped: their targets are not the run's.
     """
     tracked: list[str] = []
     hashed: dict[str, str] = {}
     total = hashing = 0
-    # git takes a folder with a .git in it for another repository, and leaves out what is in it.
+    # git would treat a folder with a .git as another repository and skip its contents.
     for repository in list(out_dir.rglob(".git")):
         repository.rename(repository.with_name(".git-of-the-run"))
-    # The results first: whatever else a run leaves, they are in the commit.
+    # The results come first, so they are committed whatever else a run leaves.
     for path in sorted(out_dir.rglob("*"), key=lambda path: (path.name != "final_info.json", path)):
         if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts:
             continue
@@ -191,6 +192,7 @@ def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, s
 
 
 def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""`log.md`: the story of a session for people, one line for each thing that happened, appended as it happens."""
+"""`log.md`: a session's story for people, one line per event, appended as it happens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOG = "log.md"
 
 
 def story(event: Event) -> str | None:
-    """One line of Markdown, or None for what only machines want to know. A model's words come without escapes."""
+    """An event as a line of Markdown, without terminal escapes; None if people need not see it."""
     line = _story(event)
     return None if line is None else printable(line)
 
@@ -62,11 +62,11 @@ def _story(event: Event) -> str | None:
             return f"conversation rebuilt: {reason}"
         case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
             price = f", ${cost:.4f}" if cost is not None else ""
-            return f"reply, {sent} tokens sent, {received} received{price}: {first_line(text)}"
+            return f"reply, {sent} tokens sent, {received} received{price}: {_first_line(text)}"
         case EditApplied(files=files, blocks=blocks):
             return f"edit applied: {', '.join(files)} ({blocks} block{'s' * (blocks != 1)})"
         case ReplyRejected(verdict=verdict, reasons=reasons):
-            return f"**{verdict}**: {first_line(reasons[0])}"
+            return f"**{verdict}**: {_first_line(reasons[0])}"
         case AttemptFinished(run=run, attempt=attempt, attempt_kind=kind) as finished:
             detail = metrics_line(finished.metrics) if finished.verdict == "ok" and kind == "full" else finished.reason
             took = f"{finished.seconds:.0f} s" if finished.seconds >= 10 else f"{finished.seconds:.1f} s"
@@ -96,7 +96,7 @@ def _story(event: Event) -> str | None:
 
 
 def write_log(folder: Path, entry: Entry) -> None:
-    """Appends the entry's line. The journal is the truth: a log that cannot be written stops nothing."""
+    """Appends the entry's line. Write errors are ignored: the journal is what counts."""
     text = _line(entry)
     try:
         with (folder / LOG).open("a", encoding="utf-8", errors="replace") as log:
@@ -106,7 +106,7 @@ def write_log(folder: Path, entry: Entry) -> None:
 
 
 def rebuild_log(folder: Path, entries: list[Entry]) -> None:
-    """The whole log anew from the journal: a crash may have come between the two."""
+    """Rewrites the log from the journal, since a crash may have hit between the two writes."""
     try:
         (folder / LOG).write_text("".join(map(_line, entries)), encoding="utf-8", errors="replace")
     except OSError:
@@ -123,12 +123,13 @@ def _line(entry: Entry) -> str:
 
 
 def metrics_line(metrics: dict[str, float], most: int = 6) -> str:
+    """The first `most` metrics on one line."""
     shown = [f"{name} {value:.4g}" for name, value in list(metrics.items())[:most]]
     return ", ".join(shown) + (", …" if len(metrics) > most else "")
 
 
 def comparison(compared: ReplayCompared) -> str:
-    """One line, and one more for each difference."""
+    """A replay's result on one line, plus a line for each difference."""
     prompts = f"{compared.prompts} of {compared.prompts_recorded} prompts as recorded"
     if compared.prompts_by:
         prompts = f"the prompts were written by another version ({compared.prompts_by}) and differ"
@@ -139,11 +140,11 @@ def comparison(compared: ReplayCompared) -> str:
     return "\n".join([line, *(f"  differs: {difference}" for difference in compared.differences)])
 
 
-def first_line(text: str, most: int = 110) -> str:
+def _first_line(text: str, most: int = 110) -> str:
     line = next((line.strip() for line in text.splitlines() if line.strip()), "(empty)")
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def first_problem(report: str) -> str:
     """The first line of a linter's report that names a place."""
-    return next((line.strip() for line in report.splitlines() if re.search(r"\.py:\d", line)), first_line(report))
+    return next((line.strip() for line in report.splitlines() if re.search(r"\.py:\d", line)), _first_line(report))

@@ -1,4 +1,4 @@
-"""Where a session stands, read from outside: it may be running at this moment."""
+"""Reads a session from outside, possibly while it runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ai_sci.experiment.base import ConfigError
 
 
 def read_entries(folder: Path) -> list[Entry]:
-    """The journal of a session that may be running at this moment. Raises ConfigError when there is no session."""
+    """The journal of a session, which may be running. Raises ConfigError when there is no session."""
     if not (folder / JOURNAL).is_file():
         raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")
     return read_journal(folder / JOURNAL)
 
 
 def read_state(folder: Path, entries: Sequence[Entry] | None = None) -> State:
-    """The state that these entries, by default all of the journal's, leave the session in.
+    """The session's state after `entries`, by default the whole journal.
 
     Raises ConfigError when there is no session.
     """
@@ -26,7 +26,7 @@ def read_state(folder: Path, entries: Sequence[Entry] | None = None) -> State:
     if state.started is None:
         raise ConfigError(f"{folder / JOURNAL} does not begin with a session.")
     if state.status is Status.running and not is_driven(folder):
-        state.status = Status.interrupted  # nobody works on it, and nobody could write that down
+        state.status = Status.interrupted  # its process died before it could record an end
         state.ended = SessionEnded(
             state.status.value, "it stopped without a word: ai-sci was killed or could not write"
         )

@@ -1,4 +1,4 @@
-"""A session that ran before, as its journal tells it: what was asked, what was replied, what came of each reply."""
+"""A recorded session, read from its journal: the requests, the replies and the outcome of each reply."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from ai_sci.agent.journal import (
 from ai_sci.agent.session.session import JOURNAL
 from ai_sci.experiment.base import ConfigError
 
-# What says how a session fared and not what it did: it stands between a request and its reply.
+# Events outside the conversation, which may occur between a request and its reply.
 _ASIDE = (
     BaselineStarted,
     Branched,
@@ -63,7 +63,7 @@ Outcome = BaselineMeasured | AttemptFinished | PlotsFinished | RunClosed | Phase
 
 @dataclass
 class RecordedTurn:
-    """What came of one reply; turn 0 is what was before the first one. What was lost is left out: it was repeated."""
+    """The outcome of one reply; turn 0 precedes the first. Lost attempts are omitted, as they were repeated."""
 
     edits: list[EditEvent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -78,28 +78,31 @@ class Recording:
 
     @property
     def started(self) -> SessionStarted:
+        """The first event."""
         event = self.entries[0].event
         assert isinstance(event, SessionStarted)  # load_recording refuses anything else
         return event
 
     @cached_property
     def events(self) -> list[Event]:
+        """The events of all entries."""
         return [entry.event for entry in self.entries]
 
     @cached_property
     def replies(self) -> list[Replied]:
+        """The replies, in order."""
         return [event for event in self.events if isinstance(event, Replied)]
 
     @cached_property
     def requests(self) -> list[int]:
-        """For each request, how many entries there were when it was made; the last may have no reply."""
+        """For each request, the number of entries before it; the last may have no reply."""
         counts = [index for index, event in enumerate(self.events) if isinstance(event, Replied)]
         if self._waits_for_reply():
             counts.append(len(self.events))
         return counts
 
     def prefix(self, turn: int) -> list[Entry]:
-        """The entries that led to the request of `turn`, counted from 1, without what went wrong while it was made."""
+        """The entries that led to the request of `turn`, counted from 1, without its failed tries."""
         end = self.requests[turn - 1]
         while isinstance(self.events[end - 1], _ASIDE):
             end -= 1
@@ -110,7 +113,7 @@ class Recording:
         return wire_messages(self.events[: self.requests[turn - 1]])
 
     def turns(self) -> list[RecordedTurn]:
-        """What came of each reply; the first is what was before all of them."""
+        """The outcome of each reply, preceded by everything before the first."""
         turns = [RecordedTurn()]
         for event in self.events:
             if isinstance(event, Replied):
@@ -123,7 +126,7 @@ class Recording:
 
     @cached_property
     def resumes(self) -> list[tuple[Position, ResumeReplayed]]:
-        """Where a resume changed something that the conversation depends on, and what is to be done there again."""
+        """Where a resume changed something the conversation depends on, and the event to replay there."""
         found: list[tuple[Position, ResumeReplayed]] = []
         now = self.started
         model, max_runs, window = (now.model, now.api_base), now.max_runs, now.context_window
@@ -167,13 +170,13 @@ class Recording:
 
 
 def position_of(events: Iterable[Event]) -> Position:
-    """How far a conversation is: how often each side spoke, and how often it was rebuilt."""
+    """The position in a conversation: messages from each side, and rebuilds."""
     counts = Counter(type(event) for event in events)
     return counts[Told], counts[Replied], counts[ConversationRebuilt]
 
 
 def load_recording(folder: Path) -> Recording:
-    """Reads the session in `folder`, which may be running at this moment. Raises ConfigError when it is none."""
+    """Reads the session in `folder`, which may be running. Raises ConfigError when there is none."""
     journal = folder / JOURNAL
     if not journal.is_file():
         raise ConfigError(f"{folder} is not a session: it holds no {JOURNAL}.")

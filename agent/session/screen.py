@@ -22,99 +22,114 @@ _REFRESH = 0.25  # seconds
 
 
 class Screen(Protocol):
-    def note(self, text: str) -> None: ...
+    """Where a session shows its progress. `limit` is in seconds."""
 
-    def doing(self, what: str, limit: float | None) -> None: ...
+    def note(self, text: str) -> None:
+        """A message for the user."""
 
-    def event(self, event: Event, state: State) -> None: ...
+    def doing(self, what: str, limit: float | None) -> None:
+        """A step that starts now, and its time limit."""
 
-    def delta(self, text: str) -> None: ...
+    def event(self, event: Event, state: State) -> None:
+        """A journalled event and the state after it."""
 
-    def output(self, text: str) -> None: ...
+    def delta(self, text: str) -> None:
+        """A piece of the model's reply."""
 
-    def close(self) -> None: ...
+    def output(self, text: str) -> None:
+        """A chunk of the experiment's output."""
+
+    def close(self) -> None:
+        """The end; nothing more is shown."""
 
 
 def open_screen() -> Screen:
+    """A live panel on a terminal, plain lines elsewhere."""
     return TerminalScreen() if sys.stderr.isatty() else PlainScreen()
 
 
-def clean(line: str) -> str:
+def _clean(line: str) -> str:
     return _ANSI.sub("", line).rstrip()
 
 
-def last_update(line: str) -> str:
-    """What a terminal would show of a line whose progress bar went back with carriage returns."""
+def _last_update(line: str) -> str:
+    """What a terminal would show after the line's carriage returns."""
     updates = [part for part in line.split("\r") if part.strip()]
-    return clean(updates[-1]) if updates else ""
+    return _clean(updates[-1]) if updates else ""
 
 
-class Lines:
+class _Lines:
     """Cuts chunks of output into whole lines."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def feed(self, text: str) -> list[str]:
+        """The whole lines that this chunk completes."""
         *lines, self._rest = (self._rest + text).split("\n")
         # A program that never ends its line must not fill our memory.
         self._rest = self._rest[-4096:]
-        return [line for line in map(last_update, lines) if line]
+        return [line for line in map(_last_update, lines) if line]
 
     @property
     def unfinished(self) -> str:
-        return last_update(self._rest)
+        """The line so far."""
+        return _last_update(self._rest)
 
 
 class PlainScreen:
     """One line on stderr for each thing that happens; the experiment's own lines are indented."""
 
     def __init__(self) -> None:
-        self._lines = Lines()
+        self._lines = _Lines()
 
     def note(self, text: str) -> None:
+        """Prints a message."""
         self._print(text)
 
     def doing(self, what: str, limit: float | None) -> None:
+        """Announces a step."""
         self._print(f"… {what}{f', at most {format_duration(limit)}' if limit else ''}")
 
     def event(self, event: Event, state: State) -> None:
+        """Shows a journalled event."""
         line = story(event)
         if line is not None:
             self._print(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip())
 
     def delta(self, text: str) -> None:
-        return
+        """Shows nothing: replies appear when complete."""
 
     def output(self, text: str) -> None:
+        """Shows the experiment's output."""
         for line in self._lines.feed(text):
             self._print(f"    {line[:500]}")
 
     def close(self) -> None:
-        return
+        """Nothing to close."""
 
     def _print(self, text: str) -> None:
-        # Whoever read our stderr may be gone (a dead tee, a closed pipe); the night's work goes on without it.
+        # The reader of stderr may be gone (a dead tee, a closed pipe); that must not stop the session.
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr, flush=True)
 
 
 class LogScreen(PlainScreen):
-    """The same lines for Python's `logging`, as INFO of the logger `ai_sci`: silent unless the program wants them."""
+    """The same lines as INFO messages of the logger `ai_sci`, silent unless the program enables it."""
 
     def _print(self, text: str) -> None:
         logging.getLogger("ai_sci").info("%s", text)
 
 
 class TerminalScreen:
-    """Scrolling history above, and below it a panel that says where the session stands now."""
+    """Scrolling history above a live panel with the session's current state."""
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._console = console or Console(stderr=True, highlight=False)
-        self._lines = Lines()
+        self._lines = _Lines()
         self._reply = ""
         self._what, self._since, self._limit = "starting", time.monotonic(), None
         self._last_output = ""
@@ -127,14 +142,17 @@ class TerminalScreen:
         self._live.start()
 
     def note(self, text: str) -> None:
+        """Prints a message."""
         self._say(text)
 
     def doing(self, what: str, limit: float | None) -> None:
+        """Announces a step."""
         with self._guard:
             self._what, self._since, self._limit = what, time.monotonic(), limit
             self._last_output, self._reply = "", ""
 
     def event(self, event: Event, state: State) -> None:
+        """Shows a journalled event."""
         with self._guard:
             self._title, self._standing = _title(state), _standing(state)
             if isinstance(event, Replied):
@@ -147,10 +165,12 @@ class TerminalScreen:
             self._say(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip(), style)
 
     def delta(self, text: str) -> None:
+        """Shows a piece of a reply."""
         with self._guard:
             self._reply = (self._reply + text)[-400:]
 
     def output(self, text: str) -> None:
+        """Shows the experiment's output."""
         lines = self._lines.feed(text)
         with self._guard:
             self._last_output = self._lines.unfinished or (lines[-1] if lines else self._last_output)
@@ -158,6 +178,7 @@ class TerminalScreen:
             self._say(f"    {line[:500]}", "dim")
 
     def close(self) -> None:
+        """Ends the display."""
         with contextlib.suppress(OSError):  # the terminal may be closed
             self._live.stop()
 
@@ -174,7 +195,7 @@ class TerminalScreen:
             limit = f" of {format_duration(self._limit)}" if self._limit else ""
             lines = [f"{self._what}  {elapsed}{limit}"]
             if self._reply:
-                lines.append("model: " + clean(self._reply.replace("\n", " "))[-120:])
+                lines.append("model: " + _clean(self._reply.replace("\n", " "))[-120:])
             elif self._last_output:
                 lines.append(self._last_output[:160])
             if self._standing:
@@ -185,7 +206,7 @@ class TerminalScreen:
         return Panel(Text("\n".join(lines), overflow="ellipsis"), title=title, title_align="left")
 
 
-# Made when an event comes, not when the panel is drawn: that happens in another thread, while the state changes.
+# Computed per event, not per refresh: rich draws in another thread while the state changes.
 
 
 def _title(state: State) -> str:

@@ -1,4 +1,4 @@
-"""One session on disk: its folder, lock, journal, git log, and what is computed from them."""
+"""One session on disk: its folder, lock, journal and git log, and the state computed from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """An open session, driven by this process alone. Close it to free its lock."""
+    """An open session, driven by this process alone. Close it to release its lock."""
 
     def __init__(self, folder: Path, editable: Iterable[str], screen: Screen) -> None:
         """Opens the session in `folder`. Raises ConfigError when another process drives it."""
@@ -60,27 +60,29 @@ class Session:
         self.state: State = fold(self.journal.entries)
         rebuild_log(folder, self.journal.entries)
         self.git = GitLog(folder, self._lock)
-        # A clock that is set while we work costs no time: the journal's is only asked for what was before.
+        # Monotonic from here on, so that a clock change costs no time.
         self._opened, self._active_before, self._waited = time.monotonic(), self.state.active_seconds, 0.0
 
     def reopen_journal(self) -> None:
-        """Reads the journal again, a torn tail cut off."""
+        """Reads the journal again, cutting off a torn tail."""
         self.journal.close()
         self.journal = Journal(self.folder / JOURNAL)
         self.state = fold(self.journal.entries)
 
     def close(self) -> None:
+        """Closes the journal and releases the lock."""
         self.journal.close()
         os.close(self._lock)
 
     @property
     def started(self) -> SessionStarted:
+        """The first event. Raises JournalError when there is none."""
         if self.state.started is None:
             raise JournalError(f"{self.folder / JOURNAL} does not begin with a session: it cannot be continued.")
         return self.state.started
 
     def record(self, event: Event) -> None:
-        """Journals `event`; only when it is on the disk does the state move on and does anybody see it."""
+        """Journals `event`; only once it is on disk are the state and the screen updated."""
         previous = self.journal.entries[-1].at if self.journal.entries else None
         entry = self.journal.append(event)
         advance(self.state, entry, previous)
@@ -91,23 +93,27 @@ class Session:
         self.screen.event(event, self.state)
 
     def end(self, status: Status, reason: str) -> None:
+        """Records the end of the session."""
         self.record(SessionEnded(status.value, reason))
 
     def show(self, doing: str, limit: float | None = None) -> None:
+        """Shows the step that starts now, and its time limit in seconds."""
         self.screen.doing(doing, limit)
 
     def output(self, text: str) -> None:
+        """Shows a chunk of the experiment's output."""
         self.screen.output(text)
 
     # -- files --------------------------------------------------------------------------------------------------
 
     @property
     def code_files(self) -> list[str]:
+        """The editable files that an experiment executes."""
         return code_files(self.all_editable)
 
     @property
     def editable(self) -> list[str]:
-        """What a reply may edit now: the code is closed once the experiments are over."""
+        """The files a reply may edit now: no code once the experiments are over."""
         if self.state.phase is Phase.notes:
             return [NOTES]
         if self.state.phase is Phase.plots:
@@ -115,26 +121,29 @@ class Session:
         return self.all_editable
 
     def editable_texts(self) -> dict[str, str]:
+        """The contents of the files a reply may edit now."""
         return read_texts(self.folder, self.editable)
 
     def code_hash(self, changed: Mapping[str, str] | None = None) -> str:
+        """The hash of the code files, with the `changed` texts replacing theirs."""
         return code_hash(self.folder, self.all_editable, changed)
 
     def restore(self, files: list[str]) -> None:
-        """Puts `files` back as they are in the last accepted state."""
+        """Restores `files` to the last accepted code."""
         self.git.restore(self.state.base_commit, files)
 
     def commit(
         self, paths: Iterable[str], message: str, trailers: Mapping[str, Any] | None = None, body: str = ""
     ) -> str:
+        """Commits to the session's repository; see GitLog.commit."""
         return self.git.commit(paths, message, trailers, body)
 
     def rewind(self) -> None:
-        """After an interruption: what was written but never journalled goes, so that the step is done again."""
+        """After an interruption: drops whatever was not journalled, so that the step can be repeated."""
         self.git.rewind(self.state.head, self.all_editable)
 
     def time_left(self) -> float:
-        """Seconds of --max-time that are left; infinite without one."""
+        """Seconds left of --max-time; infinite without one."""
         if self.state.budgets.time is None:
             return math.inf
         here = time.monotonic() - self._opened - self._waited
@@ -142,7 +151,7 @@ class Session:
 
 
 def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
-    """A new session folder: the template's code, settings.json, first commit and first journal line.
+    """Creates a session folder: the template's code, settings.json, first commit and first journal line.
 
     `started` are the fields of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot
     be written.
@@ -158,7 +167,7 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> 
 
 @contextmanager
 def folder_in_making(folder: Path) -> Generator[Path, None, None]:
-    """A folder under another name, renamed to `folder` when whole, so nothing half-made is ever found.
+    """A temporary folder, renamed to `folder` once complete, so that no partial folder is ever seen.
 
     Raises ConfigError when `folder` exists or cannot be written.
     """
@@ -180,7 +189,7 @@ def folder_in_making(folder: Path) -> Generator[Path, None, None]:
 
 
 def write_records(path: Path, records: Iterable[Record[Any]]) -> None:
-    """The first lines of a new journal, on the disk when this returns."""
+    """Writes a new journal, which is on disk when this returns."""
     with path.open("xb") as journal:
         journal.writelines(map(encode, records))
         journal.flush()
@@ -207,7 +216,7 @@ def _copy_template(template: Template, folder: Path) -> None:
 
 
 def is_driven(folder: Path) -> bool:
-    """Whether some process works on the session at this moment."""
+    """Whether a process is working on the session now."""
     try:
         lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -222,9 +231,9 @@ def is_driven(folder: Path) -> bool:
 
 
 def wait_for_leftovers(folder: Path) -> None:
-    """Raises ConfigError when another process drives the session; a command of git that a killed one began may end.
+    """Waits for git commands of a killed process to end. Raises ConfigError when a live one drives the session.
 
-    The same for a batch, whose lock its sessions hold until they have ended.
+    Also for a batch, whose sessions hold its lock until they end.
     """
     deadline = time.monotonic() + _LEFTOVER_PATIENCE
     while is_driven(folder):
@@ -236,13 +245,13 @@ def wait_for_leftovers(folder: Path) -> None:
 def _driver_is_alive(folder: Path) -> bool:
     try:
         pid, started, boot_id = (folder / LOCK).read_text().split()
-    except (OSError, ValueError):  # it is being written at this moment
+    except (OSError, ValueError):  # it is just being written
         return False
     return still_runs(ProcessIdentity(int(pid), int(started), boot_id))
 
 
 def journal_length(folder: Path) -> int:
-    """Bytes; 0 without a journal."""
+    """The journal's size in bytes; 0 without one."""
     journal = folder / JOURNAL
     return journal.stat().st_size if journal.is_file() else 0
 
@@ -258,7 +267,7 @@ def locked(folder: Path) -> Generator[int, None, None]:
 
 
 def _take_lock(folder: Path) -> int:
-    """An flock on the session, freed by the kernel when this process and its git commands have ended, however."""
+    """Takes an flock, which the kernel frees when this process and its git commands end, however they end."""
     try:
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -271,7 +280,7 @@ def _take_lock(folder: Path) -> int:
             if is_driven(folder):
                 os.close(lock)
                 raise ConfigError(f"another process is working on {folder}: wait for it, or end it first.") from None
-            time.sleep(0.001)  # somebody only looked (`is_driven`), which is over already
+            time.sleep(0.001)  # `is_driven` held it for a moment
     us = identify(os.getpid())
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{us.pid} {us.started} {us.boot_id}\n".encode(), 0)

@@ -1,4 +1,4 @@
-"""The files that a model may edit, as they stand in a session folder."""
+"""The editable files of a session folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ PLOT = "plot.py"
 
 
 def code_files(editable: Sequence[str]) -> list[str]:
-    """Those of the editable files that an experiment executes."""
+    """The editable files that an experiment executes."""
     return [name for name in editable if name not in (NOTES, PLOT)]
 
 
 def read_texts(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """The text of those files that exist, line ends as they are; what is not UTF-8 survives a round trip."""
+    """The text of the files that exist, line ends unchanged; non-UTF-8 bytes survive a round trip."""
     texts = {}
     for name in names:
         path = folder / name
@@ -26,7 +26,7 @@ def read_texts(folder: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def code_hash(folder: Path, editable: Sequence[str], changed: Mapping[str, str] | None = None) -> str:
-    """sha256 over the code files as they stand, with the `changed` texts in their place."""
+    """The sha256 of the code files, with the `changed` texts replacing theirs."""
     texts = {**read_texts(folder, code_files(editable)), **(changed or {})}
     digest = hashlib.sha256()
     for name in sorted(code_files(editable)):

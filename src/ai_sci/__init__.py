@@ -8,11 +8,11 @@
 The public interface is `__all__` (see docs/python.md); everything else may change between versions.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
+# Nothing is imported here: the command takes the current folder off the path first (`__main__`).
+TYPE_CHECKING = False  # type checkers take it for true
 if TYPE_CHECKING:
+    from typing import Any
+
     from ai_sci.agent.api import (
         AiSciError,
         AttemptView,
@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Imports the rest of ai-sci on first use, so that `import ai_sci` itself is cheap."""
     if name not in __all__:
         raise AttributeError(f"module 'ai_sci' has no attribute {name!r}")

@@ -142,7 +142,8 @@ def test_the_interrupt_of_a_notebook(place):
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(place), env=dict(os.environ))
     try:
         call = RUN.format(model=scripted(place, [SLOW, *good_session()[1:]]))
-        asked = client.execute(f"import ai_sci\nname = 's'\n{call}")
+        # A failed cell aborts those that follow at once; on a busy machine that includes the next one here.
+        asked = client.execute(f"import ai_sci\nname = 's'\n{call}", stop_on_error=False)
         _until_an_attempt_runs(place / "runs" / "s", manager.is_alive)
         manager.interrupt_kernel()
         while (reply := client.get_shell_msg(timeout=60))["parent_header"]["msg_id"] != asked:
