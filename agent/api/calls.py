@@ -1,6 +1,7 @@
 """`run`, `resume`, `replay` and `batch` for notebooks and scripts: they return values and raise typed errors.
 
-They are silent unless `progress=True`; what the commands would print goes to the logger `ai_sci` at level INFO.
+They are silent: what the commands would print goes to the logger `ai_sci` at level INFO, or to stderr with
+`progress=True`.
 """
 
 from __future__ import annotations
@@ -75,10 +76,11 @@ def resume(
     Takes ResumeOptions, or the keywords model, api_base, max_runs, context_window and max_cost, max_tokens, max_time,
     max_gpu_hours, max_disk (these include what was spent before). Raises as `run`.
     """
-    if is_batch(Path(session)):
-        raise ConfigError(f"{Path(session)} is a batch: use resume_batch(…).")
+    folder = Path(session).expanduser()
+    if is_batch(folder):
+        raise ConfigError(f"{folder} is a batch: use resume_batch(…).")
     resume_options = with_keywords(ResumeOptions, options, keywords)
-    return _drive(lambda screen: resume_session(Path(session), resume_options, screen), progress)
+    return _drive(lambda screen: resume_session(folder, resume_options, screen), progress)
 
 
 def replay(
@@ -95,8 +97,9 @@ def replay(
     from_turn (branch off at this turn, counted from 1), reuse (reuse the outcomes of identical attempts), session and
     runs_dir (of the new session), max_runs, context_window and the budgets of `run`. Raises as `run`.
     """
+    origin = Path(recorded).expanduser()
     replay_options = with_keywords(ReplayOptions, options, keywords)
-    return _drive(lambda screen: replaying.replay(Path(recorded), replay_options, screen), progress)
+    return _drive(lambda screen: replaying.replay(origin, replay_options, screen), progress)
 
 
 def batch(options: BatchOptions | None = None, *, progress: bool = False, **keywords: Any) -> BatchView:
@@ -124,7 +127,7 @@ def resume_batch(batch: str | os.PathLike[str], /, *, progress: bool = False, **
     of each. Raises as `batch`.
     """
     each, shared = resume_batch_options(keywords)
-    return _drive_batch("resume_batch", (Path(batch), each, shared), progress)
+    return _drive_batch("resume_batch", (Path(batch).expanduser(), each, shared), progress)
 
 
 def _drive(drive: Callable[[Screen], tuple[Path, Status]], progress: bool) -> SessionView:

@@ -15,7 +15,6 @@ from ai_sci.agent.journal import (
     AttemptStarted,
     EditApplied,
     Entry,
-    JournalError,
     Phase,
     Replied,
     ReplyRejected,
@@ -26,7 +25,7 @@ from ai_sci.agent.journal import (
 )
 from ai_sci.agent.report import Commits
 from ai_sci.agent.session import JOURNAL, NOTES, deciding, read_entries, read_state, session_template
-from ai_sci.experiment.base import ConfigError
+from ai_sci.experiment.base import AiSciError
 
 
 def open_session(folder: str | os.PathLike[str]) -> SessionView:
@@ -79,7 +78,7 @@ def open_batch(folder: str | os.PathLike[str]) -> BatchView:
     for name, record in state.ideas.items():
         try:
             sessions.append(open_session(folder / name))
-        except (ConfigError, JournalError) as error:  # an unreadable session must not hide the others
+        except AiSciError as error:  # an unreadable session must not hide the others
             unopened[name] = str(error) if (folder / name / JOURNAL).is_file() else _why_unopened(record)
     return BatchView(
         folder=folder,

@@ -58,7 +58,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     folder = folder_of(options)
     slots = _slots(options.slots, options.gpus, options.session.engine)
     begin_preload()
-    executions = Setups(options.session, len(slots or ()), screen)
+    executions = Executions(options.session, len(slots or ()), screen)
     check_machine()
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
@@ -104,7 +104,7 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
     resumed = BatchResumed(kept_options(session), dataclasses.asdict(budgets.with_defaults(state.budgets)))
     slots = _slots_of(state)
     begin_preload()
-    executions = Setups(session, len(slots or ()), screen)
+    executions = Executions(session, len(slots or ()), screen)
     for template in {state.ideas[name].added.template for name in unfinished}:
         try:
             executions(template)
@@ -123,7 +123,7 @@ def add_ideas(folder: Path, options: BatchOptions, screen: Screen) -> None:
     if not new:
         screen.note(f"{folder.name} has all of these ideas already.")
         return
-    executions = Setups(session, 1, screen)
+    executions = Executions(session, 1, screen)
     _check_models(planned, session, state.budgets, screen)
     slots = _slots_of(state)
     for one in new:
@@ -146,7 +146,7 @@ def batch_exit_code(folder: Path, status: Status) -> int:
     return 0 if any(session is not None and session.accepted for session in sessions) else 1
 
 
-class Setups:
+class Executions:
     """The execution setup of each template, prepared once, before the first session that needs it."""
 
     def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
@@ -155,7 +155,7 @@ class Setups:
         self._sandbox: Sandbox | None = None
 
     def __call__(self, folder: str) -> ExecutionContext:
-        """The setup for the template in `folder`. Raises ConfigError and EnvironmentFailed."""
+        """The execution context for the template in `folder`. Raises ConfigError and EnvironmentFailed."""
         if folder not in self._ready:
             self._ready[folder] = self._make(folder)
         return self._ready[folder]
@@ -174,7 +174,7 @@ class Setups:
 
 
 def _drive(
-    folder: Path, executions: Setups, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
+    folder: Path, executions: Executions, options: ResumeOptions, screen: Screen, resumed: BatchResumed | None = None
 ) -> Status:
     try:
         wait_for_leftovers(folder)  # after a kill, its sessions hold the lock until they end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 from typing import Annotated
@@ -26,6 +27,7 @@ from ai_sci.agent.cli.standard_streams import make_streams_usable
 from ai_sci.agent.cli.watch import watch
 
 _INTERRUPTED = 130  # what typer returns for a KeyboardInterrupt
+_DRIVING = ("run", "batch", "resume", "replay")  # the commands that drive sessions
 
 app = typer.Typer(
     name="ai-sci",
@@ -92,10 +94,12 @@ def _explain(error: BaseException) -> tuple[str, int]:
         keep(error)
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 2
     log = keep(error, a_bug=True)
-    name = type(error).__name__
-    return f"a bug in ai-sci: {name}: {error}. Please report it with {log}. `ai-sci resume` continues a session.", 3
+    called = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    advice = " `ai-sci resume` continues the session." if called in _DRIVING else ""
+    return f"a bug in ai-sci: {type(error).__name__}: {error}. Please report it with {log}.{advice}", 3
 
 
+@functools.cache  # AI_SCI_DEBUG and --debug may both ask for it
 def _open_log() -> None:
     from ai_sci.agent.cli.debug_log import open_log
 

@@ -17,7 +17,7 @@ from ai_sci import __version__
 
 _LINE = "%(asctime)s %(process)d %(name)s: %(message)s"
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PROXY", re.IGNORECASE)
-_IN_TEXT = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=Bearer )\S+|(?<=key=)[^&\s'\"]+", re.IGNORECASE)
+_IN_TEXT = re.compile(r"(://)[^/@\s]+(?=@)|(Bearer )\S+|((?:key|token|secret|passw\w*)=)[^&\s'\"]+", re.IGNORECASE)
 _log = logging.getLogger("ai_sci")
 
 
@@ -48,11 +48,12 @@ def keep(error: BaseException, a_bug: bool = False) -> str | None:
 
 
 class _WithoutKeys(logging.Formatter):
-    """Masks secrets everywhere: values of environment variables that look like keys, and passwords in URLs."""
+    """Masks secrets everywhere: values of environment variables that look like keys, passwords in URLs, `token=…`."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         for name, value in os.environ.items():
-            if len(value) >= 8 and _SECRET.search(name):
-                text = text.replace(value, "***")
-        return _IN_TEXT.sub("***", text)
+            secret = value.strip()  # a repr escapes the line end of a key read from a file
+            if len(secret) >= 8 and _SECRET.search(name):
+                text = text.replace(secret, "***")
+        return _IN_TEXT.sub(r"\1\2\3***", text)

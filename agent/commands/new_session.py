@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from ai_sci.experiment.base import ConfigError, cache_folder
@@ -26,6 +27,12 @@ def session_folder(runs_dir: Path, name: str) -> Path:
     if folder.exists():
         raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
     return folder
+
+
+def numbered_folder(runs_dir: Path, name: str, mark: str = "") -> Path:
+    """As `session_folder`, with a counter after `name` and `mark` when the folder exists."""
+    names = (f"{name}{mark}{number}" if number > 1 else name for number in count(1))
+    return session_folder(runs_dir, next(one for one in names if not (runs_dir.expanduser() / one).exists()))
 
 
 def check_machine() -> None:

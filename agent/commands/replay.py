@@ -8,11 +8,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from ai_sci.agent.budgets import Budgets
-from ai_sci.agent.commands.new_session import check_machine, session_folder
+from ai_sci.agent.commands.new_session import check_machine, numbered_folder, session_folder
 from ai_sci.agent.commands.resuming import ResumeOptions, of_open_session, resolve_resume
 from ai_sci.agent.commands.start import drive_session, execution_context_of, template_of
 from ai_sci.agent.journal import Branched, Entry, Resumed, SessionStarted, State, Status, authorship, fold
@@ -122,10 +121,7 @@ def _live(
 def _new_folder(recording: Recording, what: str, options: ReplayOptions) -> Path:
     if options.session:
         return session_folder(options.runs_dir, options.session)
-    base = f"{recording.folder.name[:80]}_{what}"
-    names = (f"{base}{number if number > 1 else ''}" for number in count(1))
-    runs_dir = options.runs_dir.expanduser()
-    return session_folder(options.runs_dir, next(name for name in names if not (runs_dir / name).exists()))
+    return numbered_folder(options.runs_dir, f"{recording.folder.name[:80]}_{what}")
 
 
 def _create(

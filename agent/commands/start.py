@@ -12,7 +12,7 @@ from typing import Any
 from ai_sci.agent.budgets import Budgets, OwnResources, ResourceBroker
 from ai_sci.agent.commands.engines import engine_kind, open_engine
 from ai_sci.agent.commands.model_choice import asked_model, choose_model
-from ai_sci.agent.commands.new_session import check_machine, session_folder
+from ai_sci.agent.commands.new_session import check_machine, numbered_folder, session_folder
 from ai_sci.agent.commands.replay_driver import follow, recorded_origin, replays
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import Resumed, SandboxFound, SessionStarted, Status, authorship
@@ -20,7 +20,7 @@ from ai_sci.agent.loop import Editor, SessionContext, drive
 from ai_sci.agent.models import prepare_model, require_known
 from ai_sci.agent.session import Screen, Session, create_folder, read_state
 from ai_sci.experiment.attempt import ExecutionContext, prepare_execution
-from ai_sci.experiment.base import AiSciError, Limits
+from ai_sci.experiment.base import AiSciError, ConfigError, Limits
 from ai_sci.experiment.sandbox import find_sandbox
 from ai_sci.experiment.template import Idea, Template, find_idea, load_template
 
@@ -73,7 +73,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     """
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
-    folder = session_folder(options.runs_dir, _name_of(idea, options))
+    folder = _new_folder(idea, options)
     asked = asked_model(options.model)
     prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
@@ -85,7 +85,14 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     kind.check(limits, options.engine_options, screen.note)
     machine = kind.conditions(options.engine_options)
     execution = prepare_execution(template, limits, options.python, sandbox, screen.note, machine=machine)
-    create_session(folder, options, idea, execution, model_name, model)
+    while True:
+        try:
+            create_session(folder, options, idea, execution, model_name, model)
+            break
+        except ConfigError:
+            if options.session or not folder.exists():
+                raise
+            folder = _new_folder(idea, options)  # another process or thread took this name meanwhile
     return folder, drive_session(folder, execution, model, screen)
 
 
@@ -124,15 +131,17 @@ def create_session(
 def folder_of(options: RunOptions) -> Path:
     """Where `run` would open its session. Raises ConfigError."""
     idea = _idea_of(load_template(options.template, options.overrides), options)
-    return session_folder(options.runs_dir, _name_of(idea, options))
+    return _new_folder(idea, options)
 
 
 def _idea_of(template: Template, options: RunOptions) -> Idea:
     return options.idea if isinstance(options.idea, Idea) else find_idea(template, options.idea, options.ideas_file)
 
 
-def _name_of(idea: Idea, options: RunOptions) -> str:
-    return options.session or f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}"
+def _new_folder(idea: Idea, options: RunOptions) -> Path:
+    if options.session:
+        return session_folder(options.runs_dir, options.session)
+    return numbered_folder(options.runs_dir, f"{time.strftime('%Y%m%d_%H%M%S')}_{idea.slug}", "_")
 
 
 def execution_context_of(folder: Path, started: SessionStarted, screen: Screen) -> ExecutionContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PROVIDER = "scripted"
 _NUMBERED = re.compile(r"(\d+)(?:[-_. ].*)?\.md")
+_registering = threading.Lock()
 _PIECE = 2000  # characters per streamed chunk; each chunk costs litellm a third of a millisecond
 
 
@@ -122,15 +124,16 @@ def play(litellm: Any, script: Script) -> str:
 
     The argument `turn` of `litellm.completion` selects the reply, so there is no state between calls.
     """
-    handler = next(
-        (item["custom_handler"] for item in litellm.custom_provider_map if item["provider"] == PROVIDER), None
-    )
-    if handler is None:
-        handler = _provider(litellm)
-        litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})
-    if script not in handler.scripts:
-        handler.scripts.append(script)
-    return f"{PROVIDER}/{handler.scripts.index(script)}"
+    with _registering:
+        handler = next(
+            (item["custom_handler"] for item in litellm.custom_provider_map if item["provider"] == PROVIDER), None
+        )
+        if handler is None:
+            handler = _provider(litellm)
+            litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})
+        if script not in handler.scripts:
+            handler.scripts.append(script)
+        return f"{PROVIDER}/{handler.scripts.index(script)}"
 
 
 def _provider(litellm: Any) -> Any:

@@ -51,7 +51,7 @@ def test_the_contracts_hold(lint):
             id="a room imports one above it",
         ),
         pytest.param(
-            "agent/views/watch_screen.py",
+            "agent/views/terminal.py",
             "from ai_sci.agent.report import write_report",
             "rooms of agent import downwards",
             id="a room imports its neighbour",

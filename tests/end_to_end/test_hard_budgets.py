@@ -351,7 +351,7 @@ def broker(monkeypatch) -> Watched:
     return broker
 
 
-def test_each_try_and_each_attempt_is_asked_for_at_the_desk_and_settled_there(run, broker, monkeypatch, tmp_path):
+def test_each_try_and_each_attempt_is_asked_for_at_the_broker_and_settled_there(run, broker, monkeypatch, tmp_path):
     monkeypatch.setenv("AI_SCI_CACHE", str(tmp_path / "fresh"))
     with StrictServer(good_session(), [faults.cut_stream(12)]) as server:
         folder = run(Budgets(), server)
@@ -368,7 +368,7 @@ def test_each_try_and_each_attempt_is_asked_for_at_the_desk_and_settled_there(ru
 
 
 @pytest.mark.parametrize("of", ["tokens", "gpu_seconds"])
-def test_a_refusal_of_the_desk_ends_the_session_with_its_reason(run, broker, of):
+def test_a_refusal_of_the_broker_ends_the_session_with_its_reason(run, broker, of):
     broker.no = lambda most: "the batch has spent it all" if getattr(most, of) else None
     folder = run(Budgets())
     assert reason(read_state(folder)) == "the batch has spent it all"

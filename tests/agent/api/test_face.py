@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,9 +122,16 @@ def test_options_in_the_units_that_people_write(tmp_path):
         ({"idea": "more_step"}, ai_sci.ConfigError, 'did you mean "more_steps"'),
         ({"template": "nowhere"}, ai_sci.ConfigError, "nowhere"),
         ({"timeout": "soon"}, ai_sci.ConfigError, "timeout: 'soon' is not a duration"),
-        ({"max_time": -1}, ai_sci.ConfigError, "time: -1 is not a duration"),
+        ({"max_time": -1}, ai_sci.ConfigError, "max_time: -1 is not a duration"),
         ({"max_runs": 0}, ai_sci.ConfigError, "max_runs must be at least 1, not 0"),
-        ({"max_cost": float("nan")}, ai_sci.ConfigError, "cost must be at least 0, not nan"),
+        ({"max_runs": 1.5}, ai_sci.ConfigError, "max_runs must be an integer, not 1.5"),
+        ({"max_runs": "3"}, ai_sci.ConfigError, "max_runs must be an integer, not '3'"),
+        ({"context_window": True}, ai_sci.ConfigError, "context_window must be an integer, not True"),
+        ({"max_tokens": "1000"}, ai_sci.ConfigError, "max_tokens must be an integer, not '1000'"),
+        ({"max_tokens": -5}, ai_sci.ConfigError, "max_tokens must be at least 1, not -5"),
+        ({"max_tokens": 0}, ai_sci.ConfigError, "max_tokens must be at least 1, not 0"),
+        ({"max_gpu_hours": "2"}, ai_sci.ConfigError, "max_gpu_hours must be a number, not '2'"),
+        ({"max_cost": float("nan")}, ai_sci.ConfigError, "max_cost must be at least 0, not nan"),
         ({"idea": {"Name": "n"}}, ai_sci.ConfigError, 'the idea needs "Experiment"'),
         ({"engine": "cloud"}, ai_sci.ConfigError, "engine cloud is unknown"),
         ({"engine_options": {"partition": "gpu"}}, ai_sci.ConfigError, "engine"),
@@ -135,6 +143,42 @@ def test_errors_are_typed_and_nothing_is_started(place, keywords, error, words):
     with pytest.raises(error, match=words):
         ai_sci.run(**{"idea": "more_steps", "template": "template", **keywords})
     assert not (place / "runs").exists() or not any((place / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"slots": 1.5}, "slots must be an integer"),
+        ({"at_once": 0}, "at_once must be at least 1"),
+        ({"max_tokens": "5"}, "^max_tokens must be an integer"),
+        ({"session_max_tokens": "5"}, "^session_max_tokens must be an integer"),
+        ({"session": ai_sci.RunOptions("", budgets=ai_sci.Budgets(cost=-1))}, "^session_max_cost must be at least 0"),
+    ],
+)
+def test_errors_name_the_keyword_of_a_batch(keywords, words):
+    with pytest.raises(ai_sci.ConfigError, match=words):
+        batch_options(None, {"ideas": "all", **keywords})
+
+
+def test_sessions_that_begin_in_the_same_second_have_folders_of_their_own(place, monkeypatch):
+    monkeypatch.setattr("ai_sci.agent.commands.start.time.strftime", lambda *_: "20300101_000000")
+    keywords = {"idea": "more_steps", "template": "template", "model": scripted(place, good_session())}
+    with ThreadPoolExecutor(2) as pool:
+        names = [pool.submit(ai_sci.run, **keywords) for _ in range(2)]
+    names = {one.result().name for one in names} | {ai_sci.run(**keywords).name}
+    assert names == {f"20300101_000000_more_steps{counter}" for counter in ("", "_2", "_3")}
+    with pytest.raises(ai_sci.ConfigError, match="exists"):
+        ai_sci.run(**keywords, session="20300101_000000_more_steps")
+
+
+def test_a_session_in_the_home_folder(place, monkeypatch):
+    monkeypatch.setenv("HOME", str(place))
+    keywords = {"template": "~/template", "ideas_file": "~/template/ideas.json", "runs_dir": "~/runs"}
+    ai_sci.run(idea="more_steps", model=scripted(place, good_session()), session="s", **keywords)
+    assert ai_sci.resume("~/runs/s") == ai_sci.open_session("~/runs/s")
+    assert ai_sci.replay("~/runs/s", session="again", runs_dir="~/runs").status == "completed"
+    with pytest.raises(ai_sci.ConfigError, match=f"^{place}/runs/s is not a batch"):
+        ai_sci.resume_batch("~/runs/s")
 
 
 def test_a_session_that_cannot_go_on_says_which(place):

@@ -109,8 +109,14 @@ def test_sessions_of_an_earlier_version_open(tmp_path, name):
 
 
 def test_a_batch_of_an_earlier_version_opens(tmp_path):
-    batch = ai_sci.open_batch(unpack("batch", tmp_path).folder)
+    folder = unpack("batch", tmp_path).folder
+    batch = ai_sci.open_batch(folder)
     assert batch.sessions and not batch.unopened
     rows = batch.table()
     assert {row["session"] for row in rows} == {one.name for one in batch.sessions}
     assert list(rows[0])[:5] == ["session", "idea", "template", "run", "status"]
+
+    lost, *others = [one.name for one in batch.sessions]
+    (folder / lost / ".git" / "HEAD").unlink()
+    batch = ai_sci.open_batch(folder)
+    assert [one.name for one in batch.sessions] == others and "git" in batch.unopened[lost]

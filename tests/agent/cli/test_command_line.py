@@ -96,6 +96,17 @@ def test_the_debug_log_of_a_session_holds_no_key(tmp_path, temporary):
     assert f"{tmp_path}/runs/s" in done.out
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [f"token={KEY}", f"--engine-option=Password={KEY}", f"http://localhost/v1?a=1&token={KEY}&b=2", f"{KEY}\r\n"],
+)
+def test_the_debug_log_holds_no_key_of_an_argument(tmp_path, temporary, argument):
+    """The log shows arguments as a repr, which escapes the line end of the key in the environment."""
+    kept: dict[str, str] = {"SOME_API_KEY": f"{KEY}\r\n"} if argument.startswith(KEY) else {}
+    log = log_of(ai_sci("--debug", "show", "nosuch", argument, cwd=tmp_path, **temporary, **kept))
+    assert KEY not in log and "***" in log
+
+
 def test_the_debug_log_of_a_batch_holds_its_sessions(tmp_path, temporary):
     template = make_template(tmp_path / "template")
     model = write_script(tmp_path / "script", good_session())
@@ -109,7 +120,7 @@ def test_the_debug_log_of_a_batch_holds_its_sessions(tmp_path, temporary):
 
 
 def test_an_error_is_still_one_line_and_the_log_tells_more(tmp_path, temporary):
-    done = ai_sci("--debug", "show", "nosuch", cwd=tmp_path, **temporary)
+    done = ai_sci("--debug", "show", "nosuch", cwd=tmp_path, **temporary, AI_SCI_DEBUG=str(tmp_path / "debug.log"))
     assert done.code == 2 and "nosuch" in done.error
     assert "ConfigError" in log_of(done) and "Traceback" in log_of(done)
 
@@ -131,7 +142,7 @@ def test_a_bug_leaves_its_traceback_in_a_log(tmp_path, temporary):
     done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3, done.stderr
     found = re.fullmatch(
-        r"ai-sci: a bug in ai-sci: ZeroDivisionError: planted\. Please report it with (\S+)\. .*\n", done.stderr
+        r"ai-sci: a bug in ai-sci: ZeroDivisionError: planted\. Please report it with (\S+)\.\n", done.stderr
     )
     assert found, done.stderr
     with open(found[1]) as file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from ai_sci.agent.journal.conversation import Message
 from ai_sci.agent.models.adapter import open_model
+from ai_sci.agent.models.litellm_setup import load
 from ai_sci.agent.models.protocol import Model
 from ai_sci.agent.models.scripted import load_script
 from ai_sci.experiment.base.errors import ConfigError
@@ -54,6 +57,15 @@ def test_empty_replies_count_as_replies(tmp_path):
 def test_two_scripts_in_one_process_do_not_mix(tmp_path):
     one, two = scripted(tmp_path / "a", "of a"), scripted(tmp_path / "b", "of b")
     assert [ask(model).good.text for model in (one, two, one)] == ["of a", "of b", "of a"]
+
+
+def test_two_scripts_that_begin_at_once_do_not_mix(tmp_path, monkeypatch):
+    litellm = load()
+    monkeypatch.setattr(litellm, "custom_provider_map", [])  # as before the first call of a process
+    monkeypatch.setattr(litellm.CustomLLM, "__init__", lambda _: time.sleep(0.2))  # so that the two overlap
+    models = [scripted(tmp_path / name, f"of {name}") for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        assert [outcome.good.text for outcome in pool.map(ask, models)] == ["of a", "of b"]
 
 
 def test_used_up_replies_end_with_a_clear_line(tmp_path):
