@@ -147,7 +147,7 @@ def batch_exit_code(folder: Path, status: Status) -> int:
 
 
 class Executions:
-    """The execution setup of each template, prepared once, before the first session that needs it."""
+    """The execution context of each template, prepared once, before the first session that needs it."""
 
     def __init__(self, options: RunOptions, slots: int, screen: Screen) -> None:
         self._options, self._slots, self._screen = options, slots, screen

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_errors_name_the_keyword_of_a_batch(keywords, words):
 
 def test_sessions_that_begin_in_the_same_second_have_folders_of_their_own(place, monkeypatch):
     monkeypatch.setattr("ai_sci.agent.commands.start.time.strftime", lambda *_: "20300101_000000")
-    keywords = {"idea": "more_steps", "template": "template", "model": scripted(place, good_session())}
+    keywords: dict[str, Any] = {"idea": "more_steps", "template": "template", "model": scripted(place, good_session())}
     with ThreadPoolExecutor(2) as pool:
         names = [pool.submit(ai_sci.run, **keywords) for _ in range(2)]
     names = {one.result().name for one in names} | {ai_sci.run(**keywords).name}
@@ -173,7 +174,7 @@ def test_sessions_that_begin_in_the_same_second_have_folders_of_their_own(place,
 
 def test_a_session_in_the_home_folder(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    keywords = {"template": "~/template", "ideas_file": "~/template/ideas.json", "runs_dir": "~/runs"}
+    keywords: dict[str, Any] = {"template": "~/template", "ideas_file": "~/template/ideas.json", "runs_dir": "~/runs"}
     ai_sci.run(idea="more_steps", model=scripted(place, good_session()), session="s", **keywords)
     assert ai_sci.resume("~/runs/s") == ai_sci.open_session("~/runs/s")
     assert ai_sci.replay("~/runs/s", session="again", runs_dir="~/runs").status == "completed"

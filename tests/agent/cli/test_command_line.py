@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_the_debug_log_of_a_session_holds_no_key(tmp_path, temporary):
 )
 def test_the_debug_log_holds_no_key_of_an_argument(tmp_path, temporary, argument):
     """The log shows arguments as a repr, which escapes the line end of the key in the environment."""
-    kept: dict[str, str] = {"SOME_API_KEY": f"{KEY}\r\n"} if argument.startswith(KEY) else {}
+    kept: dict[str, Any] = {"SOME_API_KEY": f"{KEY}\r\n"} if argument.startswith(KEY) else {}
     log = log_of(ai_sci("--debug", "show", "nosuch", argument, cwd=tmp_path, **temporary, **kept))
     assert KEY not in log and "***" in log
 
