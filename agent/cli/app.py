@@ -23,7 +23,7 @@ from ai_sci.agent.cli.report import report
 from ai_sci.agent.cli.resume import resume
 from ai_sci.agent.cli.run import run
 from ai_sci.agent.cli.show import show
-from ai_sci.agent.cli.standard_streams import make_streams_usable
+from ai_sci.agent.cli.standard_streams import flush_streams, make_streams_usable
 from ai_sci.agent.cli.watch import watch
 
 _INTERRUPTED = 130  # what typer returns for a KeyboardInterrupt
@@ -69,11 +69,11 @@ def main() -> None:
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
     except BrokenPipeError:  # `ai-sci show … | head`
-        sys.stderr.close()
         code = 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  even a bug of ours is one line, with its log
         message, code = _explain(error)
         _say("ai-sci: " + " ".join(message.split()))
+    flush_streams()
     raise SystemExit(code)
 
 
