@@ -35,11 +35,11 @@ class Done:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without keys or settings of ai-sci that a developer may have."""
+    """This process's environment without keys and settings that a developer may have and a user need not."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.endswith("_API_KEY") and name not in ("AI_SCI_MODEL", "GIT_DIR")
+        if not name.endswith("_API_KEY") and name not in ("AI_SCI_MODEL", "GIT_DIR", "PYTHONUNBUFFERED")
     }
     return {**kept, **changes}
 
