@@ -51,6 +51,8 @@ class RunOptions:
     model: str | None = None
     api_base: str | None = None
     max_runs: int | None = None
+    max_failures: int | None = None
+    notes: str = ""  # notes.txt at the start
     runs_dir: Path = Path("runs")
     session: str | None = None
     overrides: dict[str, str] = field(default_factory=dict)
@@ -114,7 +116,7 @@ def create_session(
             "model": model_name,
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
-            "max_failures": template.max_failures,
+            "max_failures": options.max_failures or template.max_failures,
             "limits": dataclasses.asdict(execution.limits),
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
@@ -125,6 +127,7 @@ def create_session(
             "engine": options.engine,
             "engine_options": options.engine_options,
         },
+        options.notes,
     )
 
 
