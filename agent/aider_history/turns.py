@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ai_sci.agent.aider_history.parts import join_parts
 from ai_sci.agent.aider_history.pieces import Kind, Piece, scan_history
 from ai_sci.agent.aider_history.tool_lines import (
     ApiError,
@@ -233,6 +234,7 @@ class _Reader:
         commands = 0
         for draft in self._drafts:
             reasoning, reply = _split_reasoning("".join(draft.reply))
+            reply = join_parts(reply)
             tools = tuple(draft.early_tools + draft.tools)
             if not reply and not errors_of(tools) and _COMMAND.match(draft.user):
                 commands += 1
