@@ -14,7 +14,10 @@ _EXPERIMENT = "The proposed experiment is as follows:"
 _RUNS = re.compile(r"You are given a total of up to (\d{1,4}) runs")
 _BASELINE = re.compile(r"the baseline results are as follows:[ \t]*\n\s*(\S.*?)[ \t]*(?:\n[ \t]*\n|\Z)", re.DOTALL)
 
-_REPORT = re.compile(r"Run (?:(\d{1,4}) )?(failed with|completed\.|timed out after)", re.I)
+_REPORT = re.compile(
+    r"Run (?:(\d{1,4}) )?(?:(failed) with the following error|(completed)\. Here are the results|(timed out) after )",
+    re.I,
+)
 _NO_PLOTS = re.compile(r"Plotting (?:failed with|timed out after)")
 _PLOTS = re.compile(r"modify `plot\.py`")
 _NOTES = re.compile(r"modify `notes\.txt` with a description of what each plot")
@@ -93,9 +96,8 @@ def run_reports(session: HistorySession) -> list[RunReport]:
     for turn in session.turns:
         found = _REPORT.match(turn.user) if turn.kind is TurnKind.user else None
         if found:
-            outcome = found[2].lower().split(" ")[0].rstrip(".")
-            text = turn.user[found.end() :].removeprefix(" the following error")
-            reports.append(RunReport(turn, "timed out" if outcome == "timed" else outcome, _number(found[1]), text))
+            run, outcome = int(found[1]) if found[1] else None, found[2] or found[3] or found[4]
+            reports.append(RunReport(turn, outcome.lower(), run, turn.user[found.end() :].strip()))
     return reports
 
 
@@ -126,7 +128,3 @@ def last_error(text: str) -> str:
     """The last exception that the text quotes, on one line; "" if none."""
     lines = [line.strip() for line in re.split(r"[\n\r]", text)]
     return next((line for line in reversed(lines) if _LAST_ERROR.fullmatch(line)), "")
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text else None

@@ -14,7 +14,7 @@ def diagnose(session: HistorySession, of: int = 1) -> str:
         return f"{_name(session, of)} holds no turn: aider was started, and nothing was asked{commands}."
     facts = [sentence for rule in FACTS if (sentence := rule(session))]
     failures = [sentence for rule in FAILURES if (sentence := rule(session))]
-    if not failures and len(session.replies) == len(session.turns) and not has_failed_runs(session):
+    if not (failures or has_failed_runs(session) or _is_unclear(session)):
         failures = ["Nothing in it looks like a failure."]
     return " ".join([_holdings(session, of), *facts, *failures])
 
@@ -38,6 +38,14 @@ def _holdings(session: HistorySession, of: int) -> str:
     elif blocks and not any(turn.has_edited for turn in session.turns):
         parts.append("and aider does not say that it applied any")
     return ", ".join(parts) + "."
+
+
+def _is_unclear(session: HistorySession) -> bool:
+    """Whether a turn has no reply, or blocks came and aider does not say what it did with them."""
+    turns = session.turns
+    return any(turn.has_failed for turn in turns) or (
+        any(turn.blocks for turn in turns) and not any(turn.has_edited for turn in turns)
+    )
 
 
 def _answered(turns: int, replies: int) -> str:

@@ -153,13 +153,20 @@ class _Scan:
     def _continues_tool(self, index: int) -> bool:
         """Whether the line, which is not marked, goes on with a tool message, or begins one of several lines: those
         stand below a header or a marked line, where a reply has a blank line above it."""
-        if index == 0 or not self._bodies[index].strip():
+        if index == 0 or not self._bodies[index]:
             return False
         before = self.kinds[index - 1]
+        if not self._bodies[index].strip():  # aider pads the lines of commands that it asks about to one width
+            return before is Kind.tool and self._question_ahead(index) is not None
         if before is Kind.tool:
             return True
         below_header = index > 1 and not self._bodies[index - 1].strip() and self.kinds[index - 2] is Kind.header
         return self._bodies[index].startswith("> ") and (before in (Kind.user, Kind.header) or below_header)
+
+    def _question_ahead(self, index: int) -> int | None:
+        """The index of the next marked line, if that is a question of aider's."""
+        ahead = self._next_mark[index]
+        return ahead if ahead < len(self._lines) and QUESTION.fullmatch(_said(self._bodies[ahead])) else None
 
     def _fence_end(self, start: int, opening: re.Match[str]) -> tuple[int, bool]:
         """The index after the closing line, or where to stop looking for one."""
@@ -184,8 +191,7 @@ class _Scan:
     def _tool_message_end(self, start: int) -> int:
         """The index after a tool message that continues below its marked line. It ends at a line with two trailing
         blanks or, if there is none, at the next blank line; what aider asks about ends at the question."""
-        question = self._next_mark[start]
-        if question < len(self._lines) and QUESTION.fullmatch(_said(self._bodies[question])):
+        if (question := self._question_ahead(start)) is not None:
             return question
         paragraph = start
         while paragraph < len(self._lines) and self._marks[paragraph] is None and self._bodies[paragraph].strip():

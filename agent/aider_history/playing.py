@@ -9,6 +9,7 @@ the end of its experiments is told in the word that we know.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,16 +28,19 @@ from ai_sci.agent.edits import (
 
 _NOTES = "notes.txt"
 _FILES = ("experiment.py", "plot.py", _NOTES)  # those of every session of AI-Scientist's
+_MODULE = re.compile(r"[A-Za-z_]\w*\.py")
 _COMPLETED = "ALL_COMPLETED"
 
 
 @dataclass(frozen=True)
 class Playback:
-    """`notes`: the notes.txt at the start, "" if none was written. `max_runs` and `max_failures`: the least that lets
-    all replies be played, None for a chat without AI-Scientist. `left_out`: the turns of the writing-up."""
+    """`notes`: the notes.txt at the start, "" if none was written. `created`: the modules that the replies create.
+    `max_runs` and `max_failures`: the least that lets all replies be played, None for a chat without AI-Scientist.
+    `left_out`: the turns of the writing-up."""
 
     turns: tuple[HistoryTurn, ...]
     notes: str = ""
+    created: tuple[str, ...] = ()
     max_runs: int | None = None
     max_failures: int | None = None
     left_out: tuple[HistoryTurn, ...] = ()
@@ -49,13 +53,14 @@ def playback_of(session: HistorySession) -> Playback:
     task, of = task_of(session), phases(session)
     if task is None:
         turns = tuple(map(_as_applied, replies))
-        return Playback(turns, _notes("", turns))
+        return Playback(turns, _notes("", turns), _created(turns))
     experiments = [_as_applied(turn) for turn in replies if of[turn.number] is Phase.experiments]
     closing = [_as_applied(turn) for turn in replies if of[turn.number] in (Phase.plots, Phase.notes)]
     turns = (*_with_end(experiments, has_ended=len(experiments) < len(replies)), *closing)
     return Playback(
         turns,
         _notes(task.notes, turns),
+        _created(turns),
         len(experiments) + 1,
         max(_longest_series(session, experiments), len(closing)) + 1,
         tuple(turn for turn in replies if of[turn.number] is Phase.write_up),
@@ -128,6 +133,15 @@ def _notes(start: str, turns: Sequence[HistoryTurn]) -> str:
             if edit.search.strip() not in written:  # else there are several places
                 start, written = start + edit.search, written + edit.replace
     return start
+
+
+def _created(turns: Sequence[HistoryTurn]) -> tuple[str, ...]:
+    """The Python files beside experiment.py that aider was allowed to create."""
+    names: list[str] = []
+    for turn in turns:
+        new = {edit.path for edit in _blocks(turn.reply).values() if not edit.search.strip()}
+        names += [name for name in turn.applied if name in new and _MODULE.fullmatch(name)]
+    return tuple(dict.fromkeys(names))
 
 
 def _notes_edits(turn: HistoryTurn) -> list[Edit]:

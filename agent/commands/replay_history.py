@@ -67,6 +67,7 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         api_base=None,
         context_window=None,
         notes=playback.notes,
+        created=tuple(name for name in playback.created if not (template.folder / name).exists()),
         max_runs=options.max_runs or max(max_runs, playback.max_runs or 0),
         max_failures=max(template.max_failures, playback.max_failures or 0),
     )

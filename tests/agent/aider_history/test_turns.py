@@ -145,7 +145,7 @@ def test_a_file_can_hold_many_sessions():
     sessions = parse_history((Path(__file__).parent / "histories" / "three_sessions.md").read_text(encoding="utf-8"))
     assert [(session.number, len(session.turns), session.edits) for session in sessions] == [
         (1, 0, 0),
-        (2, 3, 2),
+        (2, 2, 2),
         (3, 1, 0),
     ]
     assert sessions[1].notes == ("Aider v0.86.2",)
