@@ -61,7 +61,7 @@ def playback_of(session: HistorySession) -> Playback:
         turns,
         _notes(task.notes, turns),
         _created(turns),
-        len(experiments) + 1,
+        sum(bool(turn.blocks or turn.applied) for turn in experiments) + 1,
         max(_longest_series(session, experiments), len(closing)) + 1,
         tuple(turn for turn in replies if of[turn.number] is Phase.write_up),
     )

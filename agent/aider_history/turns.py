@@ -31,7 +31,7 @@ from ai_sci.agent.edits import Scan, scan_reply
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
 _ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
-_COMMAND = re.compile(r"\s*[/!](?!(?:ask|code|architect|context|help|ok)\b.)", re.DOTALL)  # asks the model for nothing
+_COMMAND = re.compile(r"\s*[/!]")  # to aider; what `/ask TEXT` asks the model is a message of its own, TEXT
 
 
 class TurnKind(str, Enum):
