@@ -39,6 +39,9 @@ _STATUS_OF = {
 }
 _MESSAGE = re.compile(r"[\"']message[\"']:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')")
 _RETRY = re.compile(r"Retrying in [\d.]+ seconds")
+_DONE = re.compile(
+    r"Tokens: |Applied edit to |Did not apply |Commit |# |Don't re-send|Only \d+ reflections|The LLM did not"
+)
 
 _APPLIED = re.compile(r"Applied edit to (.+)")
 _REFUSED = re.compile(r"# (\d{1,6}) SEARCH/REPLACE blocks? failed to match!")
@@ -94,9 +97,13 @@ def is_aiders_own(line: str) -> bool:
     return _AIDERS_OWN.match(line) is not None or QUESTION.fullmatch(line.rstrip()) is not None
 
 
-def is_above_reply(line: str) -> bool:
-    """Whether the line is about tokens of the reply below it, as old versions of aider write it."""
-    return _TOKENS_ABOVE.match(line) is not None
+def tries_begin(lines: Sequence[str]) -> int:
+    """The index from which lines are about the tries of the next request: errors, and tokens as old versions write
+    them, above the reply."""
+    done = (i for i, line in enumerate(lines) if _DONE.match(line) or QUESTION.fullmatch(line.rstrip()))
+    start = max(done, default=-1) + 1
+    tries = (i for i in range(start, len(lines)) if _error(lines[i]) or _TOKENS_ABOVE.match(lines[i]))
+    return next(tries, len(lines))
 
 
 def usage_of(lines: Sequence[str]) -> TokenReport | None:
@@ -134,9 +141,10 @@ def _without_repetition(text: str) -> str:
     return text
 
 
-def ends_in_retry(lines: Sequence[str]) -> bool:
-    """Whether aider was about to send the request again."""
-    return bool(lines) and _RETRY.match(lines[-1]) is not None
+def is_next_try(lines: Sequence[str]) -> bool:
+    """Whether the request was sent again, and nothing was done with what had come of the reply."""
+    done = any(line.strip() for line in lines[: tries_begin(lines)])
+    return not done and any(_RETRY.match(line) for line in lines)
 
 
 def applied_to(lines: Sequence[str]) -> list[str]:

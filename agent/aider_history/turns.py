@@ -15,15 +15,15 @@ from ai_sci.agent.aider_history.tool_lines import (
     TokenReport,
     applied_beside,
     applied_to,
-    ends_in_retry,
     errors_of,
-    is_above_reply,
     is_aiders_own,
     is_interrupted,
+    is_next_try,
     lint_errors_of,
     lint_reflection,
     refusal_begin,
     refused_in,
+    tries_begin,
     usage_of,
 )
 from ai_sci.agent.edits import Scan, scan_reply
@@ -206,7 +206,7 @@ class _Reader:
             # No line of aider's comes between, so these were quotations in the reply.
             draft.reply += [f"> {line}  \n" for line in draft.tools]
             draft.tools = []
-        elif draft.reply and not ends_in_retry(draft.tools):
+        elif draft.reply and not is_next_try(draft.tools):
             draft = self._reflection(draft)
             self._drafts.append(draft)
         else:  # the first try that brings text, or one that takes the place of a try that broke off
@@ -218,15 +218,15 @@ class _Reader:
 
     def _reflection(self, before: _Draft) -> _Draft:
         """The message that aider sent by itself, rebuilt from what it printed for the user."""
-        tools, above = before.tools, []
-        if is_above_reply(tools[-1]):
-            before.tools, above = tools[:-1], tools[-1:]
+        begin = tries_begin(before.tools)
+        tools, tries = before.tools[:begin], before.tools[begin:]
+        before.tools = tools
         if places := lint_reflection(tools):
             draft = _Draft(TurnKind.lint, "\n".join(tools[slice(*places)]).strip("\n"))
         else:
             begin = refusal_begin(tools) or 0
-            draft = _Draft(TurnKind.reflection, "\n".join(before.tools[begin:]).strip("\n"))
-        draft.early_tools = above
+            draft = _Draft(TurnKind.reflection, "\n".join(tools[begin:]).strip("\n"))
+        draft.early_tools = tries
         return draft
 
     def session(self, number: int, started: str) -> HistorySession:

@@ -131,3 +131,16 @@ def test_tokens_as_aider_wrote_them_until_2024():
     assert one.usage is not None and (one.usage.sent, one.usage.received, one.usage.cost) == (10207, 1220, 0.069335)
     assert two.usage is not None and two.usage.sent == 11000
     assert two.kind is TurnKind.lint and "prompt tokens" not in two.user
+
+
+def test_tries_of_a_reflection_that_failed_belong_to_it():
+    lint = tool("", "# Fix any errors below, if possible.", "", "x.py:1:1: F821 undefined name 'F'", "")
+    asked = tool("Attempt to fix lint errors? (Y)es/(N)o [Yes]: y")
+    slow = tool(
+        "litellm.RateLimitError: AnthropicException - slow down",
+        "The API provider has rate limited you. Try again later or check your quotas.",
+        "Retrying in 0.2 seconds...",
+    )
+    one, two = only(user("a") + edited("First.") + lint + asked + slow * 3 + edited("Second.")).turns
+    assert one.reply.startswith("First.") and two.reply.startswith("Second.")
+    assert (two.kind, len(one.errors), len(two.errors)) == (TurnKind.lint, 0, 3)

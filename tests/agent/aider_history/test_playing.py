@@ -64,6 +64,11 @@ def test_a_try_that_broke_off_is_replaced_by_the_next():
     broken = reply("Half of it") + refusal(500, "overloaded") + tool("Retrying in 0.2 seconds...")
     (only,) = replies(first() + broken + edited("All of it."))
     assert only.startswith("All of it.")
+    long_error = tool(
+        "litellm.RateLimitError: VertexAIException - b'{", '"error": {', "}", "Retrying in 0.2 seconds..."
+    )
+    (only,) = replies(first() + reply("Half of it") + long_error + edited("All of it."))
+    assert only.startswith("All of it.")
 
 
 def test_the_experiments_end_where_ai_scientist_ends_them():
