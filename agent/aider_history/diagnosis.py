@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_sci.agent.aider_history.findings import FACTS, FAILURES, has_failed_runs
+from ai_sci.agent.aider_history.tool_lines import hints_at_trouble
 from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.agent.aider_history.wording import counted, some, summands, word
 
@@ -41,9 +42,9 @@ def _holdings(session: HistorySession, of: int) -> str:
 
 
 def _is_unclear(session: HistorySession) -> bool:
-    """Whether a turn has no reply, or blocks came and aider does not say what it did with them."""
+    """Whether a turn has no reply, something else went wrong, or aider does not say what it did with the blocks."""
     turns = session.turns
-    return any(turn.has_failed for turn in turns) or (
+    return any(turn.has_failed or hints_at_trouble(turn.tools) for turn in turns) or (
         any(turn.blocks for turn in turns) and not any(turn.has_edited for turn in turns)
     )
 

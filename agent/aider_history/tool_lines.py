@@ -53,6 +53,12 @@ _LINT_QUESTION = re.compile(r"Attempt to fix lint errors\?.* (?:y|yes|a|all)", r
 _LINT_ERROR = re.compile(r"([^\s:]+):(\d+):(?:\d+:)? ([EFCW]\d+ .+)")
 _LINT_SAYS = re.compile(r"\w*(?:Error|Exception|Warning)\b|error:", re.IGNORECASE)  # in words other than flake8's
 
+_NO_LINTER = re.compile(r"No module named \S*flake8|Error while finding module specification|flake8.* not found")
+_TROUBLE = re.compile(
+    rf"Unable to |Failed to |fatal: |Traceback |Error[: ]|error: |HTTP error|{LINT_BEGIN}|Only \d+ reflections|"
+    r".*\b\w+(?:Error|Exception): "
+)
+
 # A question of aider's with its answer, whoever gave it.
 QUESTION = re.compile(r".*\? \(Y\)es/\(N\)o.*\[\w*\]:?\s*[\w']*")
 # Lines that only aider writes: no code fence of a reply extends past them.
@@ -188,8 +194,13 @@ def lint_errors_of(lines: Sequence[str]) -> list[LintError]:
 
 def names_an_error(report: str) -> bool:
     """Whether a linter's report says what is wrong, instead of only marking lines."""
-    lines = [line for line in report.split("\n")[1:] if "│" not in line and "█" not in line]
+    lines = [line for line in report.split("\n")[1:] if not re.search("[│█]", line) and not _NO_LINTER.search(line)]
     return bool(lint_errors_of(lines)) or any(_LINT_SAYS.search(line) for line in lines)
+
+
+def hints_at_trouble(lines: Sequence[str]) -> bool:
+    """Whether something went wrong that no other function here knows."""
+    return any(_TROUBLE.match(line) and not _error(line) for line in lines)
 
 
 def is_interrupted(lines: Sequence[str]) -> bool:

@@ -260,17 +260,29 @@ def test_lint_errors_of_one_file_are_not_repaired_by_an_edit_of_another():
     assert of(chat).endswith("After the edits of turn 1 the linter found F821 undefined name 'F'.")
 
 
-def test_a_lint_report_that_names_no_error_is_told():
-    marks = (
-        "# Fix any errors below, if possible.",
-        "",
-        "## See relevant line below marked with █.",
-        "",
-        "19█<p>",
-        FIX_IT,
-    )
-    told = of(user("a") + edited() + tool(*marks) + edited())
+@pytest.mark.parametrize(
+    "says",
+    [
+        ("", "## See relevant line below marked with █.", "", "19█<p>"),
+        ("## Running: python -m flake8", "", "/usr/bin/python: No module named flake8"),
+        ("python: Error while finding module specification for 'flake8' (ModuleNotFoundError: No module)",),
+    ],
+)
+def test_a_lint_report_that_names_no_error_is_told(says):
+    told = of(user("a") + edited() + tool("# Fix any errors below, if possible.", *says, FIX_IT) + edited())
     assert told.endswith("The linter's report that turn 2 answers names no error.")
+
+
+@pytest.mark.parametrize("says", [LINT[1:], ("SyntaxError: invalid syntax",), ("x.c:3: error: expected ;",)])
+def test_a_lint_report_that_names_an_error_is_no_empty_one(says):
+    assert "names no error" not in of(user("a") + edited() + tool(LINT[0], *says, FIX_IT) + edited())
+
+
+@pytest.mark.parametrize(
+    "line", ["Unable to commit: Cmd('git') failed", "fatal: bad object", "Error: x does not exist", "KeyError: 'a'"]
+)
+def test_where_something_else_went_wrong_no_failure_is_denied(line):
+    assert of(user("a") + edited() + tool(line)).endswith("edited experiment.py.")
 
 
 def test_runs_of_ai_scientist_are_counted_with_the_last_error():
