@@ -31,6 +31,7 @@ from ai_sci.agent.edits import Scan, scan_reply
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
 _ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
+_THOUGHTS = re.compile(r"<(think(?:ing-content-\w+)?)>(.*?)</\1>", re.DOTALL)
 _COMMAND = re.compile(r"\s*[/!]")  # to aider; what `/ask TEXT` asks the model is a message of its own, TEXT
 
 
@@ -256,7 +257,10 @@ class _Reader:
 
 
 def _split_reasoning(text: str) -> tuple[str, str]:
-    """Reasoning and reply, which aider prints under two headings."""
+    """Reasoning and reply, which aider prints under two headings, or the reasoning between tags with a hash."""
+    thoughts = [found[2].strip() for found in _THOUGHTS.finditer(text)]
+    if thoughts:
+        return "\n\n".join(thoughts), _THOUGHTS.sub("", text).strip()
     before, found, after = text.partition(_ANSWER)
     if not found or "► **THINKING**" not in before:
         return "", text.strip()
