@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from ai_sci.agent.aider_history.findings import FACTS, FAILURES, has_failed_runs
+from collections.abc import Callable
+
+from ai_sci.agent.aider_history import findings, run_findings
 from ai_sci.agent.aider_history.tool_lines import hints_at_trouble
 from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.agent.aider_history.wording import counted, some, summands, word
+
+FACTS: tuple[Callable[[HistorySession], str], ...] = (run_findings.runs, run_findings.plots, run_findings.last_phase)
+FAILURES: tuple[Callable[[HistorySession], str], ...] = (
+    findings.refused_requests,
+    findings.silent_turns,
+    findings.interrupted_replies,
+    findings.token_limits,
+    findings.refused_edits,
+    findings.lint_errors,
+    findings.empty_lint_reports,
+    run_findings.unchanged_code,
+    run_findings.reports_without_reason,
+    findings.ending,
+    run_findings.dead_baseline,
+)
 
 
 def diagnose(session: HistorySession, of: int = 1) -> str:
@@ -14,10 +31,10 @@ def diagnose(session: HistorySession, of: int = 1) -> str:
         commands = f", besides {counted(session.commands, 'command')} to it" if session.commands else ""
         return f"{_name(session, of)} holds no turn: aider was started, and nothing was asked{commands}."
     facts = [sentence for rule in FACTS if (sentence := rule(session))]
-    failures = [sentence for rule in FAILURES if (sentence := rule(session))]
-    if not (failures or has_failed_runs(session) or _is_unclear(session)):
-        failures = ["Nothing in it looks like a failure."]
-    return " ".join([_holdings(session, of), *facts, *failures])
+    failed = [sentence for rule in FAILURES if (sentence := rule(session))]
+    if not (failed or run_findings.has_failed_runs(session) or _is_unclear(session)):
+        failed = ["Nothing in it looks like a failure."]
+    return " ".join([_holdings(session, of), *facts, *failed])
 
 
 def _name(session: HistorySession, of: int) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ai_sci.agent.aider_history.ai_scientist import (
     Phase,
-    failed_plots,
-    last_error,
     phases,
     run_reports,
     task_of,
@@ -23,20 +20,15 @@ from ai_sci.agent.edits import all_completed
 _ALTERNATION = re.compile(
     r"successive (user|assistant)|roles? must alternate|alternate user/assistant|interleave", re.I
 )
-# Signs of an invalid baseline in the results that a first message quotes.
-_UNTRAINED = re.compile(
-    r"[\"'](training_steps)[\"']:\s*(0(?:\.0*)?)\s*[,}]|[\"'](final_loss)[\"']:\s*(None|null)\s*[,}]"
-)
-_DEAD = re.compile(r"[\"'](l0|l2_norm_out)[\"']:\s*(0(?:\.0*)?)\s*[,}]")
 
 
 def refused_requests(session: HistorySession) -> str:
     """Requests that the API refused; those with the same error are told together, with all of their tries."""
     failed = [turn for turn in session.turns if turn.has_failed and turn.error]
     sentences: list[str] = []
-    for error in dict.fromkeys(turn.error for turn in failed if turn.error):
-        turns = [turn for turn in failed if turn.error == error]
-        tries = sum(sum(one == error for one in turn.errors) for turn in turns)
+    for kind, error in _kinds(failed).items():
+        turns = [turn for turn in failed if turn.error and turn.error.kind == kind]
+        tries = sum(sum(one.kind == kind for one in turn.errors) for turn in turns)
         why = f"the same {_error(error)} came {times(tries)}" if tries > 1 else _error(error)
         said = f" ({_quoted(error)})" if error.message else ""
         sentence = f"{numbers([turn.number for turn in turns])} got no reply: {why}{said}."
@@ -44,6 +36,15 @@ def refused_requests(session: HistorySession) -> str:
             sentence = f"{_two_in_a_row(session, turns[0])} {sentence}"
         sentences.append(sentence)
     return " ".join(sentences)
+
+
+def _kinds(failed: Sequence[HistoryTurn]) -> dict[tuple[str, int | None, str], ApiError]:
+    """The kinds of errors in order, each with the first of it."""
+    kinds: dict[tuple[str, int | None, str], ApiError] = {}
+    for turn in failed:
+        if turn.error:
+            kinds.setdefault(turn.error.kind, turn.error)
+    return kinds
 
 
 def _two_in_a_row(session: HistorySession, first: HistoryTurn) -> str:
@@ -66,6 +67,7 @@ def silent_turns(session: HistorySession) -> str:
     for reason in dict.fromkeys(filter(None, why.values())):
         turns = [number for number, other in why.items() if other == reason]
         have = "has" if len(turns) == 1 else "have"
+        reason = reason if len(turns) == 1 else reason.replace("it was", "each was")
         sentences.append(f"{numbers(turns)} {have} no reply: {reason}.")
     return " ".join(sentences)
 
@@ -133,84 +135,6 @@ def empty_lint_reports(session: HistorySession) -> str:
     )
 
 
-def runs(session: HistorySession) -> str:
-    """How many runs AI-Scientist allowed, and how many it reports as ended and failed, with the last error."""
-    reports, task = run_reports(session), task_of(session)
-    if task is None or not reports:
-        return ""
-    completed = {report.run for report in reports if report.outcome == "completed"}
-    told = [f"{word(len(completed)) if completed else 'none'} as completed"]
-    failed = [report for report in reports if report.outcome == "failed"]
-    if failed:
-        told.append(counted(len(failed), "failure") + _last([report.last_error for report in failed]))
-    if late := sum(report.outcome == "timed out" for report in reports):
-        told.append(counted(late, "time-out"))
-    allowed = f"Of up to {counted(task.max_runs, 'run')}" if task.max_runs else "Of the runs"
-    return f"{allowed}, the chat reports {listed(told)}."
-
-
-def plots(session: HistorySession) -> str:
-    """Failures of plot.py."""
-    turns = failed_plots(session) if task_of(session) else []
-    if not turns:
-        return ""
-    return f"plot.py failed {times(len(turns))}{_last([last_error(turn.user) for turn in turns])}."
-
-
-def _last(errors: Sequence[str]) -> str:
-    """The last of these errors, if that is known."""
-    which = "the last time: " if len(errors) > 1 else ""
-    return f" ({which}“{shortened(errors[-1], 160)}”)" if errors[-1] else ""
-
-
-def last_phase(session: HistorySession) -> str:
-    """What AI-Scientist asked for at the end, if that was no longer an experiment."""
-    if task_of(session) is None:
-        return ""
-    of = phases(session)
-    phase = of[session.turns[-1].number]
-    if phase is Phase.experiments:
-        return ""
-    turns = [number for number, other in of.items() if other is phase]
-    what = {Phase.plots: "plotting", Phase.notes: "the notes", Phase.write_up: "the writing-up"}[phase]
-    return f"The last phase was {what} ({numbers(turns, 'turn')})."
-
-
-def has_failed_runs(session: HistorySession) -> bool:
-    """Whether a run or plot.py is reported as failed."""
-    return bool(failed_plots(session)) or any(report.outcome != "completed" for report in run_reports(session))
-
-
-def unchanged_code(session: HistorySession) -> str:
-    """Runs of the experiment on unchanged code, which could show nothing new."""
-    reported = {report.turn.number for report in run_reports(session)}
-    ran, repeats = False, list[int]()
-    for turn in session.turns:
-        if turn.number in reported:
-            repeats += [turn.number] if ran else []
-            ran = True
-        if turn.has_edited or turn.refused:
-            ran = False
-    if not repeats:
-        return ""
-    return (
-        f"{numbers(repeats)} report{'s' if len(repeats) == 1 else ''} {word(len(repeats))} more "
-        f"{'run' if len(repeats) == 1 else 'runs'} of code that nothing had changed since the run before."
-    )
-
-
-def reports_without_reason(session: HistorySession) -> str:
-    """Reports of a failed run that hold only progress bars."""
-    failed = [report for report in run_reports(session) if report.outcome == "failed"]
-    empty = [report.turn.number for report in failed if report.is_progress_alone]
-    if not empty:
-        return ""
-    if len(empty) == len(failed) > 1:
-        bars = "they hold progress bars alone"
-        return f"None of the {word(len(failed))} reports of a failed run says why it failed: {bars}."
-    return f"The report of a failed run in {numbers(empty, 'turn')} does not say why it failed."
-
-
 def ending(session: HistorySession) -> str:
     """How the session ends, unless that is a normal or an already reported end."""
     last = session.turns[-1]
@@ -238,56 +162,13 @@ def ending(session: HistorySession) -> str:
     )
 
 
-def dead_baseline(session: HistorySession) -> str:
-    """A baseline that was never trained or has no active feature."""
-    task = task_of(session)
-    text = task.baseline if task else ""
-    signs = [_sign(found) for found in _UNTRAINED.finditer(text)]
-    if any(sign.startswith("training_steps") for sign in signs):
-        told = f"The baseline that the first message quotes was never trained ({listed(_unique(signs), '')})"
-        return f"{told}: there was nothing to compare with."
-    signs = [_sign(found) for found in _DEAD.finditer(text)]
-    if any(sign.startswith("l0") for sign in signs):
-        return (
-            f"The baseline that the first message quotes is dead ({listed(_unique(signs), '')}): no feature is ever "
-            "active, as before any training, so there was nothing to compare with."
-        )
-    return ""
-
-
-Rule = Callable[[HistorySession], str]
-FACTS: tuple[Rule, ...] = (runs, plots, last_phase)
-FAILURES: tuple[Rule, ...] = (
-    refused_requests,
-    silent_turns,
-    interrupted_replies,
-    token_limits,
-    refused_edits,
-    lint_errors,
-    empty_lint_reports,
-    unchanged_code,
-    reports_without_reason,
-    ending,
-    dead_baseline,
-)
-
-
 def _was(of: Sequence[int]) -> str:
     return "was" if len(of) == 1 else "were"
-
-
-def _unique(words: Sequence[str]) -> list[str]:
-    return list(Counter(words))
 
 
 def _is_open(turn: HistoryTurn) -> bool:
     scan = turn.scan
     return bool(scan.fences and scan.fences[-1].close is None)
-
-
-def _sign(found: re.Match[str]) -> str:
-    name, value = [group for group in found.groups() if group is not None]
-    return f"{name} = {value}"
 
 
 def _error(error: ApiError) -> str:

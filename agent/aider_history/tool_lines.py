@@ -89,6 +89,11 @@ class ApiError:
     status: int | None
     message: str
 
+    @property
+    def kind(self) -> tuple[str, int | None, str]:
+        """Equal for errors that differ only in numbers and ends, such as when to try again."""
+        return self.name, self.status, re.sub(r"\d+", "", self.message)[:100]
+
 
 @dataclass(frozen=True)
 class LintError:

@@ -207,9 +207,12 @@ def test_a_turn_without_a_reply_or_a_reason_is_counted_and_no_more():
 
 
 def test_the_same_error_is_told_once_with_all_its_tries():
-    slow = refusal(429, "slow down", "RateLimitError")
-    told = of(user("a") + slow + tool("Retrying in 0.2 seconds...") + slow + user("b") + edited() + user("c") + slow)
-    assert "Turns 1 and 3 got no reply: the same error 429 came three times (RateLimitError: “slow down”)." in told
+    slow, slower = (refusal(429, f"slow down, try again in {wait} s", "RateLimitError") for wait in (7, 31))
+    told = of(user("a") + slow + tool("Retrying in 0.2 seconds...") + slow + user("b") + edited() + user("c") + slower)
+    same = "the same error 429 came three times (RateLimitError: “slow down, try again in 7 s”)"
+    assert f"Turns 1 and 3 got no reply: {same}." in told
+    stopped = user("a") + tool("", "^C again to exit")
+    assert "Turns 1 and 2 have no reply: each was interrupted with Ctrl-C." in of(stopped + stopped)
 
 
 @pytest.mark.parametrize(
