@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ai_sci.agent.aider_history.pieces import Kind, Piece, is_aiders_own, scan_history
-from ai_sci.agent.edits import Scan, scan_reply
+from ai_sci.agent.edits import Scan, part_reasoning, scan_reply
 
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
@@ -37,7 +37,6 @@ _LINT_ERROR = re.compile(r"(?:[^\s:]+):(\d+):(?:\d+:)? ([EFCW]\d+ .+)")
 _APPLIED = re.compile(r"Applied edit to (.+)")
 _REFUSED = re.compile(r"# (\d{1,6}) SEARCH/REPLACE blocks? failed to match!")
 _YES = ("y", "yes", "a", "all")
-_ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
 
 
 class TurnKind(str, Enum):
@@ -232,9 +231,11 @@ class _Reader:
     def session(self, number: int, started: str) -> HistorySession:
         turns = []
         for count, draft in enumerate(self._drafts, 1):
-            reasoning, reply = _split_reasoning("".join(draft.reply))
+            parted = part_reasoning("".join(draft.reply))
             tools = tuple(draft.early_tools + draft.tools)
-            turns.append(HistoryTurn(count, draft.kind, draft.user, reply, reasoning, tools, draft.is_cut))
+            turns.append(
+                HistoryTurn(count, draft.kind, draft.user, parted.text.strip(), parted.reasoning, tools, draft.is_cut)
+            )
         ends_on = self._pieces[-1].kind if self._pieces else None
         return HistorySession(number, started, tuple(turns), tuple(self._notes), ends_on)
 
@@ -251,15 +252,6 @@ def _reflection(tools: list[str]) -> _Draft:
 
 def _is_yes(line: str) -> bool:
     return line.rsplit(" ", 1)[-1].lower() in _YES
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    """Reasoning and reply, which aider prints under two headings."""
-    before, found, after = text.partition(_ANSWER)
-    if not found or "► **THINKING**" not in before:
-        return "", text.strip()
-    thinking = before.split("► **THINKING**", 1)[1].rstrip().rstrip("-")
-    return thinking.strip(), after.strip()
 
 
 def _count(text: str) -> int:
