@@ -18,25 +18,34 @@ from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.scan import ALMOST_HEAD, END, LONE_NAME, Fence, closes, opened
 
 # `think`, with what models and servers put around it: `seed:think`, `longcat_think`, `thinking-content-0f1e…`.
-_NAME = r"(?:\w{1,20}[:_])?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad)(?:[-_][\w-]{1,80})?"
-_LEFT, _RIGHT = r"(?:<|&lt;)", r"\s{0,9}[|｜]?(?:>|&gt;)"
+_WORD = r"think(?:ing)?|thoughts?|reasoning"
+_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{_WORD}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
+_LEFT, _RIGHT = r"(?:[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>assistant\s{0,9})?<\|channel\|>\s{0,9}"
 _MESSAGE = r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,99})?<\|message\|>"
-OPENING = (
-    rf"(?i:{_LEFT}[|｜]?(?!end_){_NAME}(?:\s[^<>\n]{{0,200}})?{_RIGHT})"
-    r"|\[THINK(?:ING)?\]|◁\s?think(?:ing)?\s?▷|► \*\*THINKING\*\*"
-    rf"|{_CHANNEL}(?!final\b)\w{_MESSAGE}|<\|channel>\w{{1,20}}"
-    # gpt-oss' channels from a server that drops special tokens
-    r"|\A\s{0,9}(?:analysis|commentary)(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])"
+OPENING = "|".join(
+    (
+        rf"(?i:{_LEFT}[|｜]?(?!end_){_NAME}(?:\s[^<>\n]{{0,200}})?{_RIGHT})",
+        rf"(?i:\[(?:{_WORD})\])|◁\s?think(?:ing)?\s?▷|<unused94>thought|► \*\*THINKING\*\*",
+        rf"{_CHANNEL}(?!final\b)\w{_MESSAGE}|<\|channel>\w{{1,20}}",
+        # gpt-oss' channels from a server that drops special tokens
+        r"\A\s{0,9}(?:analysis|commentary)(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])",
+        r"\A\s{0,9}(?:Thinking\.\.\.\n|Here is my thought process:)",  # Ollama's terminal, Granite
+        r'<details type="reasoning"[^<>\n]{0,200}>',  # Open WebUI
+    )
 )
-CLOSING = (
-    rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]end_(?:of_)?)\s?{_NAME}{_RIGHT})"
-    r"|\[/THINK(?:ING)?\]|◁\s?/\s?think(?:ing)?\s?▷|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]"
-    rf"|(?:<\|end\|>\s{{0,9}})?{_CHANNEL}final\b{_MESSAGE}|<channel\|>"
-    r"|assistantfinal(?=\S|\n)"
+CLOSING = "|".join(
+    (
+        rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]end_(?:of_)?)\s?{_NAME}{_RIGHT})",
+        rf"(?i:\[/(?:{_WORD})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
+        rf"(?:<\|end\|>\s{{0,9}})?{_CHANNEL}final\b{_MESSAGE}|<channel\|>",
+        r"assistantfinal(?=\S|\n)",
+        r"(?m:^\.\.\.done thinking\.$)",
+    )
 )
-_TAG = re.compile(rf"(?P<opens>{OPENING})|(?P<closes>{CLOSING})|(?P<ends><\|end\|>)")
-_HINT = re.compile(r"(?i)think|thought|reasoning|reflection|scratchpad|channel|assistantfinal|final response|► \*\*")
+_ENDS = r"<\|end\|>|</details>|(?m:^Here is my response:)"  # only what is open
+_TAG = re.compile(rf"(?P<opens>{OPENING})|(?P<closes>{CLOSING})|(?P<ends>{_ENDS})")
+_HINT = re.compile(rf"(?i){_WORD}|reflection|scratchpad|monologue|cot|channel|assistantfinal|response|unused95|► \*\*")
 _WINDOW = 300  # characters of its line that decide how a tag is meant
 _DECORATION = " \t>#*_-"  # of Markdown, around a tag
 _GOES_ON = re.compile(r"\s+[a-z(&]|[,.;:!?)\]/|]")  # what follows a word within a sentence
@@ -47,7 +56,7 @@ class Kind(Enum):
 
     opens = "opens"
     closes = "closes"
-    ends = "ends"  # a message in a channel
+    ends = "ends"  # what is open, and means nothing elsewhere
     may_open = "may open"
     may_close = "may close"
     mentions_close = "mentions close"  # a sentence goes on around a closing tag
@@ -102,7 +111,7 @@ def find_tags(text: str) -> list[Tag]:
 
 def _is_special(tag: Tag) -> bool:
     """Whether nobody writes the tag within a sentence."""
-    return "channel" in tag.text or tag.text[0] in "►ac"
+    return "channel" in tag.text or tag.text[0] in "►.acTH"
 
 
 def _is_quoted(tag: Tag, before: str, after: str) -> bool:
@@ -123,7 +132,7 @@ def _is_wrapped(before: str, after: str, above: str) -> bool:
 
 def _kind_of_opening(before: str, after: str, above: str) -> Kind:
     if _starts_line(before):
-        mentioned = _is_wrapped(before, after, above) or re.match(r"[,.;:)/|]", after)
+        mentioned = _is_wrapped(before, after, above) or re.match(r"[,.;:()/|]", after)
     elif re.search(r"[.!?…]\W{0,3}\Z", before):
         mentioned = False
     else:

@@ -1,8 +1,8 @@
 """A generated corpus of replies: forms of reasoning with drafts in them, and honest replies about such tags.
 
-`replies_with_reasoning` is every form with every draft and every answer; each draft, when applied, brings `FAKED` into a
-file, or ends the experiments. `honest_replies` are answers without reasoning, with everything around and inside them that
-looks like its tags.
+`replies_with_reasoning` is every form with every draft and every answer. Each draft, where it is applied, brings
+`FAKED` or a bad `lr` into a file, or ends the experiments. `honest_replies` are answers without reasoning, with words
+and code around and inside them that look like its tags.
 """
 
 from __future__ import annotations
@@ -85,6 +85,11 @@ _PAIRS = {
     "◁think▷": ("◁think▷", "◁/think▷"),
     "<|begin_of_thought|>": ("<|begin_of_thought|>", "<|end_of_thought|>"),
     "<|START_THINKING|>": ("<|START_THINKING|>", "<|END_THINKING|>"),
+    "＜think＞": ("＜think＞", "＜/think＞"),
+    "<|think|>": ("<|think|>", "<|/think|>"),
+    "[thought]": ("[thought]", "[/thought]"),
+    "<unused94>": ("<unused94>thought\n", "<unused95>"),
+    "<|channel>": ("<|channel>thought\n", "<channel|>"),
     "aider's headings": ("--------------\n► **THINKING**\n", "\n------------\n► **ANSWER**"),
     "channels": (
         "<|channel|>analysis<|message|>",
@@ -140,22 +145,43 @@ FORMS: dict[str, Callable[[str, str], str]] = {
     "channels, then the return token": lambda thought, answer: (
         f"<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final<|message|>{answer}<|return|>"
     ),
+    "a details element": lambda thought, answer: (
+        f'<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\n{thought}\n</details>\n\n{answer}'
+    ),
+    "Ollama's terminal": lambda thought, answer: f"Thinking...\n{thought}\n...done thinking.\n\n{answer}",
+    "Granite's headings": lambda thought, answer: (
+        f"Here is my thought process:\n\n{thought}\n\nHere is my response:\n\n{answer}"
+    ),
+    "with a byte order mark": lambda thought, answer: f"\ufeff<think>\n{thought}\n</think>\n\n{answer}",
+    "in bold": lambda thought, answer: f"**<think>**\n{thought}\n**</think>**\n\n{answer}",
+    "indented": lambda thought, answer: f"    <think>\n{thought}\n    </think>\n\n{answer}",
+    "with an answer tag": lambda thought, answer: f"<think>\n{thought}\n</think>\n<answer>\n{answer}\n</answer>",
     "then two tokens": lambda thought, answer: f"<think>\n{thought}\n</think>\n\n{answer}\n<|eot_id|>\n</s>\n",
 }
 
 GOOD = block("lr = 0.1", "lr = 0.2")
+GOOD_DIFF = (
+    "```diff\n--- a/experiment.py\n+++ b/experiment.py\n@@ -4,2 +4,2 @@\n"
+    "-lr = 0.1\n+lr = 0.2\n loss = (lr - 0.37) ** 2 + 0.01\n```\n"
+)
+PATTERN = "    return re.sub(r'<think>.*?</think>', '', text)"
+PROMPT = 'PROMPT = "<think>"'
+LONG_PROMPT = 'PROMPT = """\n<think>\n{x}\n</think>\n"""'
+CLOSING_LINE = 'lr = 0.2\nEND = """\n</think>\n"""'
+
 ANSWERS = {
     "a block": f"Next I try lr = 0.2.\n\n{GOOD}",
     "nothing but a block": GOOD,
     "two blocks": f"{GOOD}\n{block('Nothing yet.', 'lr = 0.2', 'notes.txt')}",
     "a whole file": f"Here it is:\n\n{whole(CODE.replace('0.1', '0.2'))}",
-    "a diff": f"So:\n\n{DIFF.replace('-loss = (lr - 0.37) ** 2 + 0.01', ' loss = (lr - 0.37) ** 2 + 0.01').replace('+loss = 0.0', '').replace(' lr = 0.1', '-lr = 0.1' + chr(10) + '+lr = 0.2').replace(chr(10) * 2, chr(10))}",
+    "a diff": f"So:\n\n{GOOD_DIFF}",
     "a parser": f"The parser first.\n\n{block(PARSER, PARSER.replace('[-1]', '[1]'))}",
-    "a parser with a pattern": f"Now:\n\n{block(PARSER, '    return re.sub(r' + repr('<think>.*?</think>') + ', str(), text)')}",
-    "a prompt of several lines": f"{block('PROMPT = ' + repr('<think>').replace(chr(39), chr(34)), 'PROMPT = ' + chr(34) * 3 + chr(10) + '<think>' + chr(10) + '{x}' + chr(10) + '</think>' + chr(10) + chr(34) * 3)}",
-    "a closing tag on a line": f"{block('lr = 0.1', 'lr = 0.2' + chr(10) + 'END = ' + chr(34) * 3 + chr(10) + '</think>' + chr(10) + chr(34) * 3)}",
-    "a search for a tag": f"{block('PROMPT = ' + chr(34) + '<think>' + chr(34), 'PROMPT = ' + chr(34) + '<thinking>' + chr(34))}",
-    "a whole file with a prompt": whole(CODE.replace('"<think>"', '"""\n<think>\n{x}\n</think>\n"""')),
+    "a parser with a pattern": f"Now:\n\n{block(PARSER, PATTERN)}",
+    "a prompt of several lines": block(PROMPT, LONG_PROMPT),
+    "a closing tag on a line": block("lr = 0.1", CLOSING_LINE),
+    "a search for a tag": block(PROMPT, PROMPT.replace("think", "thinking")),
+    "a whole file with a prompt": whole(CODE.replace(PROMPT, LONG_PROMPT)),
+    "a whole file with a closing tag on a line": whole(CODE.replace("lr = 0.1", CLOSING_LINE)),
     "a block, then a mention in code": f"{GOOD}\nWhat stands before `</think>` is still dropped.\n",
 }
 
@@ -177,6 +203,10 @@ WORDS = {
     "an index": "I set d[reasoning] and x[THINKS] to 0.",
     "words": "I was thinking: my thoughts on reasoning about the channel are final.",
     "a fence with tags": "A reply looks like this:\n\n```\n<think>\nhm\n</think>\nanswer\n```\n",
+    "a diff that does not apply": '```diff\n """\n <think>\n-x\n </think>\n```\n',
+    "a link": "See [thought](notes.txt) for more.",
+    "a details element": "<details>\n<summary>More</summary>\nIt is 0.2.\n</details>",
+    "a response": "Here is my response:",
     "a fence with code": 'As in\n\n```python\nparts = text.split("</think>")\nhead = "<think>"\n```\n',
     "the channels in code": "gpt-oss writes `<|channel|>analysis<|message|>` first.",
 }
