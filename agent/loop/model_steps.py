@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, plan_files, scan_reply, write_files
+from ai_sci.agent.edits import (
+    EditRefused,
+    all_completed,
+    part_reasoning,
+    plan_edits,
+    plan_files,
+    scan_reply,
+    write_files,
+)
 from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
@@ -139,7 +147,7 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip():
         draw_plots(context)  # the model is content with plot.py as it is
-    elif state.phase is not Phase.runs or not all_completed(reply.text):
+    elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
         _reject_without_edit(session, _why_no_edit(reply, blocks))
     elif state.runs:
         session.record(CompletionAccepted())

@@ -51,6 +51,8 @@ def outcome(case: Case) -> str:
         return "not the same when parted again"
     if isinstance(got, str) and isinstance(again, str):
         return "refused"
+    if isinstance(got, str):
+        return "refused now, and applied when parted again"
     if all_completed(parted.text) or any(draft in text for text in got.values() for draft in DRAFTED):
         return "draft executed"
     if got != applied(case.answer):
@@ -172,30 +174,13 @@ def test_what_is_reasoning(content, reasoning, text):
     assert (parted.reasoning, parted.text) == (reasoning, text)
 
 
-PIECES = ["<think>", "</think>", "[THINK]", "[/THINK]", "► **THINKING**", "► **ANSWER**", "----------", "`", '"', " "]
-PIECES += [
-    "<|channel|>final<|message|>",
-    "<|end|>",
-    "assistantfinal",
-    "analysisWe",
-    "</s>",
-    "a ",
-    "ALL_COMPLETED\n",
-    "\n",
-    "\r\n",
-]
-PIECES += [
-    "<<<<<<< SEARCH\n",
-    "=======\n",
-    ">>>>>>> REPLACE\n",
-    "experiment.py\n",
-    "```python\n",
-    "```",
-    "ALL_COMPLETED\n",
-]
+TAGS = ["<think>", "</think>", "[THINK]", "[/THINK]", "► **THINKING**", "► **ANSWER**", "<|end|>", "</s>"]
+CHANNELS = ["<|channel|>final<|message|>", "assistantfinal", "analysisWe"]
+AROUND = ["----------", "`", '"', " ", "a ", "no.", "\n", "\r\n", "ALL_COMPLETED\n"]
+BLOCKS = ["<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "experiment.py\n", "```python\n", "```"]
 
 
-@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map("".join))
+@given(st.lists(st.sampled_from(TAGS + CHANNELS + AROUND + BLOCKS) | st.text(max_size=3), max_size=30).map("".join))
 @example("<think>a</think>analysisWe</think>")
 def test_any_text_can_be_parted_and_only_once(text):
     parted = part_reasoning(text)
