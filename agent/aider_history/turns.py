@@ -26,12 +26,10 @@ from ai_sci.agent.aider_history.tool_lines import (
     tries_begin,
     usage_of,
 )
-from ai_sci.agent.edits import Scan, scan_reply
+from ai_sci.agent.edits import Scan, part_reasoning, scan_reply
 
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
-_ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
-_THOUGHTS = re.compile(r"<(think(?:ing-content-\w+)?)>(.*?)</\1>", re.DOTALL)
 _COMMAND = re.compile(r"\s*[/!]")  # to aider; what `/ask TEXT` asks the model is a message of its own, TEXT
 
 
@@ -234,8 +232,8 @@ class _Reader:
         turns: list[HistoryTurn] = []
         commands = 0
         for draft in self._drafts:
-            reasoning, reply = _split_reasoning("".join(draft.reply))
-            reply = join_parts(reply)
+            parted = part_reasoning("".join(draft.reply))
+            reply = join_parts(parted.text.strip())
             tools = tuple(draft.early_tools + draft.tools)
             if not reply and not errors_of(tools) and _COMMAND.match(draft.user):
                 commands += 1
@@ -246,7 +244,7 @@ class _Reader:
                     draft.kind,
                     draft.user,
                     reply,
-                    reasoning,
+                    parted.reasoning,
                     tools,
                     draft.is_cut,
                     bool(reply) and is_interrupted(tools),
@@ -254,15 +252,3 @@ class _Reader:
             )
         ends_on = self._pieces[-1].kind if self._pieces else None
         return HistorySession(number, started, tuple(turns), tuple(self._notes), commands, ends_on)
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    """Reasoning and reply, which aider prints under two headings, or the reasoning between tags with a hash."""
-    thoughts = [found[2].strip() for found in _THOUGHTS.finditer(text)]
-    if thoughts:
-        return "\n\n".join(thoughts), _THOUGHTS.sub("", text).strip()
-    before, found, after = text.partition(_ANSWER)
-    if not found or "► **THINKING**" not in before:
-        return "", text.strip()
-    thinking = before.split("► **THINKING**", 1)[1].rstrip().rstrip("-")
-    return thinking.strip(), after.strip()
