@@ -144,3 +144,10 @@ def test_tries_of_a_reflection_that_failed_belong_to_it():
     one, two = only(user("a") + edited("First.") + lint + asked + slow * 3 + edited("Second.")).turns
     assert one.reply.startswith("First.") and two.reply.startswith("Second.")
     assert (two.kind, len(one.errors), len(two.errors)) == (TurnKind.lint, 0, 3)
+
+
+@pytest.mark.parametrize("fence", ["source", "code", "pre", "codeblock", "sourcecode"])
+def test_blocks_in_aiders_other_fences_are_found(fence):
+    block = edit().replace("```python", f"<{fence}>python").replace("```", f"</{fence}>")
+    (turn,) = only(user("a") + reply(block) + tool(TOKENS, "Applied edit to experiment.py")).turns
+    assert (turn.blocks, turn.reply) == (1, block)
