@@ -34,15 +34,18 @@ def open_model(
     name: str,
     *,
     api_base: str | None = None,
+    wait: float | None = None,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
 ) -> Model:
-    """The model that `--model` names.
+    """The model that `--model` names. `wait` is how many seconds it may wait for a usage limit to reset (`--wait`).
 
     Raises ConfigError, before anything is spent, for a name that litellm does not know, a missing key (naming the
     variable), a malformed URL or a folder without replies. Imports litellm only for a live model.
     """
     retry = retry or RetryPolicy.from_environment()
+    if wait is not None:
+        retry = replace(retry, patience=wait)
     timeouts = timeouts or Timeouts.from_environment()
     if name.startswith("scripted:"):
         folder = Path(name.removeprefix("scripted:")).expanduser()

@@ -200,7 +200,9 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
         words = one_line(str(error)) or type(error).__name__
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
             return failed("connection", f"no connection to the server: {words}")
-        if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError)):
+        if isinstance(
+            error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError)
+        ):
             return failed("not_sent", f"no request could be made: {words}", retry=False)
         if isinstance(error, httpx.ProxyError):
             return failed("connection", f"no connection to the server: the proxy refused it: {words}")

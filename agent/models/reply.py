@@ -10,11 +10,13 @@ from ai_sci.experiment.base import AiSciError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that came from the provider's prefix cache."""
+    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that came from the provider's prefix cache;
+    `reported` says that the server counted, not we."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reported: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _IN = re.compile(
     rf"{_ABOUT}(?P<span>{_SPAN})|retry[-_ ]after\w*[\"']?\s*[:=]\s*[\"']?(?P<bare>\d+(?:\.\d+)?)\b",
     re.IGNORECASE,
 )
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS: list[str] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _AT = re.compile(
     rf"(?:{_AGAIN}|until)[^;\n\d]{{0,40}}?(?:"
     r"(?P<iso>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?)"
