@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ai_sci.agent.journal import ConversationRebuilt, Event, Message, Replied, Resumed, Told
 from ai_sci.agent.models import Usage
@@ -32,10 +33,10 @@ def window_of_cut(messages: Sequence[Message], usage: Usage, events: Sequence[Ev
     count = usage.prompt_tokens + usage.cached_tokens
     if not usage.reported or count < _SMALLEST or count >= _fewest_tokens(messages):
         return None
-    counts, added, counts_all = _so_far(events)
-    if counts and count <= added and not counts_all and count != counts[-1]:
+    before = _Before.request(events)
+    if before.last is not None and count <= before.added and not before.counts_all and count != before.last:
         return None
-    return max([count, *counts])
+    return max(count, before.largest)
 
 
 def _fewest_tokens(messages: Sequence[Message]) -> float:
@@ -43,18 +44,39 @@ def _fewest_tokens(messages: Sequence[Message]) -> float:
     return min(words, sum(len(message.content) for message in messages) / _CHARACTERS_PER_TOKEN)
 
 
-def _so_far(events: Sequence[Event]) -> tuple[list[int], float, bool]:
-    """The counts since the last rebuild or resume, the most tokens that this request can have added to the one before,
-    and whether a count was larger than what its request had added."""
-    counts: list[int] = []
-    added, counts_all = 0, False
-    for event in events:
-        if isinstance(event, (ConversationRebuilt, Resumed)):
-            counts = []
-        elif isinstance(event, Told):
-            added += len(event.text.encode())
-        elif isinstance(event, Replied):
-            counts_all |= bool(counts) and event.prompt_tokens > added / _BYTES_PER_TOKEN
-            counts.append(event.prompt_tokens)
-            added = len(event.text.encode())
-    return counts, added / _BYTES_PER_TOKEN, counts_all
+@dataclass
+class _Before:
+    """What earlier requests say about how this server counts, in tokens."""
+
+    last: int | None = None  # the count of the last one
+    largest: int = 0  # of all since the last resume
+    added: float = 0.0  # the most that the present request can have added to it
+    counts_all: bool = False  # a count was larger than what its request had added
+
+    model: str = ""
+
+    @classmethod
+    def request(cls, events: Sequence[Event]) -> _Before:
+        """Before the request that `events` led to."""
+        before = cls()
+        for event in events:
+            match event:
+                case Resumed(model=model) if model != before.model:
+                    before = cls(added=before.added)
+                case Resumed():
+                    before.largest = 0
+                case ConversationRebuilt(text=text):
+                    before.added = _most_tokens(text)  # the instructions before it have been sent
+                case Told(text=text):
+                    before.added += _most_tokens(text)
+                case Replied(text=text, prompt_tokens=count, model=model):
+                    before.counts_all |= before.last is not None and count > before.added
+                    before.last, before.largest, before.model = count, max(before.largest, count), model
+                    before.added = _most_tokens(text)
+                case _:
+                    pass
+        return before
+
+
+def _most_tokens(text: str) -> float:
+    return len(text.encode()) / _BYTES_PER_TOKEN

@@ -132,8 +132,8 @@ def metrics_line(metrics: dict[str, float], most: int = 6) -> str:
 def silent_cut(window: int) -> str:
     """What to know of a server that cut a prompt without a word."""
     return (
-        f"**the server read only about {window} tokens of the prompt** and said nothing: the conversation is longer than "
-        "its window, and kept within it from here on; a larger one is better (Ollama: OLLAMA_CONTEXT_LENGTH)"
+        f"**the server read only about {window} tokens of the prompt** and said nothing: its window is smaller than "
+        "the conversation, which is kept within it from here on; a larger one is better (Ollama: OLLAMA_CONTEXT_LENGTH)"
     )
 
 
