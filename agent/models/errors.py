@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ai_sci.agent.models.connections import HttpTrace
+from ai_sci.agent.models.refusal_words import says_limited, says_no_credit, says_too_long
 from ai_sci.agent.models.reply import CallFailure
 from ai_sci.agent.models.server_wait import server_wait
 
@@ -42,40 +43,9 @@ _PHRASES = {
     "context_window": "the conversation is longer than the model's context window",
 }
 
-# As worded by OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
-_CONTEXT_WINDOW = re.compile(
-    r"context[_ ]length[_ ]exceeded"
-    r"|maximum context length|maximum prompt length|maximum allowed input length"
-    r"|model'?s context length|the context length of"
-    r"|exceed(s|ed|ing)?[_ ](the )?(available |model'?s |maximum )?context([_ ](size|window|length|limit))?"
-    r"|(longer|larger|greater) than the (model'?s |maximum )?context"
-    r"|prompt is too long|input is too long|input tokens exceed|input length exceeds"
-    r"|input token count .{0,40}exceeds"
-    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be"
-    r"|reduce the length of the (messages|input|prompt)"
-    r"|context (window|size) (is )?(exceeded|overflow)|context overflow",
-    re.IGNORECASE,
-)
 # HTTP libraries of providers' packages, and their errors that come before any request.
 _LIBRARIES = {"aiohttp", "botocore", "google", "grpc", "requests", "urllib3"}
 _NOT_CONFIGURED = re.compile(r"Credential|Region|Profile|Config|Param|Invalid|Missing|Unknown")
-
-# Out of credit, reported with a status other than 402. Gemini also says "exceeded your current quota" of a per-minute
-# limit, so those words alone do not count.
-_NO_CREDIT = re.compile(
-    r"insufficient_(\w+_)?quota|credit balance is too low|insufficient (account )?balance", re.IGNORECASE
-)
-# A limit of requests or tokens that passes, as some servers and gateways report it with 403.
-_LIMITED = re.compile(
-    r"rate[ _-]?limit|too[ _]many[ _](requests|tokens)|throttl|resource[ _]?exhausted|slow down"
-    r"|(requests?|tokens?|calls|queries) per (second|minute|hour|day)"
-    r"|(limit|quota|capacity)s?\W{0,3}(\w+\W+){0,6}?(exceeded|exhausted|reached|hit|used up)"
-    r"|(exceed(s|ed|ing)?|exhausted|reached|hit|over|out of) (\w+\W+){0,6}?(quota|limit)\b",
-    re.IGNORECASE,
-)
-_OF_MONEY = re.compile(
-    r"spend|budget|billing|payment|credit|balance|key limit|quota project|plan does not", re.IGNORECASE
-)
 
 
 class TryFailed(Exception):
@@ -129,7 +99,7 @@ def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
         # HTTP was fine; litellm reports what it cannot parse as 500.
         return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
     kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
-    if status == 403 and _LIMITED.search(words) and not _OF_MONEY.search(words):
+    if status == 403 and says_limited(words):
         kind = "rate_limited"
     limited = kind == "rate_limited"
     return TryFailed(
@@ -225,12 +195,12 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
 def _fatal_words(status: int | None, words: str, chain: list[BaseException]) -> str | None:
     if status in (401, 404):
         return None
-    if _NO_CREDIT.search(words):
+    if says_no_credit(words):
         return "payment"
     if status in (403, 429):
         return None
     named = any(type(error).__name__ == "ContextWindowExceededError" for error in chain)
-    return "context_window" if named or _CONTEXT_WINDOW.search(words) else None
+    return "context_window" if named or says_too_long(words) else None
 
 
 def _body(chain: list[BaseException]) -> str:
