@@ -85,6 +85,7 @@ def watch_http(litellm: Any) -> None:
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
+        _note_what_leaves(httpx.HTTPTransport)
         transport = None
         try:
             verify = get_ssl_configuration()
@@ -98,7 +99,6 @@ def watch_http(litellm: Any) -> None:
             )
         except (ValueError, ImportError, OSError) as error:
             raise ConfigError(f"no HTTP client can be made: {_unusable(error)}") from error
-        _note_what_leaves(httpx.HTTPTransport)
         litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
         litellm.client_session = client
 
@@ -118,6 +118,8 @@ def _note_what_leaves(transport: Any) -> None:
     litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
     """
     handle = transport.handle_request
+    if hasattr(handle, "noted"):
+        return
 
     def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
         trace: HttpTrace | None = getattr(_current, "trace", None)
@@ -127,6 +129,7 @@ def _note_what_leaves(transport: Any) -> None:
                 raise HeldBack
         return handle(self, request)
 
+    handle_request.noted = True  # type: ignore[attr-defined]
     transport.handle_request = handle_request
 
 

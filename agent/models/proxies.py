@@ -22,7 +22,7 @@ def with_proxy(failure: CallFailure, trace: HttpTrace) -> CallFailure:
     if proxy is None or failure.kind in _OF_THE_SERVER:
         return failure
     if is_local(trace.host):
-        note = f"{trace.host} is nearby, but the request went to {proxy}: set NO_PROXY={trace.host}"
+        note = f"{trace.host} is nearby, but the request went to {proxy}: set {_exempting(trace.host)}"
     elif failure.kind == "connection" or failure.status == 407:
         note = f"the request went to {proxy}"
     else:
@@ -50,6 +50,12 @@ def is_local(host: str) -> bool:
     except ValueError:
         return "." not in host or host.lower().endswith(_LOCAL_NAMES)
     return address.is_private or address.is_loopback or address.is_link_local or address.is_unspecified
+
+
+def _exempting(host: str) -> str:
+    """The variable that names exceptions, with this one added."""
+    name = next((name for name in ("no_proxy", "NO_PROXY") if os.environ.get(name)), "NO_PROXY")
+    return f"{name}={','.join(filter(None, (os.environ.get(name), host)))}"
 
 
 def _shown(proxy: str) -> str:

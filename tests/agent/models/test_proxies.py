@@ -49,6 +49,13 @@ def test_a_server_far_away_needs_its_proxy(monkeypatch):
     assert "the proxy" in said("bad_request", "api.example.com", 407, "https")
 
 
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_other_exceptions_are_kept(variable, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv(variable, "intranet.example")
+    assert said("connection", "localhost").endswith(f"set {variable}=intranet.example,localhost")
+
+
 @pytest.mark.parametrize("exempt", ["localhost", "*", "localhost,127.0.0.1"])
 def test_a_server_that_no_proxy_names_is_reached_directly(exempt, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
