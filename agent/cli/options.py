@@ -45,7 +45,7 @@ class ModelOptions:
     ] = None
     wait: Annotated[
         str | None,
-        Option(metavar="DURATION", help="Wait so long for a usage limit to reset, such as 6h. [default: 1h]"),
+        Option(metavar="DURATION", help="Longest wait for the server's usage limit to reset. [default: 1h]"),
     ] = None
 
     def read(self) -> dict[str, Any]:

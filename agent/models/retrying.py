@@ -132,7 +132,7 @@ def _error(state: RetryCallState) -> TryFailed:
 
 
 def _told(failure: CallFailure, what_next: str, seconds: float | None) -> CallFailure:
-    return replace(failure, message=f"{failure.message}; {what_next}", retry_in=seconds)
+    return replace(failure, message=f"{failure.message.rstrip('.')}; {what_next}", retry_in=seconds)
 
 
 def _short(seconds: float) -> str:

@@ -62,12 +62,16 @@ LIMITS = [
         FIVE_HOURS,
         server=AnthropicServer,
     ),
-    stops(
-        "429 for longer than --wait",
-        faults.status(429, headers={"Retry-After": "600"}),
-        "rate_limited",
-        r"\(in 10m\).*--wait 1h",
+    Case(
+        "429 for longer than --wait, which resume keeps to",
+        server=StrictServer,
+        faults=[None, *[faults.status(429, headers={"Retry-After": "600"})] * 2],
+        verdicts=("rate_limited",),
+        status="model_unavailable",
+        accepted=1,
+        says=r"\(in 10m\).*--wait 1h",
         args=("--wait", "5m"),
+        resumed=Ends("model_unavailable", 1, ("rate_limited",)),
     ),
     passes(
         "429 within --wait",
