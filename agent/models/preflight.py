@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ai_sci.agent.models.connections import HeldBack, HttpTrace, traced
+from ai_sci.agent.models.connections import HeldBack, HttpTrace, SecondRequest, traced
 from ai_sci.agent.models.errors import causes, explain, one_line
 from ai_sci.experiment.base import ConfigError
 
@@ -36,7 +36,7 @@ def require_sendable(litellm: Any, target: Target, arguments: Mapping[str, Any])
     with traced(trace):
         try:
             litellm.completion(**arguments)
-        except HeldBack:
+        except (HeldBack, SecondRequest):
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing can be sent
             if not trace.left and explain(error, trace).failure.kind in ("not_sent", "internal"):
