@@ -49,7 +49,7 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     recorded = f"history:{file.expanduser().resolve()}#{number}"
     live = absolute_model(options.model) if options.model else None
     if live:
-        model = open_editor(live, api_base=options.api_base)
+        model = open_editor(live, api_base=options.api_base, wait=options.wait)
         require_known(model, options.budgets, options.context_window or model.context_window)
     session = choose_session(file, read_history(file), number)
     template, max_runs = load_template(options.template, options.overrides), options.max_runs
@@ -72,6 +72,8 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         max_failures=max(template.max_failures, playback.max_failures or 0),
     )
     folder, status = run(recorded_options, screen)
-    live_options = ResumeOptions(live, options.api_base, max_runs, context_window=options.context_window)
+    live_options = ResumeOptions(
+        live, options.api_base, max_runs, context_window=options.context_window, wait=options.wait
+    )
     resumed = (lambda: resume(folder, live_options, screen)[1]) if live else None
     return folder, after_the_recording(folder, status, resumed, screen)
