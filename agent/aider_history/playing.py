@@ -29,6 +29,7 @@ from ai_sci.agent.edits import (
 _NOTES = "notes.txt"
 _FILES = ("experiment.py", "plot.py", _NOTES)  # those of every session of AI-Scientist's
 _MODULE = re.compile(r"[A-Za-z_]\w*\.py")
+_WINDOWS_NAME = re.compile(r"^[\w.-]+(?:\\[\w.-]+)+(?=\n(?:```|~~~|<\w+>))", re.MULTILINE)  # above a fence
 _COMPLETED = "ALL_COMPLETED"
 
 
@@ -91,7 +92,8 @@ def _longest_series(session: HistorySession, experiments: Sequence[HistoryTurn])
 
 
 def _as_applied(turn: HistoryTurn) -> HistoryTurn:
-    """The turn without the blocks that aider refused while it applied others of the same reply."""
+    """The turn without the blocks that aider refused while it applied others of the same reply; files with `/`."""
+    turn = dataclasses.replace(turn, reply=_WINDOWS_NAME.sub(lambda name: name[0].replace("\\", "/"), turn.reply))
     if not turn.applied_beside:
         return turn
     refused = {_fingerprint(edit) for edit in _blocks("\n".join(turn.tools)).values()}

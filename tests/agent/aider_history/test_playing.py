@@ -131,3 +131,11 @@ def test_modules_that_aider_created_may_be_edited():
 def test_a_title_with_colons_and_full_stops_is_kept():
     text = FIRST.replace("Wider and Wider.", "Wider: How Far? And why..").format(baseline="{}")
     assert played(user(text) + edited()).notes.startswith("# Title: Wider: How Far? And why.\n")
+
+
+def test_a_file_named_as_windows_names_it_is_the_same_file():
+    said = r"In src\model.py:" + "\n\n"
+    (only,) = replies(first() + reply(said + edit(file=r"src\model.py")) + tool(TOKENS))
+    assert only == said + edit(file="src/model.py")
+    code = edit("a = 1", r"path = 'a\b.py'")
+    assert replies(first() + reply(code) + tool(TOKENS)) == [code]
