@@ -51,6 +51,9 @@ class RunOptions:
     model: str | None = None
     api_base: str | None = None
     max_runs: int | None = None
+    max_failures: int | None = None
+    notes: str = ""  # notes.txt at the start
+    created: tuple[str, ...] = ()  # files that may be edited beside the template's
     runs_dir: Path = Path("runs")
     session: str | None = None
     overrides: dict[str, str] = field(default_factory=dict)
@@ -73,6 +76,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     Raises ConfigError or EnvironmentFailed before it is opened, SessionStopped afterwards.
     """
     template = load_template(options.template, options.overrides)
+    template = dataclasses.replace(template, editable=(*template.editable, *options.created))
     idea = _idea_of(template, options)
     folder = _new_folder(idea, options)
     asked = asked_model(options.model)
@@ -115,7 +119,7 @@ def create_session(
             "model": model_name,
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
-            "max_failures": template.max_failures,
+            "max_failures": options.max_failures or template.max_failures,
             "limits": dataclasses.asdict(execution.limits),
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
@@ -126,7 +130,9 @@ def create_session(
             **authorship(),
             "engine": options.engine,
             "engine_options": options.engine_options,
+            "created": list(options.created),
         },
+        options.notes,
     )
 
 
@@ -166,6 +172,7 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
     return dataclasses.replace(
         copy,
         name=Path(started.template).name,
+        editable=(*copy.editable, *started.created),
         settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
         copied=tuple(map(Path, started.files)),
         brings_baseline=started.brings_baseline,

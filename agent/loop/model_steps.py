@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, plan_files, write_files
+from ai_sci.agent.edits import (
+    EditRefused,
+    all_completed,
+    part_reasoning,
+    plan_edits,
+    plan_files,
+    scan_reply,
+    write_files,
+)
 from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
@@ -109,6 +117,9 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     except EditRefused as refused:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
+    if plan.new_files and _is_cut_in_reasoning(session, reply):
+        session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
+        return
     if not plan.new_files:
         _apply_reply_without_edit(context, reply, plan.blocks)
         return
@@ -133,11 +144,21 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
 
+def _is_cut_in_reasoning(session: Session, reply: Replied) -> bool:
+    """Whether the reply may be nothing but reasoning: it was cut off, and has none where earlier ones have some.
+
+    Where the opening tag is part of the prompt, only the closing one, which did not come, tells reasoning from reply.
+    """
+    if reply.finish_reason != "length" or reply.reasoning or reply.files is not None:
+        return False
+    return any(isinstance(event, Replied) and event.reasoning for event in session.journal.events)
+
+
 def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip():
         draw_plots(context)  # the model is content with plot.py as it is
-    elif state.phase is not Phase.runs or not all_completed(reply.text):
+    elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
         _reject_without_edit(session, _why_no_edit(reply, blocks))
     elif state.runs:
         session.record(CompletionAccepted())
@@ -157,9 +178,11 @@ def _why_no_edit(reply: Replied, blocks: int) -> str:
     """The case in prompts/why_no_edit.md."""
     if blocks:
         return "files unchanged"
-    if reply.text.strip():
-        return "no edit"
-    return "empty, cut off" if reply.finish_reason == "length" else "empty"
+    if not reply.text.strip() and reply.finish_reason == "length":
+        return "empty, cut off"
+    if scan_reply(reply.reasoning).blocks:
+        return "edit in reasoning"
+    return "no edit" if reply.text.strip() else "empty"
 
 
 def _says_more_than_completed(text: str) -> bool:

@@ -11,6 +11,7 @@ from tests.gauntlet import (
     model_answers,
     model_api,
     model_limits,
+    reasoning,
     replies,
     results,
 )
@@ -18,7 +19,7 @@ from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
     "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES],
-    "replies": [*replies.CASES, *endings.CASES],
+    "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
     "machine": [*machine.CASES, *disks.CASES],
 }
