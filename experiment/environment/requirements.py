@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ai_sci.experiment.base import hash_of, read_text
+from ai_sci.experiment.template import source_files
 
 _INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
 _LOCAL = re.compile(
@@ -40,7 +41,7 @@ def _hash_of_package(path: Path) -> str:
     """A hash of a wheel or of the source files in a package folder: changed sources mean a new environment."""
     if path.is_file():
         return hash_of(path.read_bytes())
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_source(file.relative_to(path))]
+    files = [file for file in source_files(path) if file.is_file() and _is_source(file.relative_to(path))]
     return hash_of(*((str(file.relative_to(path)), hash_of(file.read_bytes())) for file in files))
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,8 +22,9 @@ from ai_sci.experiment.base import (
     read_toml,
 )
 from ai_sci.experiment.template.checks import Check
+from ai_sci.experiment.template.copying import Selection, is_copied, is_session, notes, require_small, select
 from ai_sci.experiment.template.files import bundled_templates as bundled_templates
-from ai_sci.experiment.template.files import files_in, find_template, is_copied, templates_inside
+from ai_sci.experiment.template.files import find_template, templates_inside
 from ai_sci.experiment.template.files import template_names as template_names
 from ai_sci.experiment.template.settings import Setting, read_settings
 
@@ -82,14 +84,45 @@ class Template:
     max_failures: int = 4
     context_window: int | None = None  # tokens, of the models that this template is used with
     brings_baseline: bool = False
+    copy: tuple[
+        str, ...
+    ] = ()  # patterns of files that are copied whatever their size, and though .gitignore names them
     system: str = ""
     task_description: str = ""
     # Set for the copy in a session's folder, which holds other files too: the files that were copied.
     copied: tuple[Path, ...] | None = None
 
     def files(self) -> list[Path]:
-        """The files that are copied into a session, relative to `folder` and sorted; no hidden ones."""
-        return files_in(self.folder) if self.copied is None else list(self.copied)
+        """The files that are copied into a session, relative to `folder` and sorted; see copying.py."""
+        return list(self._selection.files if self.copied is None else self.copied)
+
+    @cached_property
+    def _selection(self) -> Selection:
+        """Looked up once: a session that is made in the template's own folder changes what is there."""
+        files = [*self.requirements, *self.requirements_no_deps]
+        inside = [str(path.relative_to(self.folder)) for path in files if path.is_relative_to(self.folder)]
+        return select(self.folder, (*_needed(self.editable, self.prepare), *inside, *self.copy))
+
+    def copy_notes(self) -> list[str]:
+        """What of this template a session does without, for the user. Raises ConfigError when it cannot be copied."""
+        if self.copied is not None:
+            return []
+        if is_session(self.folder):
+            raise ConfigError(f"{self.folder} is a session, not a template: name the template that it began with")
+        require_small(self.folder, self._selection, self.copy)
+        return list(notes(self.folder, self._selection))
+
+
+def _needed(editable: tuple[str, ...], step: PrepareStep | None) -> tuple[str, ...]:
+    """What a template names, or cannot do without: copied whatever its .gitignore says."""
+    return (
+        "experiment.py",
+        "template.toml",
+        "prompt.json",
+        *DEFAULT_EDITABLE,
+        *editable,
+        *(step.files if step else ()),
+    )
 
 
 def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Template:
@@ -136,6 +169,7 @@ def _experiment(top: Table, folder: Path) -> dict[str, Any]:
     if baseline == "template" and not brought:
         table.refuse("baseline", f'baseline = "template", but there is no {BASELINE} in {folder}')
     values = {
+        "copy": tuple(str(PurePosixPath(pattern)) for pattern in table.texts("copy", ())),
         "editable": tuple(str(PurePosixPath(name)) for name in editable),
         "metric": table.text("metric", None),
         "higher_is_better": table.choice("direction", "higher", ("higher", "lower")) == "higher",
@@ -199,7 +233,7 @@ def _prepare(top: Table, folder: Path, editable: tuple[str, ...]) -> PrepareStep
         files=table.texts("files", (*modules, *words)),
         settings=settings,
     )
-    files = files_in(folder)
+    files = select(folder, _needed(editable, step)).files
     for pattern in step.files:
         if not any(replace(step, files=(pattern,)).uses(path) for path in files):
             table.refuse("files", f'no file in {folder} matches "{pattern}"')
