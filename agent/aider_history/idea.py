@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.template import IDEA_FILES, Idea, Template, load_ideas
+from ai_sci.experiment.template import Idea, Template, template_ideas
 
 # AI-Scientist's first message, the only part of it that never varies.
 _TITLE = "Your goal is to implement the following idea:"
@@ -33,7 +33,7 @@ def recognise_idea(session: HistorySession, template: Template) -> Recognised:
     title, experiment = _of_ai_scientist(text)
     runs = _RUNS.search(text)
     max_runs = max(1, int(runs[1])) if runs else None
-    for idea in sorted(_known(template), key=lambda idea: -len(idea.title)):
+    for idea in sorted(template_ideas(template), key=lambda idea: -len(idea.title)):
         if _same(title, idea.title) or _same(title, idea.name):
             return Recognised(idea, f"the template's idea {idea.name}, which the history names", max_runs)
         if _plain(idea.title) in _plain(text) or _plain(idea.experiment) in _plain(text):
@@ -57,11 +57,6 @@ def _of_ai_scientist(text: str) -> tuple[str, str]:
     runs = _RUNS.search(rest)
     experiment = rest[: runs.start()] if runs else rest
     return " ".join(title.split()).rstrip("."), experiment.strip().removesuffix(".")
-
-
-def _known(template: Template) -> list[Idea]:
-    files = [template.folder / name for name in IDEA_FILES]
-    return [idea for path in files if path.is_file() for idea in load_ideas(path)]
 
 
 def _same(one: str, other: str) -> bool:

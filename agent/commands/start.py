@@ -74,6 +74,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = load_template(options.template, options.overrides)
     idea = _idea_of(template, options)
     folder = _new_folder(idea, options)
+    for note in idea.notes:
+        screen.note(note)
     asked = asked_model(options.model)
     prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
