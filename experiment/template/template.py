@@ -28,7 +28,8 @@ from ai_sci.experiment.template.files import find_template, templates_inside
 from ai_sci.experiment.template.files import template_names as template_names
 from ai_sci.experiment.template.settings import Setting, read_settings
 
-DEFAULT_EDITABLE = ("experiment.py", "plot.py", "notes.txt")
+PLOT = "plot.py"
+DEFAULT_EDITABLE = ("experiment.py", PLOT, "notes.txt")
 BASELINE = Path("run_0", "final_info.json")
 
 _VERSIONS = re.compile(r"(?:(?:>=|<=|==|!=|>|<|~=)\s*3(?:\.\d+){0,2}(?:\.\*)?\s*(?:,\s*(?!$)|$))+")
@@ -103,14 +104,17 @@ class Template:
         inside = [str(path.relative_to(self.folder)) for path in files if path.is_relative_to(self.folder)]
         return select(self.folder, (*_needed(self.editable, self.prepare), *inside, *self.copy))
 
-    def copy_notes(self) -> list[str]:
-        """What of this template a session does without, for the user. Raises ConfigError when it cannot be copied."""
+    def start_notes(self) -> list[str]:
+        """What the user should know of it before a session starts. Raises ConfigError when it cannot be copied."""
         if self.copied is not None:
             return []
         if is_session(self.folder):
             raise ConfigError(f"{self.folder} is a session, not a template: name the template that it began with")
         require_small(self.folder, self._selection, self.copy)
-        return list(notes(self.folder, self._selection))
+        told = list(notes(self.folder, self._selection))
+        if PLOT in self.editable and not (self.folder / PLOT).exists():
+            told.append(f"The template has no {PLOT}, so plots are drawn only if the model writes one.")
+        return told
 
 
 def _needed(editable: tuple[str, ...], step: PrepareStep | None) -> tuple[str, ...]:

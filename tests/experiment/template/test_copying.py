@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.experiment.template.folders import make_template
 
 ENVIRONMENT = Environment(Path("/usr/bin/python3"), "an-environment", ())
 
+NO_PLOT = "The template has no plot.py, so plots are drawn only if the model writes one."
+
 
 def fill(folder: Path, *names: str) -> Path:
     for name in names:
@@ -31,12 +34,12 @@ def copied(folder: Path) -> set[str]:
 
 
 def told(folder: Path) -> str:
-    return "\n".join(load_template(str(folder)).copy_notes())
+    return "\n".join(line for line in load_template(str(folder)).start_notes() if line != NO_PLOT)
 
 
 def refused(folder: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_template(str(folder)).copy_notes()
+        load_template(str(folder)).start_notes()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -262,3 +265,18 @@ def test_many_files_that_are_large_together_are_refused(tmp_path):
 def test_a_session_is_no_template(tmp_path):
     folder = fill(make_template(tmp_path / "t"), "journal.jsonl")
     assert refused(folder) == f"{folder} is a session, not a template: name the template that it began with"
+
+
+@pytest.mark.parametrize(
+    "toml, files, said",
+    [
+        ("", {}, True),
+        ('[experiment]\neditable = ["experiment.py", "plot.py"]\n', {}, True),
+        ('[experiment]\neditable = ["experiment.py"]\n', {}, False),
+        ("", {"plot_py": ""}, False),
+    ],
+)
+def test_a_template_without_plot_py_that_lists_it_is_told_so(tmp_path, toml, files, said):
+    template = load_template(str(make_template(tmp_path / "t", toml, **files)))
+    assert template.start_notes() == [NO_PLOT] * said
+    assert dataclasses.replace(template, copied=()).start_notes() == [], "once: not when a session is resumed"
