@@ -124,6 +124,7 @@ def create_session(
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
             **authorship(),
+            "beside": {path: str(place) for path, place in template.beside.items()},
             "engine": options.engine,
             "engine_options": options.engine_options,
         },
@@ -169,6 +170,7 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
         settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
         copied=tuple(map(Path, started.files)),
         brings_baseline=started.brings_baseline,
+        beside={path: Path(place) for path, place in started.beside.items()},
     )
 
 

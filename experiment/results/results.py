@@ -166,6 +166,8 @@ def _extract(raw: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
     if isinstance(raw.get("eval_result_metrics"), dict):
         return _from_sae_bench(raw), {}
     datasets = {name: entry for name, entry in raw.items() if isinstance(entry, dict) and "means" in entry}
+    if not datasets and isinstance(raw.get("means"), dict):  # one dataset, without its name
+        datasets = {"means": raw}
     if datasets:
         return _from_datasets(datasets)
     return dict(_numbers(raw)), {}

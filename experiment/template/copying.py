@@ -15,6 +15,8 @@ from ai_sci.experiment.template.gitignore import GitIgnore
 LARGEST = 100 * 1024**2  # bytes of one file; more than that GitHub does not take either
 LARGEST_TOGETHER = 1024**3
 
+# Copied whatever a .gitignore says, as is what `template.toml` names.
+_NEEDED = ("experiment.py", "plot.py", "notes.txt", "template.toml", "prompt.json")
 # Not copied from the top of a template: results, files only the harness reads, and leftovers.
 _LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
 _RUN = re.compile(r"run_\d+")
@@ -40,6 +42,7 @@ def select(folder: Path, named: Sequence[str] = ()) -> Selection:
 
     Raises ConfigError when git cannot be asked about the template's .gitignore files.
     """
+    named = (*_NEEDED, *named)
     rules = GitIgnore(folder)
     files: list[Path] = []
     links: list[Path] = []

@@ -73,6 +73,13 @@ def test_means_that_are_a_number_are_one_metric_of_that_dataset() -> None:
     assert several.stderrs == {"loss": 0.25, "moons/kl": 0.01}
 
 
+def test_one_dataset_without_its_name() -> None:
+    found = parse_results(b'{"means": {"peak": 3, "day": 7}, "stderrs": {"peak": 0.5}, "solution": [[1, 2]], "total": 9}')
+    assert (found.metrics, found.stderrs) == ({"peak": 3.0, "day": 7.0}, {"peak": 0.5})
+    assert parse_results(b'{"means": {"means": {"peak": 3}}}').metrics == {"peak": 3.0}
+    assert parse_results(b'{"means": 3, "peak": 4}').metrics == {"means": 3.0, "peak": 4.0}
+
+
 def test_true_and_false_are_passed_over_like_text() -> None:
     assert parse_results(b'{"converged": true, "l0": 3, "note": "x"}').metrics == {"l0": 3.0}
     assert parse_results(b'{"d": {"means": {"ok": false, "l0": 3}}}').metrics == {"l0": 3.0}
