@@ -74,7 +74,9 @@ def test_means_that_are_a_number_are_one_metric_of_that_dataset() -> None:
 
 
 def test_one_dataset_without_its_name() -> None:
-    found = parse_results(b'{"means": {"peak": 3, "day": 7}, "stderrs": {"peak": 0.5}, "solution": [[1, 2]], "total": 9}')
+    found = parse_results(
+        b'{"means": {"peak": 3, "day": 7}, "stderrs": {"peak": 0.5}, "solution": [[1, 2]], "total": 9}'
+    )
     assert (found.metrics, found.stderrs) == ({"peak": 3.0, "day": 7.0}, {"peak": 0.5})
     assert parse_results(b'{"means": {"means": {"peak": 3}}}').metrics == {"peak": 3.0}
     assert parse_results(b'{"means": 3, "peak": 4}').metrics == {"means": 3.0, "peak": 4.0}
