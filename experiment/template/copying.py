@@ -65,7 +65,7 @@ def select(folder: Path, named: Sequence[str] = ()) -> Selection:
                     if not _is_output(real, path, named):
                         (links if real.is_symlink() else folders).append(path)
                 elif real.is_file():
-                    found.append(path)
+                    (found if os.access(real, os.R_OK) else unreadable).append(path)
                 elif real.is_symlink():
                     links.append(path)
         out = rules.ignored([*folders, *found]) if any_rules else set[Path]()

@@ -110,14 +110,17 @@ def test_doctor_finds_nothing_to_fix(lab, twin):
 def test_a_crash_names_the_files_of_the_session_though_they_lie_elsewhere_inside(lab, tmp_path):
     """nanoGPT's kind runs in a folder of another name inside the sandbox; a model must not see that."""
     edit = block("SMOOTHING = 1.0", "SMOOTHING = 1.0 / 0")
-    model = write_script(
-        tmp_path / "script", [edit, block("SMOOTHING = 1.0 / 0", "SMOOTHING = 0.5"), "ALL_COMPLETED\n"]
-    )
+    first = write_script(tmp_path / "first", [edit])
     done = ai_sci(
-        *("run", "--template", "templates/nanoGPT_lite", "--idea", "smoothing", "--session", "s", "--model", model),
+        *("run", "--template", "templates/nanoGPT_lite", "--idea", "smoothing", "--session", "s", "--model", first),
         cwd=lab,
     )
+    assert done.code == 3, done.err
     told = [json.loads(line) for line in (done.session / "journal.jsonl").read_text().splitlines()]
     (crash,) = [entry["digest"] for entry in told if entry.get("verdict") == "crashed"]
     assert 'File "experiment.py", line' in crash and "/run/ai-sci" not in crash and str(tmp_path) not in crash
-    assert shown(done.session)["runs"][0]["status"] == "ok"
+
+    mended = block("SMOOTHING = 1.0 / 0", "SMOOTHING = 0.5")
+    second = write_script(tmp_path / "second", [edit, mended, "ALL_COMPLETED\n"])
+    ai_sci("resume", done.session, "--model", second, cwd=lab)
+    assert shown(done.session)["runs"][0]["status"] == "ok", "the data is there after a resume too"
