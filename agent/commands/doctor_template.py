@@ -8,7 +8,7 @@ from ai_sci.agent.commands.finding import Finding
 from ai_sci.experiment.attempt import checked_baseline
 from ai_sci.experiment.base import AiSciError, Verdict
 from ai_sci.experiment.environment import Environment, ensure_environment, is_ready, requirement_mistakes
-from ai_sci.experiment.template import Template, load_template, show_number, template_ideas, template_names
+from ai_sci.experiment.template import Template, load_template, template_ideas, template_names
 
 _SHOWN = 6  # ideas or metrics
 
@@ -52,7 +52,7 @@ def _baseline(template: Template) -> Iterator[Finding]:
     if found.verdict is not Verdict.ok:
         yield Finding("fix", f"baseline: {'; '.join(found.reasons)}. A run would end as invalid_baseline")
         return
-    shown = [f"{name} {show_number(value)}" for name, value in found.metrics.items()]
+    shown = [f"{name} {value:.4g}" for name, value in found.metrics.items()]
     yield Finding("ok", f"baseline: run_0/final_info.json, as the template brings it: {_listed(shown)}")
     if template.metric and template.metric not in found.metrics:
         names = _listed(list(found.metrics))

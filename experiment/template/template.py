@@ -98,7 +98,7 @@ class Template:
         told = list(notes(self.folder, self._selection))
         for place in dict.fromkeys(self.beside.values()):
             paths = " and ".join(path for path, where in self.beside.items() if where == place)
-            told.append(f"In the sandbox, {paths} is {place}, read-only.")
+            told.append(f"In the sandbox, the data folder {place} is at {paths}, read-only.")
         if PLOT in self.editable and not (self.folder / PLOT).exists():
             told.append(f"The template has no {PLOT}, so plots are drawn only if the model writes one.")
         return told

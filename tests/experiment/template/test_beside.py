@@ -59,4 +59,6 @@ def test_the_code_of_a_session_opens_nothing(tmp_path):
 def test_it_is_said(tmp_path):
     beside(tmp_path, BOTH, "lab/data")
     notes = load_template(str(tmp_path / "lab" / "templates" / "nano")).start_notes()
-    assert f"In the sandbox, ../../data and ../../../data is {tmp_path}/lab/data, read-only." in notes
+    assert (
+        f"In the sandbox, the data folder {tmp_path}/lab/data is at ../../data and ../../../data, read-only." in notes
+    )
