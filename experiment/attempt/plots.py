@@ -76,7 +76,7 @@ def _digest(plan: PlotPlan, verdict: Verdict, reason: str, done: ProcessResult) 
     if verdict is Verdict.ok:
         return ""
     work = plan.session / "attempts" / f"plots.{plan.number}" / "work"
-    folders = [inner_folder(work, plan.template.beside), work, plan.session]
+    folders = [inner_folder(work, data_beside(plan.template)), work, plan.session]
     return failure_excerpt(verdict, reason, done.tail, [str(path) for path in plan.template.files()], folders)
 
 

@@ -58,7 +58,7 @@ class AttemptPlan:
     @property
     def code_folders(self) -> list[Path]:
         """Where the code lies, as its tracebacks name it."""
-        return [inner_folder(self.session, self.template.beside), self.session]
+        return [inner_folder(self.session, data_beside(self.template)), self.session]
 
     @property
     def is_smoke(self) -> bool:
