@@ -14,6 +14,7 @@ from tests.gauntlet import (
     reasoning,
     replies,
     results,
+    templates,
 )
 from tests.gauntlet.case import Case
 
@@ -21,6 +22,7 @@ GROUPS: dict[str, list[Case]] = {
     "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES],
     "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
+    "templates": templates.CASES,
     "machine": [*machine.CASES, *disks.CASES],
 }
 
