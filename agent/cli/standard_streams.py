@@ -1,14 +1,18 @@
-"""Makes sure that stdin, stdout and stderr are open and can print any text."""
+"""Makes sure that stdin, stdout and stderr are open, can print any text, and print no key."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from typing import TextIO
+
+from ai_sci.keys import mask_keys
 
 
 def make_streams_usable() -> None:
-    """Opens /dev/null for closed streams (`>&-`, some schedulers), and replaces characters that cannot be encoded.
+    """Opens /dev/null for closed streams (`>&-`, some schedulers), and replaces keys, and characters that cannot be
+    encoded.
 
     Otherwise the next file to be opened, say a journal, would receive what is printed. Call this before opening any.
     """
@@ -24,9 +28,26 @@ def make_streams_usable() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    sys.stdout, sys.stderr = _without_keys(sys.stdout), _without_keys(sys.stderr)
+
+
+def _without_keys(stream: TextIO) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    return _WithoutKeys(
+        stream.buffer,
+        stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _WithoutKeys(io.TextIOWrapper):
+    def write(self, text: str, /) -> int:
+        super().write(mask_keys(text))
+        return len(text)
 
 
 def flush_streams() -> None:

@@ -86,6 +86,7 @@ class Session:
         previous = self.journal.entries[-1].at if self.journal.entries else None
         entry = self.journal.append(event)
         advance(self.state, entry, previous)
+        event = entry.event  # without keys
         log.debug("%s: %s", self.folder.name, type(event).__name__)
         if isinstance(event, (AttemptStarted, BaselineMeasured)):
             self._waited += event.waited
