@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.agent.commands.file_locks import unreliable_filesystem
+from ai_sci.agent.models import key_problem
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
 from ai_sci.experiment.environment import is_ready
 from ai_sci.experiment.sandbox import find_sandbox
@@ -46,7 +47,7 @@ class Finding:
 
 def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
     """All findings about this machine, the template and the model. Raises nothing."""
-    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *_template(template_name), _model()]
+    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *_template(template_name), *_model()]
 
 
 def _machine() -> Iterator[Finding]:
@@ -129,11 +130,15 @@ def _environment(template: Template) -> Finding:
     return Finding("note", f"experiment environment of {template.name} is not built yet: the first run builds it")
 
 
-def _model() -> Finding:
+def _model() -> Iterator[Finding]:
     name = os.environ.get("AI_SCI_MODEL")
     keys = [key for key in KEYS if os.environ.get(key)]
+    for key in keys:
+        if problem := key_problem(key):
+            yield Finding("note", f"{key} {problem}")
     if name:
-        return Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
-    if keys:
-        return Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
-    return Finding("note", "no key is set: without --model, a template's scripted session is played")
+        yield Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
+    elif keys:
+        yield Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
+    else:
+        yield Finding("note", "no key is set: without --model, a template's scripted session is played")

@@ -13,26 +13,15 @@ from typing import Any
 _SHORTEST = 8  # a shorter value is no key, and would be found in ordinary text
 _SHORTEST_WORD = 16  # of lower-case letters alone or digits alone: `disabled` and `20250101` are no keys either
 # Words of a variable's name: *_KEY, *_TOKEN, *_SECRET, *_PASSWORD, and all others in which litellm looks for a key.
-_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDS", "JWT")
+_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CRED", "JWT")
 _WORDS = {"AUTH", "DSN", "HEADERS", "LICENSE", "PASS", "PAT", "PWD", "WEBHOOK"}
-_NO_KEY = {
-    "COUNT",
-    "DIR",
-    "ENDPOINT",
-    "FILE",
-    "HOST",
-    "METHOD",
-    "NAME",
-    "PATH",
-    "SOCK",
-    "TYPE",
-    "URI",
-    "URL",
-    "VERSION",
-}
+# Last words of a name that say it is no key.
+_NO_KEY = {"COUNT", "DIR", "ENDPOINT", "FILE", "HOST", "METHOD", "NAME", "PATH", "SOCK", "TYPE", "URI", "URL"}
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"  # byte order mark and characters without width, as copied from a page
-_HTML = {"&": ["&amp;"], "<": ["&lt;"], ">": ["&gt;"], '"': ["&quot;"], "'": ["&apos;"]}
-_WHITE = r"(?:\s|\\+[nrt]|%20|%0[aAdD9]|\+|&nbsp;)+"
+_NAMED = {  # characters with a name of their own, in HTML or after a backslash
+    **{"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"},
+    **{char: rf"\\+{name}" for char, name in zip("\a\b\f\n\r\t\v", "abfnrtv", strict=True)},
+}
 
 
 def bare_key(value: str) -> str:
@@ -123,7 +112,8 @@ class _Key:
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
-        spelled = "".join(_WHITE if run.isspace() else "".join(map(_spellings, run)) for run in _runs(self.value))
+        runs = re.findall(r"\s+|\S+", self.value)
+        spelled = "".join(_spelled_white(run) if run.isspace() else "".join(map(_spelled, run)) for run in runs)
         return re.compile("|".join([spelled, *map(re.escape, self.signs[1:])]))
 
 
@@ -141,10 +131,8 @@ def _in_variable(name: str, value: str) -> tuple[_Key, ...]:
     if not is_key_name(name):  # a proxy or a database, say
         from urllib.parse import unquote  # costs 10 ms, as do html and base64
 
-        passwords = {
-            form for found in re.findall(r"://[^/\s:@]*:([^/\s@]+)@", value) for form in (found, unquote(found))
-        }
-        return tuple(_Key(name, password) for password in passwords if len(password) >= _SHORTEST)
+        found = re.findall(r"://[^/\s:@]*:([^/\s@]+)@", value)
+        return tuple(_Key(name, one) for one in {*found, *map(unquote, found)} if len(one) >= _SHORTEST)
     value = bare_key(value)
     word = re.fullmatch(r"[a-z]+|[0-9]+", value) is not None and not name.upper().endswith("API_KEY")
     if len(value) < (_SHORTEST_WORD if word else _SHORTEST) or _is_path(value):
@@ -167,11 +155,12 @@ def _in_base64(value: str) -> set[str]:
     return forms
 
 
-def _runs(value: str) -> list[str]:
-    return re.findall(r"\s+|\S+", value)
+def _spelled_white(run: str) -> str:
+    """White space is often collapsed: an error is one line."""
+    return rf"(?:\s|\\+[fnrtv]|\+|%20|&nbsp;|{'|'.join(map(_spelled, sorted(set(run))))})+"
 
 
-def _spellings(char: str) -> str:
+def _spelled(char: str) -> str:
     """A regular expression for the ways in which a character of a key may be written."""
     if char.isascii() and char.isalnum():
         return char
@@ -184,8 +173,9 @@ def _spellings(char: str) -> str:
         rf"\\+U{ord(char):08x}",
         f"&#0*{ord(char)};",
         f"&#x0*{ord(char):x};",
-        *_HTML.get(char, ()),
     ]
+    if char in _NAMED:
+        escapes.append(_NAMED[char])
     literal = r"\\+" if char == "\\" else rf"\\*{re.escape(char)}"
     as_latin1 = re.escape(in_utf8.decode("latin-1"))
     unknown = "" if char.isascii() else "|[?\ufffd]"

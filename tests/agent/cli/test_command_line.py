@@ -36,6 +36,7 @@ def test_help_names_every_command_and_imports_nothing_heavy(tmp_path):
     assert {name for name in ours if not name.startswith(("ai_sci.agent.cli", "ai_sci.__main__"))} <= {
         "ai_sci.agent",
         "ai_sci.import_path",
+        "ai_sci.keys",
     }
 
 
@@ -105,7 +106,7 @@ def test_the_debug_log_holds_no_key_of_an_argument(tmp_path, temporary, argument
     """The log shows arguments as a repr, which escapes the line end of the key in the environment."""
     kept: dict[str, Any] = {"SOME_API_KEY": f"{KEY}\r\n"} if argument.startswith(KEY) else {}
     log = log_of(ai_sci("--debug", "show", "nosuch", argument, cwd=tmp_path, **temporary, **kept))
-    assert KEY not in log and "***" in log
+    assert KEY not in log and ("SOME_API_KEY" if kept else "***") in log
 
 
 def test_the_debug_log_of_a_batch_holds_its_sessions(tmp_path, temporary):
