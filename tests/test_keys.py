@@ -52,8 +52,9 @@ def _utf16(char: str) -> list[int]:
 
 
 def _hidden(value: str) -> bool:
-    """Whether a value is long enough, and no mere word or number."""
-    return len(bare_key(value)) >= 8 and not bare_key(value).isdigit() and not bare_key(value).isalpha()
+    """Whether a value is long enough, and no mere word, number or path."""
+    key = bare_key(value)
+    return len(key) >= 8 and not key.isdigit() and not key.isalpha() and not key.startswith(("/", "~"))
 
 
 @pytest.fixture

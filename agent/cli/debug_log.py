@@ -37,7 +37,7 @@ def open_log() -> str:
         descriptor, name = tempfile.mkstemp(prefix="ai-sci-debug-", suffix=".log")
         os.close(descriptor)
     handler = logging.FileHandler(name, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(_WithoutKeys(_LINE))
+    handler.setFormatter(WithoutKeys(_LINE))
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG)
     _log.propagate = False
@@ -53,8 +53,9 @@ def keep(error: BaseException, a_bug: bool = False) -> str | None:
     return name
 
 
-class _WithoutKeys(logging.Formatter):
+class WithoutKeys(logging.Formatter):
     """Masks keys everywhere: those in the environment, and what looks like one."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line, with keys replaced by their variables' names or by stars."""
         return _IN_TEXT.sub(r"\1\2\3***", mask_keys(super().format(record)))

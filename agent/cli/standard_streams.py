@@ -28,26 +28,20 @@ def make_streams_usable() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-    sys.stdout, sys.stderr = _without_keys(sys.stdout), _without_keys(sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        _hide_keys(stream)
 
 
-def _without_keys(stream: TextIO) -> TextIO:
-    if not isinstance(stream, io.TextIOWrapper):
-        return stream
-    stream.flush()
-    return _WithoutKeys(
-        stream.buffer,
-        stream.encoding,
-        errors="replace",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
+def _hide_keys(stream: TextIO) -> None:
+    write = stream.write
 
-
-class _WithoutKeys(io.TextIOWrapper):
-    def write(self, text: str, /) -> int:
-        super().write(mask_keys(text))
+    def write_without_keys(text: str) -> int:
+        write(mask_keys(text))
         return len(text)
+
+    stream.write = write_without_keys  # of this very stream, to which others may hold references
 
 
 def flush_streams() -> None:

@@ -40,9 +40,7 @@ def read_settings(top: Table, overrides: Mapping[str, str]) -> dict[str, Setting
             known = [*settings, "preset"] if presets else list(settings)
             raise ConfigError(f'--set {key}=…: this template has no setting "{key}"{nearest(key, known)}')
         if (masked := mask_keys(text)) != text:
-            raise ConfigError(
-                f"--set {key}={masked}: a setting is recorded, and the experiment can read it: give no key"
-            )
+            raise ConfigError(f"--set {key}={masked}: settings are recorded, so no key may be in them")
         settings[key] = parse_setting(key, text, settings[key])
     return settings
 
