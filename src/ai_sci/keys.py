@@ -52,9 +52,14 @@ def mask_keys(text: str) -> str:
     """The text with every key in the environment replaced by its variable's name, however the key is spelled in it:
     escaped as in JSON, a repr, a URL or HTML, or in base64."""
     for key in _keys():
-        if any(sign in text for sign in key.signs):
+        if key.may_be_in(text):
             text = key.pattern.sub(key.name, text)
     return text
+
+
+def key_in(text: str) -> str | None:
+    """The variable whose key the text holds, if any."""
+    return next((key.name for key in _keys() if key.may_be_in(text) and key.pattern.search(text)), None)
 
 
 def mask_keys_in(value: Any) -> Any:
@@ -109,6 +114,9 @@ class _Key:
         # Letters and digits are spelled alike everywhere but in base64.
         longest = max(re.findall(r"[A-Za-z0-9]+", value), key=len, default="")
         self.signs = (longest, *_in_base64(value))
+
+    def may_be_in(self, text: str) -> bool:
+        return any(sign in text for sign in self.signs)
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:

@@ -137,3 +137,12 @@ def test_no_key_is_left_by_a_batch(folder: Path):
         report = ai_sci("report", folder / "runs" / "night", cwd=folder, **environment(folder))
     assert (done.code, report.code) == (0, 0), done.err
     refuse_leaks(folder, done, report)
+
+
+def test_a_template_whose_code_holds_a_key_is_refused(folder: Path):
+    make_template(folder / "template", plot_py=f"import os\n\ntoken = {KEY!r}\n")
+    with StrictServer(["never given"]) as server:
+        done = run(folder, server, "--model", "openai/strict-model")
+    assert done.code == 2
+    assert "template/plot.py holds the value of OPENAI_API_KEY" in done.error
+    assert server.requests == [] and list((folder / "runs").iterdir()) == []
