@@ -130,9 +130,14 @@ def test_names_that_hold_none(name: str):
 
 def test_what_is_no_key_stays(environment: os._Environ[str], tmp_path):
     environment.update(
-        FOO_KEY="1", DEBUG_TOKEN="enforced", SERVICE_SECRET="20250101", SIGNING_KEY=str(tmp_path), MAX_TOKENS="4096"
+        LLM_KEY="OPENAI_API_KEY",
+        FOO_KEY="1",
+        DEBUG_TOKEN="enforced",
+        SERVICE_SECRET="20250101",
+        SIGNING_KEY=str(tmp_path),
+        MAX_TOKENS="4096",
     )
-    text = f"1 of 20250101 is enforced in {tmp_path}, at most 4096"
+    text = f"1 of 20250101 is enforced in {tmp_path}, at most 4096: set OPENAI_API_KEY"
     assert mask_keys(text) == text
 
 
@@ -151,6 +156,12 @@ def test_values_in_json(environment: os._Environ[str]):
     environment["OPENAI_API_KEY"] = f"{KEY}\r\n"
     value = {KEY: [f"a {KEY}", 3, None, {"b": (KEY, 1.5)}]}
     assert mask_keys_in(value) == {"OPENAI_API_KEY": ["a OPENAI_API_KEY", 3, None, {"b": ("OPENAI_API_KEY", 1.5)}]}
+
+
+def test_a_strange_name_does_no_harm(environment: os._Environ[str]):
+    environment["a\\1(.*_KEY"] = KEY
+    assert mask_keys(f"x {KEY}") == "x a\\1(.*_KEY"
+    assert fill_in_keys("x a\\1(.*_KEY") == f"x {KEY}"
 
 
 def test_an_address_gets_its_key_back(environment: os._Environ[str]):

@@ -52,7 +52,7 @@ def _fields(cls: type) -> frozenset[str]:
 
 
 def _fields_without_keys(event: Any) -> dict[str, Any]:
-    return {field.name: mask_keys_in(getattr(event, field.name)) for field in dataclasses.fields(event)}
+    return mask_keys_in({field.name: getattr(event, field.name) for field in dataclasses.fields(event)})
 
 
 def encode(entry: Record[Any]) -> bytes:

@@ -51,10 +51,7 @@ def is_key_name(name: str) -> bool:
 def mask_keys(text: str) -> str:
     """The text with every key in the environment replaced by its variable's name, however the key is spelled in it:
     escaped as in JSON, a repr, a URL or HTML, or in base64."""
-    for key in _keys():
-        if key.may_be_in(text):
-            text = key.pattern.sub(key.name, text)
-    return text
+    return _masked(text, _keys())
 
 
 def key_in(text: str) -> str | None:
@@ -64,12 +61,18 @@ def key_in(text: str) -> str | None:
 
 def mask_keys_in(value: Any) -> Any:
     """The same for all texts in a JSON value."""
+    return _masked(value, _keys())
+
+
+def _masked(value: Any, keys: list[_Key]) -> Any:
     if isinstance(value, str):
-        return mask_keys(value)
-    if isinstance(value, dict):
-        return {mask_keys_in(name): mask_keys_in(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(mask_keys_in, value))
+        for key in keys:
+            if key.may_be_in(value):
+                value = key.pattern.sub(lambda _, name=key.name: name, value)
+    elif isinstance(value, dict):
+        return {_masked(name, keys): _masked(one, keys) for name, one in value.items()}
+    elif isinstance(value, (list, tuple)):
+        return type(value)(_masked(one, keys) for one in value)
     return value
 
 
@@ -77,7 +80,7 @@ def fill_in_keys(text: str) -> str:
     """The inverse of `mask_keys`, for an address that was recorded and is used again."""
     values = {key.name: key.value for key in _keys()}
     names = sorted(values, key=len, reverse=True)
-    return re.sub("|".join(names), lambda found: values[found[0]], text) if names else text
+    return re.sub("|".join(map(re.escape, names)), lambda found: values[found[0]], text) if names else text
 
 
 class KeyMask:
@@ -143,12 +146,15 @@ def _in_variable(name: str, value: str) -> tuple[_Key, ...]:
         return tuple(_Key(name, one) for one in {*found, *map(unquote, found)} if len(one) >= _SHORTEST)
     value = bare_key(value)
     word = re.fullmatch(r"[a-z]+|[0-9]+", value) is not None and not name.upper().endswith("API_KEY")
-    if len(value) < (_SHORTEST_WORD if word else _SHORTEST) or _is_path(value):
+    if len(value) < (_SHORTEST_WORD if word else _SHORTEST) or _refers(value):
         return ()
     return (_Key(name, value),)
 
 
-def _is_path(value: str) -> bool:
+def _refers(value: str) -> bool:
+    """Whether this says where the key is: an existing path, or the name of another variable."""
+    if value.isidentifier() and value.isupper() and is_key_name(value):
+        return True
     return value.startswith(("/", "~")) and os.path.exists(os.path.expanduser(value))
 
 
