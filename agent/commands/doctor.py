@@ -12,6 +12,7 @@ from pathlib import Path
 from ai_sci.agent.commands.doctor_template import examine_template
 from ai_sci.agent.commands.file_locks import unreliable_filesystem
 from ai_sci.agent.commands.finding import Finding
+from ai_sci.agent.models import key_problem
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
 from ai_sci.experiment.sandbox import find_sandbox
 
@@ -29,7 +30,7 @@ ROOM_FOR_ENVIRONMENT = 6 << 30  # bytes: the sae environment and its data, with 
 
 def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
     """All findings about this machine, the template and the model. Raises nothing."""
-    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *examine_template(template_name), _model()]
+    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *examine_template(template_name), *_model()]
 
 
 def _machine() -> Iterator[Finding]:
@@ -94,11 +95,15 @@ def _slurm() -> Finding:
     return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
 
 
-def _model() -> Finding:
+def _model() -> Iterator[Finding]:
     name = os.environ.get("AI_SCI_MODEL")
     keys = [key for key in KEYS if os.environ.get(key)]
+    for key in keys:
+        if problem := key_problem(key):
+            yield Finding("note", f"{key} {problem}")
     if name:
-        return Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
-    if keys:
-        return Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
-    return Finding("note", "no key is set: without --model, a template's scripted session is played")
+        yield Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
+    elif keys:
+        yield Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
+    else:
+        yield Finding("note", "no key is set: without --model, a template's scripted session is played")

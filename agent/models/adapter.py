@@ -12,6 +12,7 @@ from ai_sci.agent.journal import Message
 from ai_sci.agent.models.connections import watch_http
 from ai_sci.agent.models.cost import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.errors import TryFailed
+from ai_sci.agent.models.keys import tidy_keys
 from ai_sci.agent.models.litellm_setup import load, load_ahead
 from ai_sci.agent.models.names import Target, key_names, nearest, resolve
 from ai_sci.agent.models.one_try import RawReply, Timeouts, request, try_once
@@ -55,6 +56,7 @@ def open_model(
     if name.startswith("history:"):
         return open_history(name)
     litellm = load()
+    tidy_keys()
     register_prices(litellm)
     target = resolve(litellm, name, api_base)
     watch_http(litellm)

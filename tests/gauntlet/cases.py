@@ -7,6 +7,7 @@ from tests.gauntlet import (
     endings,
     experiment,
     hunger,
+    keys,
     machine,
     model_answers,
     model_api,
@@ -19,7 +20,7 @@ from tests.gauntlet import (
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
-    "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES],
+    "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES, *keys.CASES],
     "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
     "templates": templates.CASES,
