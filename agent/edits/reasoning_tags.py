@@ -18,8 +18,8 @@ from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.scan import LONE_NAME, Fence, closes, opened, scan_reply
 
 # `think`, with what models and servers put around it: `seed:think`, `longcat_think`, `thinking-content-0f1e…`.
-_WORD = r"think(?:ing)?|thoughts?|reasoning"
-_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{_WORD}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
+REASONING = r"think(?:ing)?|thoughts?|reasoning"
+_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{REASONING}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
 _LEFT, _RIGHT = r"(?:[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>assistant\s{0,9})?<\|channel\|>\s{0,9}"
 _MESSAGE = r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,99})?<\|message\|>"
@@ -37,7 +37,7 @@ OPENING = "|".join(
 CLOSING = "|".join(
     (
         rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]end_(?:of_)?)\s?{_NAME}{_RIGHT})",
-        rf"(?i:\[/(?:{_WORD})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
+        rf"(?i:\[/(?:{REASONING})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
         rf"(?:<\|end\|>\s{{0,9}})?{_CHANNEL}final\b{_MESSAGE}|<channel\|>",
         r"assistantfinal(?=\S|\n)",
         r"(?m:^\.\.\.done thinking\.$)",  # Ollama's terminal
@@ -45,7 +45,10 @@ CLOSING = "|".join(
 )
 _ENDS = r"<\|end\|>|</details>|(?m:^Here is my response:)"  # only what is open
 _TAG = re.compile(rf"(?P<opens>{OPENING})|(?P<closes>{CLOSING})|(?P<ends>{_ENDS})")
-_HINT = re.compile(rf"(?i){_WORD}|reflection|scratchpad|monologue|cot|channel|assistantfinal|response|unused95|► \*\*")
+_HINT = re.compile(
+    rf"(?i){REASONING}|reflection|scratchpad|monologue|cot|channel|analysis|commentary|assistantfinal|unused95"
+    r"|response|► \*\*"
+)
 _WINDOW = 300  # characters of its line that decide how a tag is meant
 _DECORATION = " \t>#*_-"  # of Markdown, around a tag
 _GOES_ON = re.compile(r"\s+[a-z(&]|[,.;:!?)\]/|]")  # what follows a word within a sentence
