@@ -42,7 +42,7 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
     recorded = f"history:{file.expanduser().resolve()}#{number}"
     live = absolute_model(options.model) if options.model else None
     if live:
-        model = open_editor(live, api_base=options.api_base)
+        model = open_editor(live, api_base=options.api_base, wait=options.wait)
         require_known(model, options.budgets, options.context_window or model.context_window)
     session = choose_session(file, read_history(file), number)
     if not options.idea:
@@ -50,6 +50,6 @@ def replay_history(file: Path, number: int, options: RunOptions, screen: Screen)
         screen.note(f"Idea: {recognised.idea.title} ({recognised.how}).")
         options = dataclasses.replace(options, idea=recognised.idea, max_runs=options.max_runs or recognised.max_runs)
     folder, status = run(dataclasses.replace(options, model=recorded, api_base=None, context_window=None), screen)
-    live_options = ResumeOptions(live, options.api_base, context_window=options.context_window)
+    live_options = ResumeOptions(live, options.api_base, context_window=options.context_window, wait=options.wait)
     resumed = (lambda: resume(folder, live_options, screen)[1]) if live else None
     return folder, after_the_recording(folder, status, resumed, screen)

@@ -59,6 +59,7 @@ class RunOptions:
     disk: int | None = None  # bytes
     budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens
+    wait: float | None = None  # seconds, for a usage limit of the model's server to reset
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
@@ -78,7 +79,7 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
-    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
+    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note, options.wait)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
     kind = engine_kind(options.engine)
@@ -121,6 +122,7 @@ def create_session(
             "allow_unsandboxed": options.allow_unsandboxed,
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
+            "wait": options.wait,
             **authorship(),
             "engine": options.engine,
             "engine_options": options.engine_options,

@@ -140,7 +140,7 @@ def _check_files(files: object) -> None:
             raise TypeError(f"the files of the Reply map str to str, and {name!r} maps to {type(text).__name__}")
 
 
-def open_editor(name: str, *, api_base: str | None = None) -> Editor:
+def open_editor(name: str, *, api_base: str | None = None, wait: float | None = None) -> Editor:
     """What `--model` names: KIND:REST for an installed editor (entry points `ai_sci.editors`), else a model.
 
     Raises ConfigError as `open_model` does, and when the package of the editor or of an edit format is broken.
@@ -149,7 +149,7 @@ def open_editor(name: str, *, api_base: str | None = None) -> Editor:
     kind, colon, rest = name.partition(":")
     entry = installed_plugins("ai_sci.editors").get(kind) if colon and kind not in _MODELS else None
     if entry is None:
-        return ModelEditor(open_model(name, api_base=api_base))
+        return ModelEditor(open_model(name, api_base=api_base, wait=wait))
     if api_base is not None:
         raise ConfigError(f"--api-base is for models, and {name} is an editor of {entry.value}")
     return InstalledEditor(entry, rest)

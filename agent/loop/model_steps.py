@@ -33,8 +33,15 @@ from ai_sci.agent.loop.budgeting import BudgetedCall
 from ai_sci.agent.loop.closing_steps import draw_plots
 from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
+from ai_sci.agent.loop.silent_cut import window_of_cut
 from ai_sci.agent.models import ModelUnavailable
 from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
+
+_TOO_LONG = "the task and the code alone are too long for it: resume with a --model that has a larger window"
+_CUT = (
+    "the server read only about {window} tokens of the prompt, a second time: give it a larger window (Ollama: "
+    "OLLAMA_CONTEXT_LENGTH) and resume with --context-window TOKENS; as it is, "
+)
 
 
 def request_reply(context: SessionContext) -> None:
@@ -62,6 +69,8 @@ def request_reply(context: SessionContext) -> None:
             call.out_of_time()
         _without_reply(context, messages, error)
         return
+    cut_to = window_of_cut(messages, reply.usage, session.journal.events)
+    hopeless = cut_to is not None and compaction.is_rebuilt(session)
     session.record(
         Replied(
             text=reply.text,
@@ -75,9 +84,12 @@ def request_reply(context: SessionContext) -> None:
             seconds=round(time.monotonic() - asked, 3),
             prompt_hash=prompt_hash(messages),
             files=None if reply.files is None else dict(reply.files),
+            cut_to=cut_to,
         )
     )
     call.answered(reply)
+    if hopeless:
+        session.end(Status.model_unavailable, f"{_CUT.format(window=cut_to)}{_TOO_LONG}")
 
 
 def _without_reply(context: SessionContext, messages: list[Message], error: ModelUnavailable) -> None:
@@ -90,8 +102,7 @@ def _without_reply(context: SessionContext, messages: list[Message], error: Mode
         learned = compaction.learned_window(failure.message, tokens)
         session.record(compaction.compact(session, failure.message, learned))
     else:
-        advice = "the task and the code alone are too long for it: resume with a --model that has a larger window"
-        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {advice}")
+        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {_TOO_LONG}")
 
 
 def apply_reply(context: SessionContext, reply: Replied) -> None:

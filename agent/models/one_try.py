@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ai_sci.agent.edits import part_reasoning
 from ai_sci.agent.models.connections import HttpTrace, traced
 from ai_sci.agent.models.errors import TryFailed, explain, failed
+from ai_sci.agent.models.proxies import with_proxy
 from ai_sci.agent.models.reasoning import LiveReply
 from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
 from ai_sci.experiment.base import seconds_in
@@ -117,6 +118,7 @@ def try_once(
         trace.hang_up()
         if isinstance(error, TryFailed):
             error.came_after("".join(raw))
+            error.failure = with_proxy(error.failure, trace)
             log.debug("%s failed: %s, status %s", arguments["model"], error.failure.kind, error.failure.status)
         if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
             # The process is about to exit, and Python aborts if a thread is inside pydantic's Rust code by then.

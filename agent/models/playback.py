@@ -46,7 +46,8 @@ class RecordedModel:
         before_try()
         replied = self._replies[turn]
         on_delta(replied.text)
-        usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens)
+        cut = replied.cut_to is not None  # it is found again only where it was found before
+        usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens, reported=cut)
         return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0, replied.files)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
