@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
@@ -62,7 +62,8 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called."""
+    """Hook litellm's HTTP clients; needed once, before a live model is called. Behind a proxy only those providers that
+    use OpenAI's client are watched."""
     with _lock:
         if litellm.client_session is not None:
             return
@@ -77,18 +78,38 @@ def watch_http(litellm: Any) -> None:
             transport=transport,
             verify=verify,
             follow_redirects=True,
-            event_hooks={"request": [_before_request], "response": [_after_response]},
+            event_hooks={"request": [_before_request], "response": [] if transport else [_after_response]},
         )
 
 
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
-    """httpx's transport with TCP keep-alive. It is shared, and litellm closes clients that it evicts from its cache, so
-    `close` does nothing: the transport lives as long as the process."""
+    """httpx's transport with TCP keep-alive, which shows us every response. It is shared, and litellm closes clients
+    that it evicts from its cache, so `close` does nothing: the transport lives as long as the process."""
     import httpx
 
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
+    send = transport.handle_request
+
+    def handle_request(request: httpx.Request) -> httpx.Response:
+        response = send(request)
+        response.request = request
+        response.iter_lines = lambda: _lines(response)
+        _after_response(response)
+        return response
+
+    transport.handle_request = handle_request
     transport.close = lambda: None
     return transport
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """The lines of a body. httpx also ends a line at U+2028 or U+0085, which JSON allows inside a string."""
+    rest = ""
+    for text in response.iter_text():
+        *lines, rest = (rest + text).split("\n")
+        yield from (line.removesuffix("\r") for line in lines)
+    if rest:
+        yield rest
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
