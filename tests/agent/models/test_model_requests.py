@@ -12,7 +12,7 @@ from ai_sci.agent.journal.conversation import Message
 from tests.agent.models.calls import PROTOCOLS, TALK, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.answers import Answer, tokens
-from tests.servers.loopback import Exchange, LoopbackServer
+from tests.servers.loopback import Exchange, LoopbackServer, to_json
 from tests.servers.openai_strict import StrictServer, prompt_text
 
 
@@ -144,6 +144,22 @@ def test_a_whole_reply_is_taken_although_a_stream_was_asked_for(protocol):
     assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 2
     assert [outcome.good.finish_reason for outcome in outcomes] == ["stop"] * 2
     assert [outcome.failures for outcome in outcomes] == [[], []]
+
+
+def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
+    def whole_without_a_length(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event(to_json(exchange.server.whole(Answer("all at once"), exchange.request)))
+        exchange.end_stream()
+
+    def answer(exchange: Exchange) -> None:
+        whole_without_a_length(exchange) if exchange.streaming else exchange.give(Answer("all at once"))
+
+    with StrictServer([], [answer] * 8) as server:
+        model = model_at(server)
+        outcomes = [ask(model) for _ in range(4)]
+    assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 4
+    assert [len(outcome.failures) for outcome in outcomes] == [1, 1, 0, 0]  # two calls to be sure, then no more
 
 
 def test_the_failure_in_a_stream_decides_by_its_own_code():
