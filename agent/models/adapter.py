@@ -133,7 +133,7 @@ class LiveModel:
         target = self._target
         arguments: dict[str, Any] = {
             **request(messages, stream=streaming, usage=self._stream_usage),
-            "model": target.name,
+            "model": target.asked_as,
         }
         if target.api_base is not None:
             arguments["api_base"] = target.api_base

@@ -6,7 +6,7 @@ import pytest
 
 from ai_sci.agent.models import wire_bodies
 from ai_sci.agent.models.adapter import open_model
-from tests.agent.models.calls import HELLO, PATIENT, PROTOCOLS, QUICK, ask, every_protocol, model_at, serve
+from tests.agent.models.calls import HELLO, PATIENT, PROTOCOLS, QUICK, TALK, ask, every_protocol, model_at, serve
 from tests.agent.models.test_model_requests import litellm_prices
 from tests.servers import faults, responses_strict
 from tests.servers.answers import Answer, tokens
@@ -178,3 +178,12 @@ def test_normal_ends(word):
 @pytest.mark.parametrize("word", ["length", "content_filter", "SAFETY", "refusal", "pause_turn", "tool_calls", "", "x"])
 def test_any_other_end_is_none(word):
     assert not wire_bodies.ended_normally(word)
+
+
+@pytest.mark.parametrize("name", ["ollama/llama3.1", "ollama_chat/llama3.1"])
+def test_ollama_gets_a_conversation_under_both_of_its_names(name):
+    with serve("ollama", ["The plan."]) as server:
+        model = open_model(name, api_base=server.url, retry=QUICK, timeouts=PATIENT)
+        assert ask(model, TALK).good.text == "The plan."
+    assert model.name == name
+    assert server.requests[0].messages == [{"role": m.role, "content": m.content} for m in TALK]
