@@ -31,7 +31,11 @@ from tests.gauntlet.processes import Brood, brood
 from tests.gauntlet.story import story
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
+from tests.servers.gemini_strict import GeminiServer
 from tests.servers.loopback import LoopbackServer
+from tests.servers.mistral_strict import MistralServer
+from tests.servers.ollama_strict import OllamaServer
+from tests.servers.responses_strict import ResponsesServer
 
 # An attempt takes a tenth of a second, and the template's checks hold.
 FAST = ("--set", "steps=60", "--set", "repeats=1")
@@ -39,7 +43,12 @@ IDEA = "weight_decay"
 _MODELS: dict[type[LoopbackServer], str] = {
     AnthropicServer: "anthropic/claude-sonnet-4-5",
     DeepSeekServer: "deepseek/deepseek-reasoner",
+    GeminiServer: "gemini/gemini-2.5-pro",
+    MistralServer: "mistral/magistral-medium-latest",
+    OllamaServer: "ollama_chat/llama3.1",
+    ResponsesServer: "openai/gpt-5-codex",
 }
+_KEYS = [f"{name}_API_KEY" for name in ("OPENAI", "DEEPSEEK", "ANTHROPIC", "GEMINI", "MISTRAL")]
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Stage:
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
         self.process: subprocess.Popen[bytes] | None = None  # the command that is running
-        keys = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "test-key")
+        keys = dict.fromkeys(_KEYS, "test-key")
         waits = {"AI_SCI_RETRY_WAIT": "0.02", "AI_SCI_STALL_TIMEOUT": "20"}
         self.env = environment(**{"PYTHONPATH": str(ROOT), "AI_SCI_CACHE": str(cache), **keys, **waits, **case.env})
         self._brood = brood
