@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Generator, Iterator, Mapping
@@ -62,14 +64,15 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook litellm's HTTP clients; needed once, before a live model is called. Behind a proxy only those providers that
-    use OpenAI's client are watched."""
+    """Hook the HTTP client of the providers that use OpenAI's client, and show us every response; needed once, before a
+    live model is called."""
     with _lock:
         if litellm.client_session is not None:
             return
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
+        _show_responses(httpx.HTTPTransport)
         verify, transport = get_ssl_configuration(), None
         if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
             transport = _probing_transport(verify)
@@ -78,36 +81,46 @@ def watch_http(litellm: Any) -> None:
             transport=transport,
             verify=verify,
             follow_redirects=True,
-            event_hooks={"request": [_before_request], "response": [] if transport else [_after_response]},
+            event_hooks={"request": [_before_request]},
         )
 
 
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
-    """httpx's transport with TCP keep-alive, which shows us every response. It is shared, and litellm closes clients
-    that it evicts from its cache, so `close` does nothing: the transport lives as long as the process."""
+    """httpx's transport with TCP keep-alive. It is shared, and litellm closes clients that it evicts from its cache, so
+    `close` does nothing: the transport lives as long as the process."""
     import httpx
 
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
-    send = transport.handle_request
-
-    def handle_request(request: httpx.Request) -> httpx.Response:
-        response = send(request)
-        response.request = request
-        response.iter_lines = lambda: _lines(response)
-        _after_response(response)
-        return response
-
-    transport.handle_request = handle_request
     transport.close = lambda: None
     return transport
+
+
+def _show_responses(transport: Any) -> None:
+    """Have us see every response in a traced thread: litellm opens clients in many places, some at import, some with a
+    proxy, and all of them come through this method."""
+    handle = transport.handle_request
+    if hasattr(handle, "shown"):
+        return
+
+    @functools.wraps(handle)
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = handle(self, request)
+        if getattr(_current, "trace", None) is not None:
+            response.request = request
+            response.iter_lines = lambda: _lines(response)
+            _after_response(response)
+        return response
+
+    handle_request.shown = True  # type: ignore[attr-defined]
+    transport.handle_request = handle_request
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:
     """The lines of a body. httpx also ends a line at U+2028 or U+0085, which JSON allows inside a string."""
     rest = ""
     for text in response.iter_text():
-        *lines, rest = (rest + text).split("\n")
-        yield from (line.removesuffix("\r") for line in lines)
+        *lines, rest = re.split("[\r\n]", rest + text)
+        yield from lines
     if rest:
         yield rest
 

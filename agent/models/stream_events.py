@@ -64,8 +64,11 @@ class StreamTap:
             for choice in (getattr(chunk, "choices", None) or [])[:1]:
                 self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
                 delta: Any = getattr(choice, "delta", None)
-                if isinstance(getattr(delta, "content", None), list):
-                    delta.content, delta.reasoning_content = wire_bodies.split_parts(delta.content)
+                content, thought = getattr(delta, "content", None), getattr(delta, "reasoning", None)
+                if isinstance(content, list):
+                    delta.content, delta.reasoning_content = wire_bodies.split_parts(content)
+                elif isinstance(thought, str):  # OpenRouter's and vLLM's name for it
+                    delta.reasoning_content = thought
             yield chunk
 
     def _lines(self, lines: Iterable[Any]) -> Iterator[Any]:

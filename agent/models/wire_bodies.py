@@ -94,27 +94,46 @@ def _end_of_response(body: Mapping[str, Any]) -> str | None:
 
 
 def usage(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The tokens of the call in OpenAI's format, from any but Anthropic's, which litellm reads itself."""
-    if isinstance(body.get("prompt_eval_count"), int):
-        return _counted(body["prompt_eval_count"], body.get("eval_count") or 0)
+    """The tokens of the call in OpenAI's format; None of Anthropic's events, which have them in two halves."""
+    if isinstance(body.get("prompt_eval_count"), int):  # Ollama
+        return _counted(body["prompt_eval_count"], body.get("eval_count"))
+    if isinstance(gemini := body.get("usageMetadata"), dict):
+        thoughts = gemini.get("thoughtsTokenCount") or 0
+        completion = thoughts + (gemini.get("candidatesTokenCount") or 0)
+        return _counted(gemini.get("promptTokenCount"), completion, gemini.get("cachedContentTokenCount"), thoughts)
     response = body if body.get("object") == "response" else body.get("response")
     found = (response if isinstance(response, dict) else body).get("usage")
     if not isinstance(found, dict):
         return None
     if isinstance(found.get("prompt_tokens"), int):
         return found
-    if isinstance(response, dict) and isinstance(found.get("input_tokens"), int):
-        counted = _counted(found["input_tokens"], found.get("output_tokens") or 0)
-        renamed = {
-            "input_tokens_details": "prompt_tokens_details",
-            "output_tokens_details": "completion_tokens_details",
-        }
-        return counted | {new: found[old] for old, new in renamed.items() if found.get(old)}
-    return None
+    prompt, completion = found.get("input_tokens"), found.get("output_tokens")
+    if isinstance(response, dict):
+        cached = _inner(found, "input_tokens_details", "cached_tokens")
+        return _counted(prompt, completion, cached, _inner(found, "output_tokens_details", "reasoning_tokens"))
+    if body.get("type") != "message":
+        return None
+    read, written = found.get("cache_read_input_tokens") or 0, found.get("cache_creation_input_tokens") or 0
+    counted = _counted((prompt or 0) + read + written, completion, read)
+    counted["prompt_tokens_details"]["cache_creation_tokens"] = written
+    return counted
 
 
-def _counted(prompt: int, completion: int) -> dict[str, Any]:
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def _counted(
+    prompt: int | None, completion: int | None, cached: int | None = 0, thought: int | None = 0
+) -> dict[str, Any]:
+    return {
+        "prompt_tokens": prompt or 0,
+        "completion_tokens": completion or 0,
+        "total_tokens": (prompt or 0) + (completion or 0),
+        "prompt_tokens_details": {"cached_tokens": cached or 0},
+        "completion_tokens_details": {"reasoning_tokens": thought or 0},
+    }
+
+
+def _inner(body: Mapping[str, Any], outer: str, inner: str) -> Any:
+    found = body.get(outer)
+    return found.get(inner) if isinstance(found, dict) else None
 
 
 def error(body: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 
 from ai_sci.agent.journal.conversation import Message
-from tests.agent.models.calls import PROTOCOLS, TALK, ask, every_protocol, model_at, serve
+from tests.agent.models.calls import HELLO, PROTOCOLS, TALK, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.answers import Answer, tokens
 from tests.servers.loopback import Exchange, LoopbackServer, to_json
@@ -144,6 +144,9 @@ def test_a_whole_reply_is_taken_although_a_stream_was_asked_for(protocol):
     assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 2
     assert [outcome.good.finish_reason for outcome in outcomes] == ["stop"] * 2
     assert [outcome.failures for outcome in outcomes] == [[], []]
+    usage = outcomes[0].good.usage
+    assert usage.prompt_tokens == tokens(f"<user>{HELLO[0].content}")
+    assert usage.completion_tokens == tokens("all at once")
 
 
 def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
