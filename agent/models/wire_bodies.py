@@ -74,74 +74,78 @@ def openai_word(finish_reason: str) -> str:
 def finish_reason(body: Mapping[str, Any]) -> str | None:
     """Why the reply ended, in the server's own word; None in an event that does not end it."""
     if body.get("done") is True:  # Ollama
-        return str(body.get("done_reason") or "stop")
-    if isinstance(feedback := body.get("promptFeedback"), dict) and feedback.get("blockReason"):  # Gemini
+        return _word(body.get("done_reason")) or "stop"
+    if _object(body, "promptFeedback").get("blockReason"):  # Gemini
         return "prohibited_content"
-    if body.get("object") == "response" or str(body.get("type")).startswith("response."):
+    if body.get("object") == "response":
         return _end_of_response(body)
-    delta = body.get("delta")
-    anthropic = delta if isinstance(delta, dict) else body
-    reason = _first(body, "choices").get("finish_reason") or _first(body, "candidates").get("finishReason")
-    return _word(reason or anthropic.get("stop_reason"))
+    if str(body.get("type")).startswith("response."):
+        return _end_of_response(_object(body, "response"))
+    anthropic = _object(body, "delta") or body
+    reasons = (
+        _first(body, "choices").get("finish_reason"),
+        _first(body, "candidates").get("finishReason"),
+        anthropic.get("stop_reason"),
+    )
+    return next(filter(None, map(_word, reasons)), None)
 
 
-def _end_of_response(body: Mapping[str, Any]) -> str | None:
-    response = body.get("response", body)
-    if not isinstance(response, dict) or response.get("status") in (None, "queued", "in_progress"):
+def _end_of_response(response: Mapping[str, Any]) -> str | None:
+    status = _word(response.get("status"))
+    if status in (None, "queued", "in_progress"):
         return None
-    details = response.get("incomplete_details")
-    return _word(details.get("reason") if isinstance(details, dict) else None) or str(response["status"])
+    return _word(_object(response, "incomplete_details").get("reason")) or status
 
 
 def usage(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """The tokens of the call in OpenAI's format; None of Anthropic's events, which have them in two halves."""
     if isinstance(body.get("prompt_eval_count"), int):  # Ollama
         return _counted(body["prompt_eval_count"], body.get("eval_count"))
-    if isinstance(gemini := body.get("usageMetadata"), dict):
-        thoughts = gemini.get("thoughtsTokenCount") or 0
-        completion = thoughts + (gemini.get("candidatesTokenCount") or 0)
-        return _counted(gemini.get("promptTokenCount"), completion, gemini.get("cachedContentTokenCount"), thoughts)
-    response = body if body.get("object") == "response" else body.get("response")
-    found = (response if isinstance(response, dict) else body).get("usage")
-    if not isinstance(found, dict):
-        return None
+    response = body if body.get("object") == "response" else _object(body, "response")
+    if gemini := _object(body, "usageMetadata"):
+        prompt = _count(gemini.get("promptTokenCount"))
+        completion = max(0, _count(gemini.get("totalTokenCount")) - prompt)  # some count thoughts among the text's
+        cached, thought = gemini.get("cachedContentTokenCount"), gemini.get("thoughtsTokenCount")
+        return _counted(prompt, completion, cached, thought)
+    found = _object(response or body, "usage")
     if isinstance(found.get("prompt_tokens"), int):
-        return found
-    prompt, completion = found.get("input_tokens"), found.get("output_tokens")
-    if isinstance(response, dict):
-        cached = _inner(found, "input_tokens_details", "cached_tokens")
-        return _counted(prompt, completion, cached, _inner(found, "output_tokens_details", "reasoning_tokens"))
-    if body.get("type") != "message":
-        return None
-    read, written = found.get("cache_read_input_tokens") or 0, found.get("cache_creation_input_tokens") or 0
-    counted = _counted((prompt or 0) + read + written, completion, read)
-    counted["prompt_tokens_details"]["cache_creation_tokens"] = written
-    return counted
+        return dict(found)
+    prompt, completion = _count(found.get("input_tokens")), found.get("output_tokens")
+    if found and response:
+        cached = _object(found, "input_tokens_details").get("cached_tokens")
+        return _counted(prompt, completion, cached, _object(found, "output_tokens_details").get("reasoning_tokens"))
+    if found and body.get("type") == "message":  # Anthropic
+        read, written = _count(found.get("cache_read_input_tokens")), _count(found.get("cache_creation_input_tokens"))
+        counted = _counted(prompt + read + written, completion, read)
+        counted["prompt_tokens_details"]["cache_creation_tokens"] = written
+        return counted
+    return None
 
 
-def _counted(
-    prompt: int | None, completion: int | None, cached: int | None = 0, thought: int | None = 0
-) -> dict[str, Any]:
+def _counted(prompt: int, completion: Any, cached: Any = 0, thought: Any = 0) -> dict[str, Any]:
     return {
-        "prompt_tokens": prompt or 0,
-        "completion_tokens": completion or 0,
-        "total_tokens": (prompt or 0) + (completion or 0),
-        "prompt_tokens_details": {"cached_tokens": cached or 0},
-        "completion_tokens_details": {"reasoning_tokens": thought or 0},
+        "prompt_tokens": prompt,
+        "completion_tokens": _count(completion),
+        "total_tokens": prompt + _count(completion),
+        "prompt_tokens_details": {"cached_tokens": _count(cached)},
+        "completion_tokens_details": {"reasoning_tokens": _count(thought)},
     }
 
 
-def _inner(body: Mapping[str, Any], outer: str, inner: str) -> Any:
-    found = body.get(outer)
-    return found.get(inner) if isinstance(found, dict) else None
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def error(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """The error that stands in a body although HTTP was fine."""
     if "error" in (body.get("type"), body.get("object")) and "error" not in body:  # the Responses, Mistral
         return dict(body)
-    response = body.get("response")
-    found = body.get("error") or (response.get("error") if isinstance(response, dict) else None)
+    found = body.get("error") or _object(body, "response").get("error")
     if not found:
         return None
     return found if isinstance(found, dict) else {"message": str(found)}
@@ -155,8 +159,7 @@ def reply(body: Mapping[str, Any]) -> tuple[str, str] | None:
         known = (message.get(key) for key in ("reasoning_content", "thinking", "reasoning"))
         return text, thoughts or next((_text_in(value) for value in known if value), "")
     if body.get("candidates") or body.get("promptFeedback"):  # Gemini
-        content = _first(body, "candidates").get("content")
-        return split_parts(content.get("parts") if isinstance(content, dict) else None)
+        return split_parts(_object(_first(body, "candidates"), "content").get("parts"))
     parts = body.get({"response": "output", "message": "content"}.get(str(body.get("object") or body.get("type")), ""))
     return split_parts(parts) if isinstance(parts, list) else None  # the Responses, Anthropic
 
