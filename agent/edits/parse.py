@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from ai_sci.agent.edits.announcing import announced_edit
 from ai_sci.agent.edits.blocks import SearchReplaceBlocks
 from ai_sci.agent.edits.formats import Edit, EditFormat
 from ai_sci.agent.edits.reasoning import fenced_drafts, part_reasoning
@@ -73,6 +74,8 @@ def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Pa
         scan.problems.append(parted.doubt)
     if cut_off:
         scan.problems += _cut_problems(scan, editable)
+    if edits and not scan.problems and (said := announced_edit(scan, editable, cut_off)):
+        scan.problems.append(f"The reply ends with `{said[-80:]}`, and the edit that this announces is missing.")
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
     return Parsed(edits, scan.problems)
 

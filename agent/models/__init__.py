@@ -13,3 +13,4 @@ from ai_sci.agent.models.playback import USED_UP
 from ai_sci.agent.models.protocol import Answerer, Model, OnDelta, OnFailure
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
+from ai_sci.agent.models.wire_bodies import ended_normally

@@ -84,7 +84,7 @@ class LiveModel:
         if target.provider == "anthropic":
             self._max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
         self._reached = False  # has the server ever answered?
-        self._streams = True  # until the server turns out not to stream
+        self._streams = target.facts.streams  # until the server turns out not to stream
         self._stream_usage = True  # until it refuses to report usage in a stream
         self._whole_next = False  # a stream was unreadable: send the next try unstreamed
         self._whole_helped = 0  # calls in which that worked
@@ -140,7 +140,7 @@ class LiveModel:
         target = self._target
         arguments: dict[str, Any] = {
             **request(messages, stream=streaming, usage=self._stream_usage),
-            "model": target.name,
+            "model": target.asked_as,
         }
         if target.api_base is not None:
             arguments["api_base"] = target.api_base

@@ -37,6 +37,11 @@ class Target:
     api_key: str | None
     facts: ModelFacts
 
+    @property
+    def asked_as(self) -> str:
+        """The name for litellm, which gives `ollama/…` no conversation but one prompt without the model's template."""
+        return self.name.replace("ollama/", "ollama_chat/", 1) if self.provider == "ollama" else self.name
+
 
 def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
     """The target of a name. Raises ConfigError for an unknown name, a malformed URL, a missing or impossible key."""

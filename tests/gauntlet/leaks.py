@@ -9,7 +9,7 @@ from pathlib import Path
 from ai_sci.keys import bare_key
 
 KEY = "sk-planted+0123/in=the/gauntlet"
-VARIABLES = ("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY")
+VARIABLES = tuple(f"{name}_API_KEY" for name in ("OPENAI", "DEEPSEEK", "ANTHROPIC", "GEMINI", "MISTRAL"))
 _MOST = 4 << 20  # bytes; larger files are what a case fills a disk with
 
 

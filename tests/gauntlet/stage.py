@@ -32,7 +32,11 @@ from tests.gauntlet.processes import Brood, brood
 from tests.gauntlet.story import story
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
+from tests.servers.gemini_strict import GeminiServer
 from tests.servers.loopback import LoopbackServer
+from tests.servers.mistral_strict import MistralServer
+from tests.servers.ollama_strict import OllamaServer
+from tests.servers.responses_strict import ResponsesServer
 
 # An attempt takes a tenth of a second, and the template's checks hold.
 FAST = ("--set", "steps=60", "--set", "repeats=1")
@@ -40,6 +44,10 @@ IDEA = "weight_decay"
 _MODELS: dict[type[LoopbackServer], str] = {
     AnthropicServer: "anthropic/claude-sonnet-4-5",
     DeepSeekServer: "deepseek/deepseek-reasoner",
+    GeminiServer: "gemini/gemini-2.5-pro",
+    MistralServer: "mistral/magistral-medium-latest",
+    OllamaServer: "ollama_chat/llama3.1",
+    ResponsesServer: "openai/gpt-5-codex",
 }
 
 

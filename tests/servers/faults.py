@@ -13,7 +13,6 @@ from tests.servers.loopback import Exchange, Fault, to_json
 
 _LONG = Answer("This reply breaks off. " * 40, reasoning="hm. " * 20)
 _TCP_REPAIR = 19
-_KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def _named(name: str, fault: Fault) -> Fault:
@@ -158,7 +157,7 @@ def stalled_stream(after: int = 3, seconds: float = 60.0, *, keep_alive: float |
             exchange.wait(seconds)
         else:
             for _ in range(int(seconds / keep_alive)):
-                exchange.event(_KEEP_ALIVE)
+                exchange.event(exchange.server.keep_alive)
                 exchange.wait(keep_alive)
         exchange.hang_up()
 
@@ -179,7 +178,7 @@ def stream_error(after: int = 3, code: int = 500, message: str = "the engine die
     return _named("stream error", play)
 
 
-def bad_event(data: bytes = b'data: {"choices": [{"delta": {"content": "half\n\n', after: int = 3) -> Fault:
+def bad_event(data: bytes = b'{"choices": [{"delta": {"content": "half', after: int = 3) -> Fault:
     """An event that is not JSON among good ones."""
 
     def play(exchange: Exchange) -> None:
@@ -188,7 +187,7 @@ def bad_event(data: bytes = b'data: {"choices": [{"delta": {"content": "half\n\n
             return
         events = list(exchange.server.events(_LONG, exchange.request))
         exchange.start_stream()
-        for event in [*events[:after], data, *events[after:]]:
+        for event in [*events[:after], exchange.server.framed(data), *events[after:]]:
             exchange.event(event)
         exchange.end_stream()
 
@@ -232,7 +231,7 @@ def no_choices() -> Fault:
             exchange.send(200, body)
             return
         exchange.start_stream()
-        exchange.event(b"data: " + to_json(body) + b"\n\n")
+        exchange.event(exchange.server.framed(to_json(body)))
         exchange.end_stream()
 
     return _named("no choices", play)
