@@ -59,8 +59,7 @@ def echo(make: Callable[[str], Fault]) -> Fault:
     """The fault that `make` makes of the key which came with the request, as servers do that show what they got."""
 
     def play(exchange: Exchange) -> None:
-        headers = exchange.request.headers
-        make(headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer "))(exchange)
+        make(exchange.request.key)(exchange)
 
     return _named("echo", play)
 
