@@ -18,7 +18,9 @@ from ai_sci.agent.edits.files import EditRefused
 from ai_sci.agent.edits.formats import Edit, lines_of
 from ai_sci.agent.edits.match import NoLocation, replace_once, runs, split_ends
 from ai_sci.agent.edits.parse import parse_reply
-from ai_sci.agent.edits.whole_file import is_quotation, left_out, why_not_whole
+from ai_sci.agent.edits.references import PROSE
+from ai_sci.agent.edits.stand_ins import find_stand_in
+from ai_sci.agent.edits.whole_file import is_quotation, why_not_whole
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -52,6 +54,8 @@ def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable:
     for name, text in new.items():
         added = "".join(set(text) - set(files.get(name, "")))  # a file that is not UTF-8 may keep the bytes it has
         reasons += [] if _is_storable(added) else [f"{name} has characters that no file can have."]
+        stand_in = find_stand_in(files.get(name, ""), text, name)
+        reasons += [f"{name} leaves lines out (`{stand_in.text[:80]}`). Write them all."] if stand_in else []
     _refuse_if(reasons + _emptied(new, files))
     return EditPlan(new, len(new))
 
@@ -164,10 +168,16 @@ def _applied(edit: Edit, path: str, text: str | None) -> str:
         raise NoLocation(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
     if text is None:
         raise NoLocation(f"{path} does not exist yet, so that its SEARCH part has to be empty.")
-    elided = left_out(edit.replace)
-    if elided and elided not in text and elided not in edit.search:
+    if edit.doubled and (path.endswith(PROSE) or any(line.strip() == "=======" for line in lines_of(text))):
         raise NoLocation(
-            f"what replaces it leaves lines out (`{elided[:80]}`), and they would be lost. Write them all."
+            "it has `=======` 2 times, so where its SEARCH part ends cannot be told. Leave such lines of the file out "
+            "of the block, or send the whole file."
+        )
+    stand_in = find_stand_in(edit.search, edit.replace, path)
+    if stand_in:
+        raise NoLocation(
+            f"what replaces it leaves lines out. Its line {stand_in.index + 1}, `{stand_in.text[:80]}`, would take the "
+            f"place of code such as `{stand_in.lost[:80]}`. Write all of the code, or keep it out of the {edit.kind}."
         )
     try:
         return replace_once(text, edit.search, edit.replace, path)
