@@ -2,7 +2,8 @@
 
 The built-in formats are SEARCH/REPLACE blocks, patches from `*** Begin Patch` to `*** End Patch`, unified diffs (a
 ```diff fence with `---` and `+++` lines, or with a file's name above it), and whole files (a fence with the file's name
-above it, in its info string or as its first line, and no markers inside). Anything else, shell commands above all, is ignored. Other packages can add formats (`docs/extending.md`).
+above it, in its info string or as its first line, and no markers inside). Anything else, shell commands above all, is
+ignored. Other packages can add formats (`docs/extending.md`).
 """
 
 from __future__ import annotations

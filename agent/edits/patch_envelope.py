@@ -62,7 +62,9 @@ def _patch_edits(reply: Scan, begin: int, end: int) -> list[Edit]:
         path = section["path"].strip("`").removeprefix("./")
         moves = bool(lines) and lines[0].startswith("*** Move to:")
         if section["what"] == "Delete" or moves:
-            reply.problems.append(f"Line {head + 1} of the reply removes or renames `{path}`; only texts can be changed.")
+            reply.problems.append(
+                f"Line {head + 1} of the reply removes or renames `{path}`; only texts can be changed."
+            )
         elif section["what"] == "Add":
             edits.append(Edit("hunk", path, "", "".join(f"{line.removeprefix('+')}\n" for line in lines), head + 1))
         else:

@@ -41,6 +41,7 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
     parsed = parse_reply(reply, editable, cut_off)
     _refuse_if(parsed.problems + _unstorable(parsed.edits) + _foreign(parsed.edits, editable))
     edits = [edit for edit in parsed.edits if not _is_quoted(edit, files)]
+    edits = [edit for edit in edits if not _is_excerpt(edit, edits, files)]
     texts, reasons = _apply_edits(edits, files, editable)
     _refuse_if(_mixed(edits) + reasons + _emptied(texts, files))
     return EditPlan(_changed(texts, files), len(edits))
@@ -129,6 +130,14 @@ def _is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
     return edit.kind == "whole" and is_quotation(edit.replace, files.get(edit.path or "", ""))
 
 
+def _is_excerpt(edit: Edit, edits: Sequence[Edit], files: Mapping[str, str]) -> bool:
+    """Whether a fence that names a file in its first line is only a piece of it, or of what is edited elsewhere."""
+    if not edit.name_line:
+        return False
+    others = any(other.path == edit.path for other in edits if other is not edit)
+    return others or why_not_whole(edit.path or "", edit.replace, files.get(edit.path or "")) is not None
+
+
 def _mixed(edits: Sequence[Edit]) -> list[str]:
     """A reason for each file given whole and then again, whole or in pieces: which one is meant is ambiguous."""
     reasons = []
@@ -159,7 +168,8 @@ def _applied(edit: Edit, path: str, text: str | None) -> str:
         why = why_not_whole(path, edit.replace, text)
         if why:
             raise NoLocation(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
-        return _with_ends_of(edit.replace, text)
+        keeps_name = bool(edit.name_line) and (text or "").startswith(edit.name_line)
+        return _with_ends_of(f"{edit.name_line}\n{edit.replace}" if keeps_name else edit.replace, text)
     if not edit.search.strip():
         if text is None or not text.strip():
             return _with_ends_of(edit.replace, text)

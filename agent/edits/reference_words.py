@@ -16,23 +16,25 @@ _PART = (
     r"helpers?|constants?|config(?:uration)?|settings|tests?|routines?|procedure|calls?|stuff|things|snippet|source|"
     r"pipeline|plots?|plotting|logging|text|notes|paragraphs?|rows?|entries|items)"
 )
-_BETWEEN = r"(?:(?!(?:for|in|on|to|by|is|are|was|were|with|at)\b)[\w'`,/&-]+ ){0,3}?[`']?"  # adjectives and names
+_BETWEEN = r"(?:(?!(?:for|in|on|to|by|from|after|before|than|each|is|are|was|were|with|at)\b)[\w'`,/&-]+ ){0,3}?[`']?"
 KEPT = re.compile(
     r"(?<!\w)(?:un-?(?:changed|modified|touched|altered)|intact|verbatim|same|identical|exactly as|"
     r"as[- ](?:is|(?:it|they|you) (?:is|are|was|were|had \w+)(?: (?:before|above|in .*|on .*))?(?=\W*$)|"
     r"(?:in|on) (?:the )?(?:\w+ )?(?:original|baseline|file|above|before|previous|version).*|"
-    r"before|above|earlier|previously|given|written)|(?:like|from) (?:before|above|(?:the )?(?:original|baseline))|"
+    r"before|above|earlier|previously|given|written)|as in \w+\.\w+|"
+    r"(?:like|from) (?:before|above|(?:the )?(?:original|baseline))|"
     r"(?:no|without)(?: any| other| further| more)? (?:changes?|modifications?|edits?)|"
     r"(?:not|nothing|never|\w+n't)(?: be(?:en)?| else)? (?:change[sd]?|modified|altered|touched)|omit(?:ted)?|elided|"
-    r"snip(?:ped)?|skipped|truncated|abbreviated|abridged|left out|not shown|hidden|(?:for|of) brevity|continues?|"
-    r"go(?:es)? (?:on|here)|belongs? here|comes? here|follows(?=\W*$)|stays?|remains?|(?:is|are|be) kept|kept|"
+    r"snip(?:ped)?|skipped|truncated|abbreviated|abridged|left out|not shown|hidden|"
+    r"for (?:brevity|clarity|simplicity|space)|continues|"
+    r"go(?:es)? here|belongs? here|comes? here|follows(?=\W*$)|stays?|remains?|(?:is|are|be) kept|kept|"
     r"see (?:above|the original|original|baseline|before)|etc|and so (?:on|forth))(?!\w)",
     re.IGNORECASE,
 )
 LEFT = re.compile(
     rf"\b(?:(?:rest|remainder)(?! of)|(?:rest|remainder) of {_BETWEEN}{_PART}|everything (?:else|below|above|after|"
     r"before)|all (?:else|other|the (?:other|rest))|(?:remaining|existing|original|previous|prior|earlier|other|"
-    rf"current|old|your|more|further|additional) {_BETWEEN}{_PART})(?!\w)",
+    rf"old|your|additional) {_BETWEEN}{_PART})(?!\w)",
     re.IGNORECASE,
 )
 ASKED_FOR = re.compile(
@@ -50,7 +52,7 @@ FILLER = re.compile(
     r"current|old|before|above|below|baseline|version|yours?|our|my|this|that|these|the|a|an|of|in|for|to|is|are|was|were|"
     r"be|and|or|with|as|it|its|they|from|on|at|up|until|end|needed|required|necessary|made|exactly|just|simply|still|"
     r"completely|entirely|full|whole|entire|main|keeps?|leaves?|left|insert|include|copy|paste|add|put|use|retain|preserve|"
-    r"todo|fixme|note|please|modif\w+|how|does|do|not|here|would|will|should|can|must|more|actual|real|you|have|had|"
+    r"todo|fixme|note|please|modif\w+|how|does|do|has|been|not|here|would|will|should|can|must|more|actual|real|you|have|had|"
     r"changes?|implement\w*|after|no|other|further|go|goes)",
     re.IGNORECASE,
 )
@@ -69,7 +71,7 @@ ELSEWHERE = re.compile(
     r"\b(?:restliche\w*|übrige\w*|unverändert\w*|bestehende\w*|bisherige\w*|weggelassen|ausgelassen|"
     r"(?:wie|so) (?:bisher|zuvor|vorher|oben)|bleib(?:t|en)|der rest|reste (?:du|de|des|inchang\w*)|le "
     r"reste|inchangée?s?|identiques?|existante?s?|sans (?:changements?|modifications?)|comme (?:avant|"
-    r"précédemment|ci-dessus)|omise?s?|el resto|resto d\w+|sin (?:cambios|modificar|modificaciones)|"
+    r"précédemment|ci-dessus)|omise?s?|igual|el resto|resto d\w+|sin (?:cambios|modificar|modificaciones)|"
     r"existentes?|como antes|se mantiene\w*|permanece\w*|omitid\w+|o restante|restantes?|inalterad\w*|sem "
     r"(?:alteraç\w+|mudanças)|il resto|invariat\w*|esistent\w*|rimanent\w*|come prima|senza modifiche|"
     r"omess\w*|ongewijzigd\w*|bestaande|overige|weggelaten|zoals (?:eerder|voorheen)|resten|oförändra\w*|"

@@ -112,7 +112,8 @@ def _of_stub(lines: Sequence[str]) -> Reference:
 def _of_prose(line: str) -> Reference:
     """Of a line of a text, where only something in brackets or after dots can stand for other lines."""
     text = (_comment_text(line) or "") if line.startswith("<!--") else line
-    return Reference.plain if _is_set_apart(text) and _says_kept(text) and not _others(text) else Reference.none
+    is_apart = text != line or _is_set_apart(text)
+    return Reference.plain if is_apart and _says_kept(text) and not _others(text) else Reference.none
 
 
 def _of_comment(lines: Sequence[str], index: int, text: str, goes_on: bool) -> Reference:
@@ -121,16 +122,17 @@ def _of_comment(lines: Sequence[str], index: int, text: str, goes_on: bool) -> R
     if lines[index].strip().startswith(('"""', "'''")):
         return found if found >= Reference.likely else Reference.none
     heads_code = _heads_code(lines, index)
-    if found is Reference.likely and heads_code:
-        return Reference.ambiguous
-    if found is Reference.none and not heads_code and _is_label(text):
+    if heads_code and found < Reference.plain:
+        says_little = found is Reference.likely and (KEPT.search(text) or ELSEWHERE.search(text) or not _others(text))
+        return Reference.ambiguous if says_little else Reference.none
+    if found is Reference.none and _is_label(text):
         return Reference.label
     return found
 
 
 def _is_label(text: str) -> bool:
     """Whether a comment is a few words without a reason, such as `training loop`."""
-    is_short = len(text) > 3 and len(text.split()) < 8 and bool(re.fullmatch(r"[\w'’. -]+", text))
+    is_short = len(text) > 3 and len(text.split()) < 8 and bool(re.fullmatch(r"\(?[\w'’. -]+\)?", text))
     return is_short and not EXPLAINED.search(text) and not REASON.search(text)
 
 
@@ -146,35 +148,34 @@ def _heads_code(lines: Sequence[str], index: int) -> bool:
 
 
 def _of_text(text: str, goes_on: bool = False) -> Reference:
-    """Of what a comment says."""
-    others, kept, left = _others(text), _says_kept(text), bool(LEFT.search(text))
-    words = text.split()
+    """Of what a comment says; `goes_on` as above."""
+    others, kept, left, stays = _others(text), _says_kept(text), bool(LEFT.search(text)), bool(KEPT.search(text))
+    words, led_by_dots, ends_in_dots = text.split(), bool(LED_BY_DOTS.match(text)), bool(re.search(rf"{DOTS}$", text))
     foreign = len(ELSEWHERE.findall(text)) if len(words) <= 10 else 0
-    if (left and KEPT.search(text) and not others) or foreign > 1:
+    if (left and stays and not others) or foreign > 1:
         return Reference.plain
     if kept and _is_set_apart(text):
-        return Reference.plain if LED_BY_DOTS.match(text) or not others else Reference.likely
+        return Reference.plain if ends_in_dots or others <= (2 if led_by_dots else 0) else Reference.likely
     if DOTS_AND_WORDS.match(text) and not goes_on:
         return Reference.plain if others <= 4 else Reference.likely
-    if (
-        (kept and not others)
-        or (left and others <= (3 if KEPT.search(text) else 1))
-        or (ASKED_FOR.search(text) and others <= 2)
-    ):
+    if not others and (kept or ends_in_dots):
+        return Reference.likely
+    if (left and others <= (3 if stays else 1)) or (ASKED_FOR.search(text) and others <= 2):
         return Reference.likely
     if foreign and len(words) <= 5 and len(text) <= 40:
         return Reference.likely
     if EXPLAINED.search(text) or others > 5:
         return Reference.none
-    says_some = (
-        kept or DOTS_AND_WORDS.match(text) or re.search(rf"{DOTS}$", text) or (REFERRING.search(text) and others <= 2)
-    )
+    says_some = kept or ends_in_dots or DOTS_AND_WORDS.match(text) or (REFERRING.search(text) and others <= 2)
     return Reference.possible if says_some else Reference.none
 
 
 def _of_bare(line: str) -> Reference:
     """Of a line without the mark of a comment: brackets or dots around words, or a sentence that is no code."""
-    if re.search(r"[=`$\\@|&]|\w\(", line) or not re.search(r"\w\s+\w", line) or not _says_kept(line) or _parses(line):
+    no_words = not re.search(rf"\w\s+\w|^{DOTS}\s", line)
+    if no_words or re.search(r"[=`$\\@|&]|\w\(", line) or not _says_kept(line):
+        return Reference.none
+    if _parses(line) and not re.match(rf"{DOTS}\s", line):
         return Reference.none
     if _is_set_apart(line):
         return Reference.plain if not _others(line) else Reference.likely

@@ -37,16 +37,17 @@ class WholeFiles(EditFormat):
             path = above or name_in_first_line(reply, fence, editable)
             if path is None or not _may_be_file(fence.info, path, editable):
                 continue
+            inner = _inner_fence(reply, fence, path)
+            if not above and (fence.close is None or inner):
+                continue  # perhaps only an example
             fence.taken = True
             if fence.close is None:
                 reply.problems.append(f"The code fence of {path} at line {fence.open + 1} of the reply is not closed.")
                 continue
+            reply.problems += inner
             name_line = "" if above else reply.lines[fence.open + 1]
             body = reply.lines[fence.open + 1 + bool(name_line) : fence.close]
             text = "".join(f"{line}\n" for line in body)
-            if name_line and any(edit.path == path for edit in edits):
-                continue  # an excerpt of what is given elsewhere
-            reply.problems += _inner_fence(reply, fence, path)
             edits.append(Edit("whole", path, "", text, fence.open + 1, name_line=name_line))
         return edits
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, plan_files, write_files
+from ai_sci.agent.edits import (
+    EditRefused,
+    Seen,
+    all_completed,
+    plan_edits,
+    plan_files,
+    seen_instead,
+    write_files,
+)
 from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
@@ -127,7 +135,9 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
     if state.phase is Phase.plots and reply.text.strip():
         draw_plots(context)  # the model is content with plot.py as it is
     elif state.phase is not Phase.runs or not all_completed(reply.text):
-        _reject_without_edit(session, _why_no_edit(reply, blocks))
+        case = _why_no_edit(reply, blocks)
+        seen = seen_instead(reply.text, session.editable) if case == "no edit" else Seen()
+        _reject_without_edit(session, case, seen=seen)
     elif state.runs:
         session.record(CompletionAccepted())
     elif not state.completion_doubted:
@@ -139,7 +149,7 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
 
 
 def _reject_without_edit(session: Session, case: str, **fields: Any) -> None:
-    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)]))
+    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)], case))
 
 
 def _why_no_edit(reply: Replied, blocks: int) -> str:
@@ -180,7 +190,5 @@ def after_failure(context: SessionContext, verdict: str) -> None:
     else:
         given_up = PLOT if state.phase is Phase.plots else NOTES
         session.restore([given_up])
-        commit = session.commit(
-            [given_up], f"{state.phase}: given up after {state.failures} failures in a row ({verdict})"
-        )
+        commit = session.commit([given_up], f"{state.phase}: given up after {state.failures_in_words} ({verdict})")
         session.record(PhaseGivenUp(verdict, commit))
