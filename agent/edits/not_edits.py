@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ai_sci.agent.edits.scan import Fence, Scan, name_in_first_line, scan_reply
 from ai_sci.agent.edits.unified_diff import DIFF
-from ai_sci.agent.edits.whole_file import NOT_A_FILE, SHELL
+from ai_sci.agent.edits.whole_file import NOT_A_FILE, OTHER_MARKER, SHELL
 
 MARKS = {
     "tool call": re.compile(
@@ -17,7 +17,7 @@ MARKS = {
         r"\"(?:name|function|tool|tool_name|command)\"\s*:\s*\".{0,80}\"(?:arguments|parameters|params|input|args|path)\"\s*:",
         re.IGNORECASE,
     ),
-    "markers": re.compile(r"^\s*<{5,} ?\w"),
+    "markers": OTHER_MARKER,
     "tags": re.compile(
         r"^\s*<(?:edit|file|changes?|write_file|write_to_file|replace|search|patch|diff|artifact|code_edit)\b",
         re.IGNORECASE,

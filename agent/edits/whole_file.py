@@ -21,6 +21,7 @@ SHELL = {"bash", "sh", "shell", "zsh", "console", "shell-session", "cmd", "bat",
 NOT_A_FILE = SHELL | {"output", "log", "traceback", "pytb"}
 NOT_PYTHON = NOT_A_FILE | {"text", "txt", "plaintext", "plain", "json", "markdown", "md", "toml", "yaml"}
 
+OTHER_MARKER = re.compile(r"^<{5,} ?\w.*", re.MULTILINE)
 LEAST_SHARE = 0.5
 
 
@@ -95,6 +96,9 @@ def why_not_whole(path: str, text: str, current: str | None) -> str | None:
     stand_in = find_stand_in(current or "", text, path, whole=True)
     if stand_in:
         return f"it leaves lines out (`{stand_in.text[:80]}`, its line {stand_in.index + 1})"
+    marker = OTHER_MARKER.search(text)
+    if marker and marker[0] not in (current or ""):
+        return f"`{marker[0][:60]}` is a marker other than `<<<<<<< SEARCH`, `=======` and `>>>>>>> REPLACE`"
     syntax = _parse_error(text) if path.endswith(".py") else None
     if syntax:
         return f"it does not parse ({syntax})"

@@ -70,10 +70,8 @@ TALK = [
     ),
     asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n", "line 3 has no file's name"),
     asked("an edit as JSON", '{"file": "experiment.py", "search": "3 * x", "replace": "4 * x"}', "has JSON"),
-    asked(
-        "markers with other words",
-        EDIT.replace("SEARCH", "ORIGINAL").replace(" REPLACE", " UPDATED"),
-        "has a marker other",
+    refused(
+        "markers with other words", EDIT.replace("SEARCH", "ORIGINAL").replace(" REPLACE", " UPDATED"), "a marker other"
     ),
     asked("a diff without names", f"```diff\n-{RUN_1}\n+{RUN_2}\n```\n", "the diff at line 1 needs"),
     asked("the result, made up", '{"waves": {"means": {"test_r2": 0.99}}}\n\nRun 2 is done: test_r2 0.99.'),
@@ -118,7 +116,7 @@ BLOCKS = [
     refused("one good block and one bad", EDIT + "\n" + block("no such line", "x = 1"), "SEARCH part"),
     refused("a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py"),
     refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out", quick=True),
-    refused("dots for code", block(RUN_1, f"    x = 2 * x\n    ..."), "`...`, would take the place of code"),
+    refused("dots for code", block(RUN_1, "    x = 2 * x\n    ..."), "`...`, would take the place of code"),
     refused("left out in another language", block(RUN_1, "    # der Rest bleibt gleich"), "der Rest bleibt gleich"),
     refused(
         "the rest left out of the whole file",

@@ -229,10 +229,25 @@ def test_what_is_seen_in_place_of_an_edit(reply: str, seen: Seen):
     assert seen_instead(reply, EDITABLE) == seen
 
 
-PIECES = (
-    "```python\n|```\n|{|}|*** Begin Patch\n|*** End Patch\n|*** Update File: experiment.py\n|@@\n|+x\n|<source>\n|</source>\n|"
-    '# experiment.py\n|lr = 0.1\n|<<<<<<< HEAD\n|<<<<<<< SEARCH\n|=======\n|>>>>>>> REPLACE\n|# ...\n|"name": "x"|\n'
-).split("|")
+PIECES = [
+    *(
+        "```python\n",
+        "```\n",
+        "{",
+        "}",
+        "*** Begin Patch\n",
+        "*** End Patch\n",
+        "*** Update File: experiment.py\n",
+        "@@\n",
+    ),
+    *("+x\n", "<source>\n", "</source>\n", "# experiment.py\n", "lr = 0.1\n", "<<<<<<< HEAD\n", "<<<<<<< SEARCH\n"),
+    *("=======\n", ">>>>>>> REPLACE\n", "# ...\n", '"name": "x"', "\n"),
+]
+
+
+def test_a_block_with_other_markers_is_named_as_such():
+    other = block("lr = 0.1\n", "lr = 0.2\n").replace("SEARCH", "ORIGINAL").replace(" REPLACE", " UPDATED")
+    assert "`<<<<<<< ORIGINAL` is a marker other than `<<<<<<< SEARCH`" in refusal(other)
 
 
 @settings(max_examples=200, deadline=None)
