@@ -10,7 +10,7 @@ have to be exact; no similar name is guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 # As in aider.coders.editblock_coder; a test compares them.
@@ -96,22 +96,22 @@ def scan_reply(text: str) -> Scan:
         elif ALMOST_END.match(marker):
             scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
-            fence = _opened(index, line, last_of_closing_tags)
+            fence = opened(index, line, last_of_closing_tags)
             if fence:
                 scan.fences.append(fence)
             else:
                 scan.free.append(index)
-        elif _closes(line, fence):
+        elif closes(line, fence):
             fence.close = index
             fence = None
         index += 1
     return scan
 
 
-def _opened(index: int, line: str, last_of_closing_tags: dict[str, int]) -> Fence | None:
+def opened(index: int, line: str, last_of_closing_tags: Mapping[str, int] | None = None) -> Fence | None:
     """The fence that the line opens. A tag opens one only where it is closed as well."""
     tag = TAG.match(line)
-    if tag and last_of_closing_tags.get(f"</{tag[1]}>", -1) > index:
+    if tag and (last_of_closing_tags or {}).get(f"</{tag[1]}>", -1) > index:
         return Fence(index, f"</{tag[1]}>", tag[2])
     match = OPENING.match(line)
     if not match:
@@ -119,7 +119,7 @@ def _opened(index: int, line: str, last_of_closing_tags: dict[str, int]) -> Fenc
     return Fence(index, match.group(1) or match.group(3), (match.group(2) or match.group(4) or "").strip())
 
 
-def _closes(line: str, fence: Fence) -> bool:
+def closes(line: str, fence: Fence) -> bool:
     """Whether the line is the closing tag, or a closing mark at least as long as the fence's own."""
     mark = line.strip()
     if fence.mark.startswith("<"):

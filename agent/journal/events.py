@@ -54,6 +54,8 @@ class SessionStarted:
     engine: str = "local"  # --engine NAME
     slurm: dict[str, str] = field(default_factory=dict)  # engine_options in format 1
     engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
+    wait: float | None = None  # seconds that a call may wait for a usage limit to reset; None for the default
+    created: list[str] = field(default_factory=list)  # editable files that the template lacks
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Branched:
     max_disk: int | None = None  # bytes
     version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
+    wait: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Resumed:
     max_disk: int | None = None  # bytes
     version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
+    wait: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ class Replied:
     seconds: float
     prompt_hash: str = ""  # of the messages sent; "" in older journals
     files: dict[str, str] | None = None  # new contents, from editors that return files instead of edit blocks
+    cut_to: int | None = None  # tokens: the window to which the server cut the prompt without a word
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,12 @@ class ReplyRejected:
     @property
     def is_format_failure(self) -> bool:
         """Whether the model failed at writing an edit, and not the code that it wrote."""
-        return self.verdict == "edit_refused" or self.case in ("no edit", "empty", "empty, cut off")
+        return self.verdict == "edit_refused" or self.case in (
+            "no edit",
+            "empty",
+            "empty, cut off",
+            "edit in reasoning",
+        )
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class State:
     max_runs: int = 0
     budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens, as requested or as litellm knows it
-    learned_window: int | None = None  # tokens, from a server's error
+    learned_window: int | None = None  # tokens, from a server's error or from how it counts
+    wait: float | None = None  # seconds, as in SessionStarted
     sandbox: SandboxFound | None = None
     baseline: BaselineMeasured | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
@@ -151,8 +152,7 @@ class State:
     def failures_in_words(self) -> str:
         """The failures in a row, and how many of them are replies without an edit that could be used."""
         words = f"{self.failures} failure{'s' * (self.failures != 1)} in a row"
-        count = self.format_failures
-        return words + (f", {count} of them repl{'y' if count == 1 else 'ies'} without a usable edit" if count else "")
+        return f"{words}, {self.format_failures} of them without a usable edit" if self.format_failures else words
 
     @property
     def run_is_open(self) -> bool:
@@ -231,6 +231,8 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.phase, state.failures, state.format_failures = _PHASE_OF_PROMPT[prompt], 0, 0
         case ConversationRebuilt():
             state.learned_window = event.learned_window or state.learned_window
+        case Replied(cut_to=int() as window):
+            state.learned_window = window
         case CompletionDoubted():
             state.completion_doubted = True
         case CompletionAccepted():
@@ -262,7 +264,7 @@ def forgets_window(event: Resumed, model: str, api_base: str | None, context_win
 def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> None:
     state.model, state.api_base = event.model, event.api_base
     state.max_runs, state.budgets = event.max_runs, Budgets.of(event)
-    state.context_window = event.context_window
+    state.context_window, state.wait = event.context_window, event.wait
 
 
 def _close(state: State, event: RunClosed) -> None:
@@ -289,7 +291,7 @@ def _count(state: State, event: Event) -> None:
             state.edits_applied += event.blocks
         case ReplyRejected():
             state.edits_refused += event.verdict == "edit_refused"
-            state.edits_missing += event.is_format_failure and event.verdict == "no_edit"
+            state.edits_missing += event.verdict == "no_edit" and event.is_format_failure
             state.format_failures += event.is_format_failure
             state.failures += 1
         case AttemptFinished(verdict=verdict) if verdict not in ("ok", "lost"):

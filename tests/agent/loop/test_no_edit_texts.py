@@ -54,7 +54,7 @@ def test_format_failures_are_counted_beside_the_others():
     ]
     state = fold(Entry(float(at), event) for at, event in enumerate(events))
     assert (state.failures, state.format_failures, state.edits_refused, state.edits_missing) == (5, 2, 1, 1)
-    assert state.failures_in_words == "5 failures in a row, 2 of them replies without a usable edit"
+    assert state.failures_in_words == "5 failures in a row, 2 of them without a usable edit"
     closed = [
         *events,
         RunClosed(1, "lint_failed", {}, "c", "b", "h", format_failures=2),
