@@ -7,11 +7,13 @@ from typing import Any
 
 from ai_sci.agent.edits import (
     EditRefused,
+    Seen,
     all_completed,
     part_reasoning,
     plan_edits,
     plan_files,
     scan_reply,
+    seen_instead,
     write_files,
 )
 from ai_sci.agent.journal import (
@@ -170,7 +172,9 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
     if state.phase is Phase.plots and reply.text.strip() and ended_normally(reply.finish_reason):
         draw_plots(context)  # the model is content with plot.py as it is
     elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
-        _reject_without_edit(session, _why_no_edit(reply, blocks))
+        case = _why_no_edit(reply, blocks)
+        seen = seen_instead(part_reasoning(reply.text).text, session.editable) if case == "no edit" else Seen()
+        _reject_without_edit(session, case, seen=seen)
     elif state.runs:
         session.record(CompletionAccepted())
     elif not state.completion_doubted:
@@ -182,7 +186,7 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
 
 
 def _reject_without_edit(session: Session, case: str, **fields: Any) -> None:
-    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)]))
+    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)], case))
 
 
 def _why_no_edit(reply: Replied, blocks: int) -> str:
@@ -225,7 +229,5 @@ def after_failure(context: SessionContext, verdict: str) -> None:
     else:
         given_up = PLOT if state.phase is Phase.plots else NOTES
         session.restore([given_up])
-        commit = session.commit(
-            [given_up], f"{state.phase}: given up after {state.failures} failures in a row ({verdict})"
-        )
+        commit = session.commit([given_up], f"{state.phase}: given up after {state.failures_in_words} ({verdict})")
         session.record(PhaseGivenUp(verdict, commit))
