@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ai_sci.agent.aider_history.ai_scientist import task_of
 from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.template import IDEA_FILES, Idea, Template, load_ideas
+from ai_sci.experiment.template import Idea, Template, template_ideas
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def recognise_idea(session: HistorySession, template: Template) -> Recognised:
     task = task_of(session)
     title, experiment = (task.title, task.experiment) if task else ("", "")
     max_runs = task.max_runs if task else None
-    for idea in sorted(_known(template), key=lambda idea: -len(idea.title)):
+    for idea in sorted(template_ideas(template), key=lambda idea: -len(idea.title)):
         if _same(title, idea.title) or _same(title, idea.name):
             return Recognised(idea, f"the template's idea {idea.name}, which the history names", max_runs)
         if _plain(idea.title) in _plain(text) or _plain(idea.experiment) in _plain(text):
@@ -42,11 +42,6 @@ def recognise_idea(session: HistorySession, template: Template) -> Recognised:
     experiment = experiment or text.strip()
     raw = {"Name": name, "Title": title, "Experiment": experiment}
     return Recognised(Idea(name, title, experiment, raw), "made from the history's first message", max_runs)
-
-
-def _known(template: Template) -> list[Idea]:
-    files = [template.folder / name for name in IDEA_FILES]
-    return [idea for path in files if path.is_file() for idea in load_ideas(path)]
 
 
 def _same(one: str, other: str) -> bool:

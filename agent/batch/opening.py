@@ -61,6 +61,8 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     begin_preload()
     executions = Executions(options.session, len(slots or ()), screen)
     check_machine()
+    for note in dict.fromkeys(note for one in planned for note in one.idea.notes):
+        screen.note(note)
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         _require_slots(executions(str(one.template.folder)), slots)

@@ -79,6 +79,8 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     template = dataclasses.replace(template, editable=(*template.editable, *options.created))
     idea = _idea_of(template, options)
     folder = _new_folder(idea, options)
+    for note in idea.notes:
+        screen.note(note)
     asked = asked_model(options.model)
     prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
@@ -128,6 +130,7 @@ def create_session(
             "context_window": options.context_window or template.context_window or model.context_window,
             "wait": options.wait,
             **authorship(),
+            "beside": {path: str(place) for path, place in template.beside.items()},
             "engine": options.engine,
             "engine_options": options.engine_options,
             "created": list(options.created),
@@ -176,6 +179,7 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
         settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
         copied=tuple(map(Path, started.files)),
         brings_baseline=started.brings_baseline,
+        beside={path: Path(place) for path, place in started.beside.items()},
     )
 
 

@@ -54,6 +54,7 @@ class SessionStarted:
     engine: str = "local"  # --engine NAME
     slurm: dict[str, str] = field(default_factory=dict)  # engine_options in format 1
     engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
+    beside: dict[str, str] = field(default_factory=dict)  # data beside the template, by its relative paths
     wait: float | None = None  # seconds that a call may wait for a usage limit to reset; None for the default
     created: list[str] = field(default_factory=list)  # editable files that the template lacks
 
