@@ -55,8 +55,9 @@ def measure_baseline(context: SessionContext) -> None:
     commit = None
     if outcome.metrics:
         tracked, _ = split_artefacts(context.session.folder, context.session.folder / "run_0")
+        log = f"attempts/{'run_1.0' if brings else 'run_0.1'}/output.log"
         commit = context.session.commit(
-            [*tracked, "attempts/run_0.1/output.log"],
+            [*tracked, log],
             f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
             {
                 "Run": 0,

@@ -103,8 +103,8 @@ def measure_baseline(
             return replace(checked(template, run_0, "cached"), waited=waited)
         if failed := kept_failure(failure, conditions, failed_since):
             reason = f"another session {'started' if brought else 'measured'} it: {failed.reason}"
-            source = brought.source if brought else "cached"
-            return BaselineOutcome({}, failed.verdict, (reason,), source, waited=waited)
+            unusable = brought or BaselineOutcome({}, failed.verdict, (), "cached")
+            return replace(unusable, verdict=failed.verdict, reasons=(reason,), waited=waited)
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -132,8 +132,8 @@ def measure_baseline(
             what = "the unmodified code does not run here: " if brought else ""
             reason = " ".join(filter(None, (f"{what}{outcome.reason} (log: {outcome.log}).", missing))).rstrip(".")
             keep_failure(failure, conditions, outcome, reason)
-            source = brought.source if brought else "measured"
-            return BaselineOutcome({}, outcome.verdict, (reason,), source, outcome.seconds, waited)
+            unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
+            return replace(unusable, verdict=outcome.verdict, reasons=(reason,))
         copy_run(run_0, kept)
     return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 

@@ -33,14 +33,11 @@ _FIND = (
 _HOME = re.compile(rf"(?:~|{HOME}|{re.escape(tempfile.gettempdir())}/ai-sci-\w+)/")  # as the code names it
 _PATIENCE = 20.0  # seconds
 
-_FOR_FILES = (
-    "Bring it in: copy it into the template's folder; or let a [prepare] step of template.toml copy it to $AI_SCI_DATA "
-    "and read it from there"
-)
-_UNSANDBOXED = "; or name its full path and run without a sandbox (--sandbox none --allow-unsandboxed)"
+_FOR_FILES = "copy it into the template's folder, or to $AI_SCI_DATA in a [prepare] step of template.toml"
+_UNSANDBOXED = ", or name its full path and run with --sandbox none --allow-unsandboxed"
 _FOR_PACKAGES = (
-    "Bring it in: name it in the template's requirements.txt; or pass --python PATH with an interpreter that has it "
-    "installed; or copy it into the template's folder"
+    "name it in the template's requirements.txt, pass --python PATH with an interpreter that has it, "
+    "or copy it into the template's folder"
 )
 
 
@@ -55,9 +52,11 @@ def what_is_missing(outcome: AttemptOutcome, plan: AttemptPlan, template: Path) 
         if READ_ONLY.search(error):
             return "The code's own folder is read-only in a session"
         if package := _PACKAGE.search(error):
-            return f"{_package(package['name'] or package['metadata'] or '', plan, template)}. {_FOR_PACKAGES}"
+            what = _package(package["name"] or package["metadata"] or "", plan, template)
+            return f"{what}. Bring it in: {_FOR_PACKAGES}"
         if _FILE.search(error):
-            return f"{_file(error, plan, template)}. {_FOR_FILES}{_UNSANDBOXED if plan.sandbox.tier != 'none' else ''}"
+            ways = _FOR_FILES + (_UNSANDBOXED if plan.sandbox.tier != "none" else "")
+            return f"{_file(error, plan, template)}. Bring it in: {ways}"
     return None
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from tests.gauntlet import disks, endings, experiment, hunger, machine, model_answers, model_api, replies, results
+from tests.gauntlet import (
+    disks,
+    elsewhere,
+    endings,
+    experiment,
+    hunger,
+    machine,
+    model_answers,
+    model_api,
+    replies,
+    results,
+)
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
     "model API": [*model_api.CASES, *model_answers.CASES],
     "replies": [*replies.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
-    "machine": [*machine.CASES, *disks.CASES],
+    "machine": [*machine.CASES, *disks.CASES, *elsewhere.CASES],
 }
 
 

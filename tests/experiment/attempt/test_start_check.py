@@ -24,8 +24,8 @@ ENVIRONMENT = Environment(PYTHON, "test", ROOTS)
 WORKS = (
     "import json, sys\nout = sys.argv[1].split('=')[1]\njson.dump({'loss': 1}, open(out + '/final_info.json', 'w'))\n"
 )
-FILE_WAYS = "copy it into the template's folder; or let a [prepare] step of template.toml copy it to $AI_SCI_DATA"
-PACKAGE_WAYS = "name it in the template's requirements.txt; or pass --python PATH"
+FILE_WAYS = "copy it into the template's folder, or to $AI_SCI_DATA in a [prepare] step of template.toml"
+PACKAGE_WAYS = "name it in the template's requirements.txt, pass --python PATH"
 
 
 class Lab:
@@ -171,7 +171,7 @@ def test_a_missing_file(lab: Lab, monkeypatch: pytest.MonkeyPatch, code: str, wo
     monkeypatch.setenv("PATH", f"{lab.folder}/bin:/usr/bin:/bin")
     found = lab.open(code.format(folder=lab.folder))
     [reason] = found.reasons
-    assert (found.verdict, found.metrics, found.source) == (Verdict.crashed, {}, "template")
+    assert (found.verdict, found.metrics, found.source) == (Verdict.crashed, {"loss": 2}, "template")
     assert reason.startswith("the unmodified code does not run here: exit code 1: ")
     assert words.format(folder=lab.folder) in reason and FILE_WAYS in reason and "--sandbox none" in reason
     assert f"(log: {lab.plans[0].log})" in reason and "\n" not in reason
