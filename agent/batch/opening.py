@@ -30,6 +30,7 @@ from ai_sci.agent.commands import (
     RunOptions,
     SessionStopped,
     asked_model,
+    check_git,
     check_machine,
     choose_model,
     engine_kind,
@@ -60,6 +61,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     begin_preload()
     executions = Executions(options.session, len(slots or ()), screen)
     check_machine()
+    check_git(folder.parent)
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         _require_slots(executions(str(one.template.folder)), slots)
