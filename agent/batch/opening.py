@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai_sci import __version__
 from ai_sci.agent.batch.driver import Driver
-from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent, BatchResumed, BatchStarted
+from ai_sci.agent.batch.events import BATCH_EVENT_TYPES, BatchEvent, BatchResumed, BatchStarted, IdeaAdded
 from ai_sci.agent.batch.plan import (
     LOGS,
     BatchOptions,
@@ -35,6 +35,7 @@ from ai_sci.agent.commands import (
     choose_model,
     engine_kind,
     limits_of,
+    numbered_folder,
     session_folder,
 )
 from ai_sci.agent.edits import load_edit_formats
@@ -65,6 +66,20 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         _require_slots(executions(str(one.template.folder)), slots)
+    ideas = named_sessions(planned, ())
+    while True:
+        try:
+            _create_folder(folder, options, ideas, slots)
+            break
+        except ConfigError:
+            if options.name or not folder.exists():
+                raise
+            folder = folder_of(options)  # another batch took this name meanwhile
+    screen.note(f"{len(ideas)} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
+    return folder, _drive(folder, executions, ResumeOptions(), screen)
+
+
+def _create_folder(folder: Path, options: BatchOptions, ideas: list[IdeaAdded], slots: list[Slot] | None) -> None:
     started = BatchStarted(
         batch=folder.name,
         options=kept_options(options.session),
@@ -75,18 +90,17 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
         version=__version__,
         at_once=options.at_once,
     )
-    events: list[BatchEvent] = [started, *named_sessions(planned, ())]
+    events: list[BatchEvent] = [started, *ideas]
     with folder_in_making(folder) as partial:
         (partial / LOGS).mkdir()
         write_records(partial / BATCH_JOURNAL, [Record(time.time(), event) for event in events])
-    screen.note(f"{len(events) - 1} ideas, {_places(slots)}. Watch them with: ai-sci watch {folder}")
-    return folder, _drive(folder, executions, ResumeOptions(), screen)
 
 
 def folder_of(options: BatchOptions) -> Path:
     """The folder for the new batch. Raises ConfigError when it exists or cannot be written."""
-    name = options.name or f"{time.strftime('%Y%m%d_%H%M%S')}_batch"
-    return session_folder(options.session.runs_dir, name)
+    if options.name:
+        return session_folder(options.session.runs_dir, options.name)
+    return numbered_folder(options.session.runs_dir, f"{time.strftime('%Y%m%d_%H%M%S')}_batch", "_")
 
 
 def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen: Screen) -> tuple[Path, Status]:

@@ -18,7 +18,7 @@ from ai_sci.agent.journal.journal import read_journal
 from ai_sci.agent.journal.state import Status
 from ai_sci.agent.session.reading import read_state
 from ai_sci.experiment.slots.slots import gpu_slots, take
-from tests.batch.command import gone, ledger
+from tests.batch.command import Batch, gone, ledger
 from tests.batch.fleet import TOML, Thinker, clocks, make_fleet, overlaps
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.templates import block, make_template, write_script
@@ -271,3 +271,13 @@ def test_what_is_wrong_is_said_before_anything_begins(batch, resume, tmp_path):
         assert done.code == 2 and said in done.error, done.err
         assert not (tmp_path / "runs" / "night").exists()
     assert "not a session" in resume().ended().error
+
+
+def test_batches_without_a_name_that_begin_in_the_same_second_get_folders_of_their_own(cache, tmp_path):
+    fleet = make_fleet(tmp_path, 1, 1, running=(0.1, 0.2))
+    options = ("--ideas", "all", "--template", fleet.template, "--slots", "1")
+    both = [Batch(tmp_path, "batch", *options, AI_SCI_CACHE=cache) for _ in range(2)]
+    for started in both:
+        done = started.ended()
+        assert done.code == 0, done.err
+    assert len(list((tmp_path / "runs").glob("*_batch*/batch.jsonl"))) == 2

@@ -38,7 +38,8 @@ def holder(code: str) -> subprocess.Popen[str]:
     """Another process that holds GPU 0 and then does this."""
     script = f"held = take(gpu_slots(['0']), 1); print(held.allocation.name, flush=True); {code}"
     script = f"from ai_sci.experiment.slots.slots import *; {script}"
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "gpu 0\n"
     return process
 
