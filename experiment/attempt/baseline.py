@@ -129,8 +129,9 @@ def measure_baseline(
                 started.write_text(conditions)
                 return brought
         if outcome.verdict is not Verdict.ok:
-            what = "the unmodified code does not run here: " if brought else ""
-            reason = " ".join(filter(None, (f"{what}{outcome.reason} (log: {outcome.log}).", missing))).rstrip(".")
+            told = f"the unmodified code does not run here: {outcome.reason}" if brought else outcome.reason
+            log = "" if brought else f" (log: {outcome.log})"
+            reason = f"{told}{log}. {missing}" if missing else f"{told}{log}"
             keep_failure(failure, conditions, outcome, reason)
             unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
             return replace(unusable, verdict=outcome.verdict, reasons=(reason,))

@@ -174,7 +174,7 @@ def test_a_missing_file(lab: Lab, monkeypatch: pytest.MonkeyPatch, code: str, wo
     assert (found.verdict, found.metrics, found.source) == (Verdict.crashed, {"loss": 2}, "template")
     assert reason.startswith("the unmodified code does not run here: exit code 1: ")
     assert words.format(folder=lab.folder) in reason and FILE_WAYS in reason and "--sandbox none" in reason
-    assert f"(log: {lab.plans[0].log})" in reason and "\n" not in reason
+    assert "\n" not in reason
     lab.open(code.format(folder=lab.folder))
     assert len(lab.plans) == 2  # a person may have mended it
 
