@@ -21,11 +21,16 @@ def asked_model(option: str | None) -> str | None:
 
 
 def choose_model(
-    asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
+    asked: str | None,
+    api_base: str | None,
+    template: Template,
+    idea: Idea,
+    note: Callable[[str], None],
+    wait: float | None = None,
 ) -> tuple[str, Editor]:
     """The name and the editor of `asked` (from `asked_model`), else of the scripted session. Raises ConfigError."""
     if asked:
-        return asked, open_editor(asked, api_base=api_base)
+        return asked, open_editor(asked, api_base=api_base, wait=wait)
     scripted = scripted_session(template, idea)
     if scripted is None:
         raise ConfigError(

@@ -45,6 +45,7 @@ class ReplayOptions:
     max_runs: int | None = None
     budgets: Budgets = Budgets()
     context_window: int | None = None  # of the live model, in tokens
+    wait: float | None = None  # seconds, for a usage limit of the live model's server to reset
 
 
 def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -99,6 +100,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.api_base,
         resumed.max_runs,
         context_window=resumed.context_window,
+        wait=resumed.wait,
         **Budgets.of(resumed).by_option,
         **authorship(),
     )
@@ -113,7 +115,9 @@ def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
 ) -> tuple[Editor, Resumed]:
     """The live model and its limits: from the options, else from the recorded session."""
-    asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
+    asked = ResumeOptions(
+        name, options.api_base, options.max_runs, options.budgets, options.context_window, options.wait
+    )
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
     return resolve_resume(asked, state, template_of(recording.folder, recording.started), screen)
 

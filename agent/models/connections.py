@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Generator, Mapping
@@ -12,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
+from ai_sci.experiment.base import ConfigError
+
 if TYPE_CHECKING:
     import httpx
 
 # TCP keep-alive, in seconds: idle time before the first probe, interval, probes. A lost reset or a router that dropped
 # the connection is noticed within a minute, however long the model may think; a server that is thinking is unaffected.
 AFTER, EVERY, TIMES = 30, 10, 3
+
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CERTIFICATE", "REQUESTS_CA_BUNDLE")
 
 log = logging.getLogger(__name__)
 _current = threading.local()
@@ -32,6 +37,10 @@ class SecondRequest(BaseException):
     """
 
 
+class HeldBack(BaseException):
+    """A request was ready to leave while the trace holds everything back."""
+
+
 @dataclass
 class HttpTrace:
     """What HTTP did during one try, independent of how litellm reports it."""
@@ -42,6 +51,10 @@ class HttpTrace:
     body: str = ""  # of an error response
     answer: bytes = b""  # a complete body that came with a success status
     connection: Any = None  # httpcore's stream, once the response has begun
+    left: bool = False  # a request has left, for whatever: `requests` counts only those of OpenAI's client
+    scheme: str = ""  # of the last one
+    host: str = ""
+    hold: bool = False  # let none leave: HeldBack is raised in its place
 
     def hang_up(self) -> None:
         """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
@@ -62,23 +75,62 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called."""
+    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called.
+
+    Raises ConfigError for a proxy or a certificate in the environment that cannot be used.
+    """
     with _lock:
         if litellm.client_session is not None:
             return
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
-        verify, transport = get_ssl_configuration(), None
-        if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
-            transport = _probing_transport(verify)
-            litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
-        litellm.client_session = httpx.Client(
-            transport=transport,
-            verify=verify,
-            follow_redirects=True,
-            event_hooks={"request": [_before_request], "response": [_after_response]},
-        )
+        _note_what_leaves(httpx.HTTPTransport)
+        transport = None
+        try:
+            verify = get_ssl_configuration()
+            if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
+                transport = _probing_transport(verify)
+            client = httpx.Client(
+                transport=transport,
+                verify=verify,
+                follow_redirects=True,
+                event_hooks={"request": [_before_request], "response": [_after_response]},
+            )
+        except (ValueError, ImportError, OSError) as error:
+            raise ConfigError(f"no HTTP client can be made: {_unusable(error)}") from error
+        litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
+        litellm.client_session = client
+
+
+def _unusable(error: Exception) -> str:
+    """What is wrong, and the variables that may say so."""
+    of_files = isinstance(error, OSError)
+    names = [name for name in _CERTIFICATES if of_files and os.environ.get(name)]
+    names += [name for name in os.environ if not of_files and name.lower().endswith("_proxy") and os.environ[name]]
+    words = re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split()))  # without a proxy's password
+    return f"{words}; check {' and '.join(sorted(names)) or 'the certificates of this machine'}"
+
+
+def _note_what_leaves(transport: Any) -> None:
+    """Have every request of a traced thread noted as it leaves.
+
+    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
+    """
+    handle = transport.handle_request
+    if hasattr(handle, "noted"):
+        return
+
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        trace: HttpTrace | None = getattr(_current, "trace", None)
+        if trace is not None and request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
+            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
+            if trace.hold:
+                raise HeldBack
+        return handle(self, request)
+
+    handle_request.noted = True  # type: ignore[attr-defined]
+    transport.handle_request = handle_request
 
 
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:

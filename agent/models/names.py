@@ -62,7 +62,8 @@ def nearest(litellm: Any, name: str, count: int = 3) -> list[str]:
 def key_names(litellm: Any, name: str) -> list[str]:
     """The unset environment variables that would hold this model's key."""
     missing = litellm.validate_environment(name)["missing_keys"]
-    return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN"))]
+    # What litellm calls missing may be set: it lists all of a provider's variables where one is not.
+    return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN")) and not os.environ.get(key)]
 
 
 def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
@@ -100,8 +101,12 @@ def _environment_base(provider: str) -> str | None:
 
 
 def _check_url(api_base: str) -> None:
-    parts = urlsplit(api_base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(api_base)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        good = False
+    if not good:
         raise ConfigError(f"--api-base {api_base!r} is not a URL; it looks like http://localhost:8000/v1")
 
 

@@ -151,14 +151,16 @@ class Session:
         return max(0.0, self.state.budgets.time - self._active_before - here)
 
 
-def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
+def create_folder(folder: Path, template: Template, started: dict[str, Any], notes: str = "") -> None:
     """Creates a session folder: the template's code, settings.json, first commit and first journal line.
 
-    `started` are the fields of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot
-    be written.
+    `notes` becomes its notes.txt, where the model may edit that. `started` are the fields of SessionStarted that are
+    known beforehand. Raises ConfigError when it exists or cannot be written.
     """
     with folder_in_making(folder) as partial:
         _copy_template(template, partial)
+        if notes and NOTES in template.editable:
+            (partial / NOTES).write_text(notes, encoding="utf-8", errors="replace")
         files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
         title = started["idea"].get("Title") or started["idea"]["Name"]
         commit = GitLog(partial).create(files, f"template {template.name}: {title}")

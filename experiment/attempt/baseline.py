@@ -72,7 +72,7 @@ def measure_baseline(
     if template.brings_baseline:
         if not run_0.is_dir():
             copy_run(template.folder / "run_0", run_0)
-        brought = checked(template, run_0, "template")
+        brought = checked_baseline(template, run_0, "template")
         if not try_start or brought.verdict is not Verdict.ok:
             return brought
     else:
@@ -100,7 +100,7 @@ def measure_baseline(
             return replace(brought, waited=waited)
         if not brought and _usable(kept):
             copy_run(kept, run_0)
-            return replace(checked(template, run_0, "cached"), waited=waited)
+            return replace(checked_baseline(template, run_0, "cached"), waited=waited)
         if failed := kept_failure(failure, conditions, failed_since):
             reason = f"another session {'started' if brought else 'measured'} it: {failed.reason}"
             unusable = brought or BaselineOutcome({}, failed.verdict, (), "cached")
@@ -136,7 +136,7 @@ def measure_baseline(
             unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
             return replace(unusable, verdict=outcome.verdict, reasons=(reason,))
         copy_run(run_0, kept)
-    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
+    return replace(checked_baseline(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
 
 def baseline_key(template: Template, environment: Environment, machine: str = "") -> str:
@@ -180,7 +180,7 @@ def _usable(folder: Path) -> bool:
     return True
 
 
-def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+def checked_baseline(template: Template, run_0: Path, source: str) -> BaselineOutcome:
     """The results in `run_0` under the template's checks, graded unless the template provides them."""
     try:
         results = read_results(run_0) if source == "template" else graded_results(template, run_0)

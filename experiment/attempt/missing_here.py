@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ai_sci.experiment.attempt.judging import READ_ONLY
@@ -103,7 +104,6 @@ def _file(error: str, plan: AttemptPlan, template: Path) -> str:
 
 def _found(name: str, plan: AttemptPlan, template: Path) -> str:
     """Where the file is on this machine although the code did not find it; "" if it is nowhere."""
-    session = plan.session.resolve()
     if home := _HOME.match(name):
         there = Path.home() / name[home.end() :]
         return (
@@ -111,20 +111,22 @@ def _found(name: str, plan: AttemptPlan, template: Path) -> str:
             if there.exists()
             else ""
         )
-    if "/" not in name and (program := shutil.which(name)):
-        name = program
-    at = Path(os.path.normpath(session / name))
-    if at.exists():
-        return "" if _is_seen(at, plan) else f"{at} exists on this machine, but it is hidden in the sandbox"
-    before = Path(os.path.normpath(template / (at.relative_to(session) if at.is_relative_to(session) else name)))
-    return f"{before} exists on this machine, but not where a session looks for it" if before.exists() else ""
+    plan = replace(plan, session=plan.session.resolve())
+    path = Path((shutil.which(name) if "/" not in name else None) or name)
+    folder = next((folder for folder in plan.code_folders if path.is_relative_to(folder)), None)
+    path = path.relative_to(folder) if folder else path  # as the session names it, and the template did
+    at, before = (Path(os.path.normpath(place / path)) for place in (plan.session, template))
+    if at.exists() and not _is_seen(at, plan):
+        return f"{at} exists on this machine, but it is hidden in the sandbox"
+    moved = before.exists() and not path.is_absolute()
+    return f"{before} exists on this machine, but not where a session looks for it" if moved else ""
 
 
 def _is_seen(path: Path, plan: AttemptPlan) -> bool:
     """Whether it is there in the sandbox of an attempt: tried, not computed."""
     spec = process_of(plan)
     command = ["/bin/sh", "-c", 'test -e "$0"', str(path)]
-    launch = spec.sandbox.wrap(command, spec.cwd, (), spec.readable, spec.env, spec.hidden)
+    launch = spec.sandbox.wrap(command, spec.cwd, (), spec.readable, spec.env, spec.hidden, spec.beside)
     try:
         return subprocess.run(launch.argv, env=launch.env, capture_output=True, timeout=_PATIENCE).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

@@ -11,16 +11,20 @@ from tests.gauntlet import (
     machine,
     model_answers,
     model_api,
+    model_limits,
+    reasoning,
     replies,
     results,
+    templates,
 )
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
-    "model API": [*model_api.CASES, *model_answers.CASES],
-    "replies": [*replies.CASES, *endings.CASES],
+    "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES],
+    "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
     "machine": [*machine.CASES, *disks.CASES, *elsewhere.CASES],
+    "templates": templates.CASES,
 }
 
 

@@ -131,8 +131,8 @@ def test_other_failures_are_for_the_model(lab: Lab, code: str) -> None:
             "{folder}/home/data/x.npy exists on this machine, but it is hidden: an experiment has a home of its own",
         ),
         ("open('~/data/x.npy')", "{folder}/home/data/x.npy exists on this machine, but it is hidden"),
-        ("open('../../data/x.npy')", "{folder}/data/x.npy exists on this machine, but it is hidden in the sandbox"),
-        ("open('../../../data/x.npy')", "The template's folder has no ../../../data/x.npy"),
+        ("open('../../corpus/x.npy')", "{folder}/corpus/x.npy exists on this machine, but it is hidden in the sandbox"),
+        ("open('../../../corpus/x.npy')", "The template's folder has no ../../../corpus/x.npy"),
         (
             "open('.data/x.npy')",
             "{folder}/templates/mine/.data/x.npy exists on this machine, but not where a session looks for it",
@@ -140,6 +140,10 @@ def test_other_failures_are_for_the_model(lab: Lab, code: str) -> None:
         (
             "import os\nopen(os.path.join(os.path.dirname(os.path.abspath(__file__)), '.data', 'x.npy'))",
             "{folder}/templates/mine/.data/x.npy exists on this machine, but not where a session looks for it",
+        ),
+        (
+            "open('../../data/x.npy').close()\nopen('../../corpus/x.npy')",  # a data folder beside it is seen
+            "corpus/x.npy exists on this machine, but",
         ),
         ("open('/nowhere/x.npy')", "/nowhere/x.npy does not exist on this machine"),
         (
@@ -165,7 +169,7 @@ def test_other_failures_are_for_the_model(lab: Lab, code: str) -> None:
     ],
 )
 def test_a_missing_file(lab: Lab, monkeypatch: pytest.MonkeyPatch, code: str, words: str) -> None:
-    for name in ("data/x.npy", "home/data/x.npy", "templates/mine/.data/x.npy"):
+    for name in ("data/x.npy", "corpus/x.npy", "home/data/x.npy", "templates/mine/.data/x.npy"):
         lab.write(name)
     lab.write("bin/mine-tool", "#!/bin/sh\n").chmod(0o755)
     monkeypatch.setenv("PATH", f"{lab.folder}/bin:/usr/bin:/bin")
