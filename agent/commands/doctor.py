@@ -13,6 +13,7 @@ from pathlib import Path
 from ai_sci.agent.commands.doctor_template import examine_template
 from ai_sci.agent.commands.file_locks import unreliable_filesystem
 from ai_sci.agent.commands.finding import Finding
+from ai_sci.agent.models import key_problem
 from ai_sci.agent.session import try_git
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
 from ai_sci.experiment.sandbox import find_sandbox
@@ -38,7 +39,7 @@ def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
         _sandbox(),
         _slurm(),
         *examine_template(template_name),
-        _model(),
+        *_model(),
     ]
 
 
@@ -111,11 +112,15 @@ def _slurm() -> Finding:
     return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
 
 
-def _model() -> Finding:
+def _model() -> Iterator[Finding]:
     name = os.environ.get("AI_SCI_MODEL")
     keys = [key for key in KEYS if os.environ.get(key)]
+    for key in keys:
+        if problem := key_problem(key):
+            yield Finding("note", f"{key} {problem}")
     if name:
-        return Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
-    if keys:
-        return Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
-    return Finding("note", "no key is set: without --model, a template's scripted session is played")
+        yield Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
+    elif keys:
+        yield Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
+    else:
+        yield Finding("note", "no key is set: without --model, a template's scripted session is played")

@@ -16,7 +16,7 @@ def asked_model(option: str | None) -> str | None:
 
     Call it once, when a session or a batch is opened: AI_SCI_MODEL may differ when it is resumed.
     """
-    name = option or os.environ.get("AI_SCI_MODEL")
+    name = option or os.environ.get("AI_SCI_MODEL", "").strip()
     return absolute_model(name) if name else None
 
 

@@ -83,7 +83,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
     """Keeps the recorded history up to the request of `turn`, which the live model then answers."""
-    name = options.model or os.environ.get("AI_SCI_MODEL")
+    name = options.model or os.environ.get("AI_SCI_MODEL", "").strip()
     if not name:
         raise ConfigError("--from-turn needs --model NAME, the model that continues from there.")
     turns = len(recording.requests)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from ai_sci.agent.edits.announcing import announced_edit
 from ai_sci.agent.edits.blocks import SearchReplaceBlocks
 from ai_sci.agent.edits.formats import Edit, EditFormat
-from ai_sci.agent.edits.reasoning import part_reasoning
+from ai_sci.agent.edits.reasoning import fenced_drafts, part_reasoning
 from ai_sci.agent.edits.scan import Scan, all_completed, name_above, scan_reply
 from ai_sci.agent.edits.unified_diff import UnifiedDiffs
 from ai_sci.agent.edits.whole_file import WholeFiles
@@ -68,10 +69,13 @@ def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Pa
     parted = part_reasoning(text)
     scan = scan_reply(parted.text)
     edits = [edit for one in load_edit_formats() for edit in one.parse(scan, editable)]
+    scan.problems += fenced_drafts(scan)
     if parted.doubt and (edits or all_completed(parted.text)):
         scan.problems.append(parted.doubt)
     if cut_off:
         scan.problems += _cut_problems(scan, editable)
+    if edits and not scan.problems and (said := announced_edit(scan, editable, cut_off)):
+        scan.problems.append(f"The reply ends with `{said[-80:]}`, and the edit that this announces is missing.")
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
     return Parsed(edits, scan.problems)
 

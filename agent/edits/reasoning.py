@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, Kind, Tag, find_tags
-from ai_sci.agent.edits.scan import COMPLETED, scan_reply
+from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, REASONING, Kind, Tag, find_tags
+from ai_sci.agent.edits.scan import COMPLETED, Scan, scan_reply
 from ai_sci.agent.edits.whole_file import NOT_A_FILE
 
 _END_TOKENS = (
@@ -42,6 +42,18 @@ def part_reasoning(content: str) -> Parted:
             return Parted(parted.text, reasoning, parted.doubt)
         text = _without_end_tokens(parted.text)
     return Parted(text, reasoning)
+
+
+def fenced_drafts(scan: Scan) -> list[str]:
+    """A problem for each code fence of reasoning (```thinking) with a block in it. Where such a fence ends cannot be
+    told, since a draft has a fence of its own."""
+    return [
+        f"The code fence at line {fence.open + 1} of the reply is for reasoning (`{fence.info}`) and holds a block, so "
+        "it cannot be told whether the edits are meant. Send them without this fence."
+        for fence in scan.fences
+        if re.fullmatch(REASONING, fence.info.lower())
+        and any(fence.open < block.head <= (fence.close or block.head) + 1 for block in scan.blocks)
+    ]
 
 
 def opens_reasoning(text: str) -> int:

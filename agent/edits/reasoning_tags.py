@@ -15,37 +15,40 @@ from enum import Enum
 from itertools import accumulate
 
 from ai_sci.agent.edits.quiet import without_warnings
-from ai_sci.agent.edits.scan import ALMOST_HEAD, END, LONE_NAME, Fence, closes, opened
+from ai_sci.agent.edits.scan import LONE_NAME, Fence, closes, opened, scan_reply
 
 # `think`, with what models and servers put around it: `seed:think`, `longcat_think`, `thinking-content-0f1e…`.
-_WORD = r"think(?:ing)?|thoughts?|reasoning"
-_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{_WORD}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
+REASONING = r"think(?:ing)?|thoughts?|reasoning"
+_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{REASONING}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
 _LEFT, _RIGHT = r"(?:[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>assistant\s{0,9})?<\|channel\|>\s{0,9}"
 _MESSAGE = r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,99})?<\|message\|>"
 OPENING = "|".join(
     (
         rf"(?i:{_LEFT}[|｜]?(?!end_){_NAME}(?:\s[^<>\n]{{0,200}})?{_RIGHT})",
-        rf"(?i:\[(?:{_WORD})\])|◁\s?think(?:ing)?\s?▷|<unused94>thought|► \*\*THINKING\*\*",
+        r"\[THINK(?:ING)?\]|◁\s?think(?:ing)?\s?▷|<unused94>thought|► \*\*THINKING\*\*",
         rf"{_CHANNEL}(?!final\b)\w{_MESSAGE}|<\|channel>\w{{1,20}}",
         # gpt-oss' channels from a server that drops special tokens
         r"\A\s{0,9}(?:analysis|commentary)(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])",
-        r"\A\s{0,9}(?:Thinking\.\.\.\n|Here is my thought process:)",  # Ollama's terminal, Granite
+        r"(?ms:\A\s{0,9}Here is my thought process:(?=.*^Here is my response:))",  # Granite
         r'<details type="reasoning"[^<>\n]{0,200}>',  # Open WebUI
     )
 )
 CLOSING = "|".join(
     (
         rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]end_(?:of_)?)\s?{_NAME}{_RIGHT})",
-        rf"(?i:\[/(?:{_WORD})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
+        rf"(?i:\[/(?:{REASONING})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
         rf"(?:<\|end\|>\s{{0,9}})?{_CHANNEL}final\b{_MESSAGE}|<channel\|>",
         r"assistantfinal(?=\S|\n)",
-        r"(?m:^\.\.\.done thinking\.$)",
+        r"(?m:^\.\.\.done thinking\.$)",  # Ollama's terminal
     )
 )
 _ENDS = r"<\|end\|>|</details>|(?m:^Here is my response:)"  # only what is open
 _TAG = re.compile(rf"(?P<opens>{OPENING})|(?P<closes>{CLOSING})|(?P<ends>{_ENDS})")
-_HINT = re.compile(rf"(?i){_WORD}|reflection|scratchpad|monologue|cot|channel|assistantfinal|response|unused95|► \*\*")
+_HINT = re.compile(
+    rf"(?i){REASONING}|reflection|scratchpad|monologue|cot|channel|analysis|commentary|assistantfinal|unused95"
+    r"|response|► \*\*"
+)
 _WINDOW = 300  # characters of its line that decide how a tag is meant
 _DECORATION = " \t>#*_-"  # of Markdown, around a tag
 _GOES_ON = re.compile(r"\s+[a-z(&]|[,.;:!?)\]/|]")  # what follows a word within a sentence
@@ -79,7 +82,7 @@ def find_tags(text: str) -> list[Tag]:
         return []
     lines = text.split("\n")
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
-    blocks = _block_lines(lines)
+    blocks = {index for block in scan_reply(text).blocks for index in range(block.head, block.end + 1)}
     fences = _code_fences(lines, blocks)
     doubtful: dict[int, bool] = {}  # by its first line: whether a fence may end in the answer after a draft
     tags: list[Tag] = []
@@ -111,7 +114,7 @@ def find_tags(text: str) -> list[Tag]:
 
 def _is_special(tag: Tag) -> bool:
     """Whether nobody writes the tag within a sentence."""
-    return "channel" in tag.text or tag.text[0] in "►.acTH"
+    return "channel" in tag.text or tag.text[0] in "►.acH"
 
 
 def _is_quoted(tag: Tag, before: str, after: str) -> bool:
@@ -150,19 +153,6 @@ def _kind_of_closing(before: str, after: str, above: str, last: Tag | None) -> K
     if not after.strip():
         return Kind.may_close
     return Kind.mentions_close if _GOES_ON.match(after) else Kind.closes
-
-
-def _block_lines(lines: Sequence[str]) -> set[int]:
-    """Indices of the lines of closed SEARCH/REPLACE blocks. One that another interrupts was given up."""
-    found: set[int] = set()
-    head: int | None = None
-    for index, line in enumerate(lines):
-        if ALMOST_HEAD.match(line.strip()):
-            head = index
-        elif head is not None and END.match(line.strip()):
-            found.update(range(head, index + 1))
-            head = None
-    return found
 
 
 def _code_fences(lines: Sequence[str], blocks: set[int]) -> dict[int, Fence]:

@@ -12,6 +12,7 @@ from ai_sci.agent.budgets import BudgetReached
 from ai_sci.agent.edits import load_edit_formats
 from ai_sci.agent.models import Answerer, BeforeTry, Model, OnDelta, OnFailure, Reply, open_model, unlimited
 from ai_sci.experiment.base import ConfigError, EnvironmentFailed, installed_plugins, make_plugin, plugin_errors
+from ai_sci.keys import fill_in_keys
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -173,7 +174,8 @@ def open_editor(name: str, *, api_base: str | None = None, wait: float | None = 
     entry = installed_plugins("ai_sci.editors").get(kind) if colon and kind not in _MODELS else None
     if entry is None:
         editor = HistoryEditor if kind == "history" else ModelEditor
-        return editor(open_model(name, api_base=api_base, wait=wait))
+        # A journal holds no key, also not one in a gateway's address.
+        return editor(open_model(name, api_base=api_base and fill_in_keys(api_base), wait=wait))
     if api_base is not None:
         raise ConfigError(f"--api-base is for models, and {name} is an editor of {entry.value}")
     return InstalledEditor(entry, rest)

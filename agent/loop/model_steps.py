@@ -34,7 +34,7 @@ from ai_sci.agent.loop.closing_steps import draw_plots
 from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
 from ai_sci.agent.loop.silent_cut import window_of_cut
-from ai_sci.agent.models import ModelUnavailable
+from ai_sci.agent.models import ModelUnavailable, ended_normally
 from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
 
 _TOO_LONG = "the task and the code alone are too long for it: resume with a --model that has a larger window"
@@ -120,6 +120,11 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     if plan.new_files and _is_cut_in_reasoning(session, reply):
         session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
         return
+    if (plan.blocks or all_completed(part_reasoning(reply.text).text)) and _is_broken_off(reply):
+        verdict = "edit_refused" if plan.blocks else "no_edit"
+        why = prompting.why_no_edit("broken off", reason=reply.finish_reason)
+        session.record(ReplyRejected(verdict, [why]))
+        return
     if not plan.new_files:
         _apply_reply_without_edit(context, reply, plan.blocks)
         return
@@ -154,9 +159,15 @@ def _is_cut_in_reasoning(session: Session, reply: Replied) -> bool:
     return any(isinstance(event, Replied) and event.reasoning for event in session.journal.events)
 
 
+def _is_broken_off(reply: Replied) -> bool:
+    """Whether the server ended the reply, at a place that tells nothing. A reply at its output limit is judged by where
+    it ends, and an editor that returns whole files knows what it does."""
+    return reply.files is None and reply.finish_reason != "length" and not ended_normally(reply.finish_reason)
+
+
 def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
     session, state = context.session, context.state
-    if state.phase is Phase.plots and reply.text.strip():
+    if state.phase is Phase.plots and reply.text.strip() and ended_normally(reply.finish_reason):
         draw_plots(context)  # the model is content with plot.py as it is
     elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
         _reject_without_edit(session, _why_no_edit(reply, blocks))

@@ -12,6 +12,7 @@ from ai_sci.agent.journal import Message
 from ai_sci.agent.models.connections import watch_http
 from ai_sci.agent.models.cost import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.errors import TryFailed
+from ai_sci.agent.models.keys import tidy_keys
 from ai_sci.agent.models.litellm_setup import load, load_ahead
 from ai_sci.agent.models.names import Target, key_names, nearest, resolve
 from ai_sci.agent.models.one_try import RawReply, Timeouts, request, try_once
@@ -55,6 +56,7 @@ def open_model(
     if name.startswith("history:"):
         return open_history(name)
     litellm = load()
+    tidy_keys()
     register_prices(litellm)
     target = resolve(litellm, name, api_base)
     watch_http(litellm)
@@ -82,7 +84,7 @@ class LiveModel:
         if target.provider == "anthropic":
             self._max_tokens = min(target.facts.max_output_tokens or _ANTHROPIC_UNKNOWN_MODEL, _ANTHROPIC_MAX_TOKENS)
         self._reached = False  # has the server ever answered?
-        self._streams = True  # until the server turns out not to stream
+        self._streams = target.facts.streams  # until the server turns out not to stream
         self._stream_usage = True  # until it refuses to report usage in a stream
         self._whole_next = False  # a stream was unreadable: send the next try unstreamed
         self._whole_helped = 0  # calls in which that worked
@@ -138,7 +140,7 @@ class LiveModel:
         target = self._target
         arguments: dict[str, Any] = {
             **request(messages, stream=streaming, usage=self._stream_usage),
-            "model": target.name,
+            "model": target.asked_as,
         }
         if target.api_base is not None:
             arguments["api_base"] = target.api_base

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
@@ -75,7 +76,8 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called.
+    """Hook the HTTP client of the providers that use OpenAI's client, and see every request and response; needed once,
+    before a live model is called.
 
     Raises ConfigError for a proxy or a certificate in the environment that cannot be used.
     """
@@ -85,7 +87,7 @@ def watch_http(litellm: Any) -> None:
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
-        _note_what_leaves(httpx.HTTPTransport)
+        _watch_transport(httpx.HTTPTransport)
         transport = None
         try:
             verify = get_ssl_configuration()
@@ -95,7 +97,7 @@ def watch_http(litellm: Any) -> None:
                 transport=transport,
                 verify=verify,
                 follow_redirects=True,
-                event_hooks={"request": [_before_request], "response": [_after_response]},
+                event_hooks={"request": [_before_request]},
             )
         except (ValueError, ImportError, OSError) as error:
             raise ConfigError(f"no HTTP client can be made: {_unusable(error)}") from error
@@ -112,27 +114,6 @@ def _unusable(error: Exception) -> str:
     return f"{words}; check {' and '.join(sorted(names)) or 'the certificates of this machine'}"
 
 
-def _note_what_leaves(transport: Any) -> None:
-    """Have every request of a traced thread noted as it leaves.
-
-    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
-    """
-    handle = transport.handle_request
-    if hasattr(handle, "noted"):
-        return
-
-    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
-        trace: HttpTrace | None = getattr(_current, "trace", None)
-        if trace is not None and request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
-            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
-            if trace.hold:
-                raise HeldBack
-        return handle(self, request)
-
-    handle_request.noted = True  # type: ignore[attr-defined]
-    transport.handle_request = handle_request
-
-
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
     """httpx's transport with TCP keep-alive. It is shared, and litellm closes clients that it evicts from its cache, so
     `close` does nothing: the transport lives as long as the process."""
@@ -141,6 +122,44 @@ def _probing_transport(verify: Any) -> httpx.HTTPTransport:
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
     transport.close = lambda: None
     return transport
+
+
+def _watch_transport(transport: Any) -> None:
+    """Have every request of a traced thread noted as it leaves, and its response seen.
+
+    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
+    """
+    handle = transport.handle_request
+    if hasattr(handle, "watched"):
+        return
+
+    @functools.wraps(handle)
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        trace: HttpTrace | None = getattr(_current, "trace", None)
+        if trace is None:
+            return handle(self, request)  # type: ignore[no-any-return]
+        if request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
+            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
+            if trace.hold:
+                raise HeldBack
+        response: httpx.Response = handle(self, request)
+        response.request = request
+        response.iter_lines = lambda: _lines(response)
+        _after_response(response)
+        return response
+
+    handle_request.watched = True  # type: ignore[attr-defined]
+    transport.handle_request = handle_request
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """The lines of a body. httpx also ends a line at U+2028 or U+0085, which JSON allows inside a string."""
+    rest = ""
+    for text in response.iter_text():
+        *lines, rest = re.split("[\r\n]", rest + text)
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

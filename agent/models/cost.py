@@ -38,6 +38,7 @@ class ModelFacts:
     output_price: float | None = None
     input_prices: Prices = ()  # all that can apply
     output_prices: Prices = ()
+    streams: bool = True  # False: litellm would only pretend to, and lose why the reply ended
 
 
 def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFacts:
@@ -55,6 +56,7 @@ def look_up(litellm: Any, name: str, provider: str, bare_name: str) -> ModelFact
             _number(entry.get("output_cost_per_token"), float),
             _prices(entry, _INPUT_PRICE),
             _prices(entry, _OUTPUT_PRICE),
+            entry.get("supports_native_streaming") is not False,
         )
     return ModelFacts()
 

@@ -7,7 +7,6 @@ InternalServerError 500, and llama.cpp's message for a full context window is no
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from ai_sci.agent.models.connections import HttpTrace
 from ai_sci.agent.models.refusal_words import says_limited, says_no_credit, says_too_long
 from ai_sci.agent.models.reply import CallFailure
 from ai_sci.agent.models.server_wait import server_wait
+from ai_sci.keys import mask_keys
 
 _UNANSWERED = {504, 524}  # a gateway gave up waiting; the model behind it may still have written a reply
 _RETRIED = {408, 409, 425, 429}  # and everything from 500 up
@@ -225,15 +225,12 @@ def _headers(chain: list[BaseException], trace: HttpTrace) -> Mapping[str, str]:
 
 def one_line(text: str, limit: int = 300) -> str:
     """The message in an error body, on one line: JSON, HTML and litellm's prefixes removed, keys hidden."""
-    text = _dug_out(text)
+    text = mask_keys(_dug_out(text))  # before a key is cut in two
     if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
         text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
     text = re.split(r"\s*Traceback \(most recent call last\)|\s*Handle with `litellm", text)[0]
     text = re.sub(r"^(\s*(litellm\.)?\w*(Error|Exception):\s*|\s*\w+Exception - )+", "", text)
     text = " ".join(text.split())
-    for name, value in os.environ.items():
-        if name.endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
-            text = text.replace(value, "***")
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_sci.agent.models.cost import ModelFacts, look_up
+from ai_sci.agent.models.keys import refuse_impossible_keys
 from ai_sci.experiment.base import ConfigError
 
 _NOT_CHAT = {
@@ -36,15 +37,21 @@ class Target:
     api_key: str | None
     facts: ModelFacts
 
+    @property
+    def asked_as(self) -> str:
+        """The name for litellm, which gives `ollama/…` no conversation but one prompt without the model's template."""
+        return self.name.replace("ollama/", "ollama_chat/", 1) if self.provider == "ollama" else self.name
+
 
 def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
-    """The target of a name. Raises ConfigError for an unknown name, a malformed URL or a missing key."""
+    """The target of a name. Raises ConfigError for an unknown name, a malformed URL, a missing or impossible key."""
     if api_base is not None:
         _check_url(api_base)
     try:
-        bare_name, provider, _, _ = litellm.get_llm_provider(model=name, api_base=api_base)
+        bare_name, provider, key, _ = litellm.get_llm_provider(model=name, api_base=api_base)
     except litellm.BadRequestError:
         raise ConfigError(_unknown(litellm, name, api_base)) from None
+    refuse_impossible_keys(litellm, name, provider, key)
     facts = look_up(litellm, name, provider, bare_name)
     mode = litellm.model_cost.get(facts.key or name, {}).get("mode")
     if mode in _NOT_CHAT:

@@ -6,8 +6,6 @@ is waiting for; an abandoned thread ends when its own read times out.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import math
 import queue
@@ -22,15 +20,15 @@ from ai_sci.agent.models.connections import HttpTrace, traced
 from ai_sci.agent.models.errors import TryFailed, explain, failed
 from ai_sci.agent.models.proxies import with_proxy
 from ai_sci.agent.models.reasoning import LiveReply
-from ai_sci.agent.models.stream_events import ErrorEvent, StreamTap
+from ai_sci.agent.models.receiving import End, Piece, receive
+from ai_sci.agent.models.wire_bodies import openai_word
 from ai_sci.experiment.base import seconds_in
 
 if TYPE_CHECKING:
     from ai_sci.agent.journal import Message
 
-# Finish reasons that litellm passes through unchanged: first DeepSeek's and vLLM's, then Mistral's and Anthropic's.
-_BROKEN_OFF = {"insufficient_system_resource", "abort"}
-_OUT_OF_ROOM = {"model_length", "model_context_window_exceeded"}
+# The server's own failures, as reasons for the end: DeepSeek's, vLLM's, OpenRouter's and the Responses'.
+_BROKEN_OFF = {"insufficient_system_resource", "abort", "error", "failed", "cancelled"}
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +55,6 @@ class RawReply:
 
     text: str
     reasoning: str
-    finish_reason: str | None
-    usage: Any | None
-
-
-@dataclass(frozen=True)
-class _Piece:
-    text: str
-    reasoning: str
-
-
-@dataclass(frozen=True)
-class _End:
     finish_reason: str | None
     usage: Any | None
 
@@ -102,7 +88,7 @@ def try_once(
     seconds: float = math.inf,
 ) -> RawReply:
     """The reply to one request, within `seconds`. Raises TryFailed."""
-    inbox: queue.SimpleQueue[_Piece | _End | _Broken] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Piece | End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
     trace = HttpTrace()
     send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, trace)
@@ -134,9 +120,9 @@ def _listen(
     content: list[str] = []
     reasoning: list[str] = []
     half = ""  # of a surrogate pair split over two events
-    end: _End | None = None
+    end: End | None = None
     for item in _items(inbox, timeouts, seconds):
-        if isinstance(item, _End):
+        if isinstance(item, End):
             end = item
             continue
         raw += (item.reasoning, item.text)
@@ -158,11 +144,11 @@ def _listen(
         raise failed("cut", message, unreadable=True)
     if end.finish_reason in _BROKEN_OFF:
         raise failed("cut", f"the server broke the reply off ({end.finish_reason}), after {len(text)} characters")
-    finish_reason = "length" if end.finish_reason in _OUT_OF_ROOM else end.finish_reason
+    finish_reason = openai_word(end.finish_reason)
     return RawReply(text if text.strip() else "", thoughts.strip(), finish_reason, end.usage)
 
 
-def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) -> Iterator[_Piece | _End]:
+def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) -> Iterator[Piece | End]:
     """What the thread puts into the inbox, up to the end. Raises TryFailed when it breaks or takes too long."""
     started, longest = time.monotonic(), min(timeouts.reply, seconds)
     limit, what = timeouts.first_token, "no reply has begun"
@@ -181,7 +167,7 @@ def _items(inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float) ->
         if isinstance(item, _Broken):
             raise item.error if isinstance(item.error, TryFailed) else explain(item.error, item.trace) from item.error
         yield item
-        if isinstance(item, _End):
+        if isinstance(item, End):
             return
         limit, what = timeouts.between_tokens, "the stream stalled: nothing came"
 
@@ -204,75 +190,11 @@ def _sending(
     def run() -> None:
         with traced(trace):
             try:
-                response = litellm.completion(**arguments)
-                if response is None:
-                    # litellm returns None when its own repair of the messages failed.
-                    raise failed("not_a_reply", "litellm returned nothing for this request")
-                _refuse_error(trace)
-                if arguments.get("stream"):
-                    inbox.put(_stream(litellm, response, inbox, given_up))
-                else:
-                    inbox.put(_whole(response, inbox))
+                inbox.put(receive(litellm, arguments, trace, given_up, inbox.put))
             except BaseException as error:  # noqa: BLE001 - passed to the caller's thread, which names it
                 inbox.put(_Broken(error, trace))
 
     return run
-
-
-def _refuse_error(trace: HttpTrace) -> None:
-    """Raise ErrorEvent for an error in the body of an HTTP 200, as some routers send it."""
-    try:
-        body = json.loads(trace.answer)
-    except ValueError:
-        return
-    error = body.get("error") if isinstance(body, dict) else None
-    if error:
-        raise ErrorEvent(error if isinstance(error, dict) else {"message": str(error)})
-
-
-def _stream(litellm: Any, response: Any, inbox: queue.SimpleQueue[Any], given_up: threading.Event) -> _End:
-    with contextlib.closing(StreamTap(given_up, response)) as tap:
-        return _read(litellm, response, tap, inbox, given_up)
-
-
-def _read(
-    litellm: Any, response: Any, tap: StreamTap, inbox: queue.SimpleQueue[Any], given_up: threading.Event
-) -> _End:
-    finish_reason = usage = None
-    for chunk in _chunks(litellm, response):
-        if given_up.is_set():
-            break
-        usage = getattr(chunk, "usage", None) or usage
-        for choice in chunk.choices[:1]:
-            finish_reason = choice.finish_reason or finish_reason
-            text, reasoning = choice.delta.content or "", getattr(choice.delta, "reasoning_content", None) or ""
-            if text or reasoning:
-                inbox.put(_Piece(text, reasoning))
-    # litellm fabricates "stop" for a stream that just ends; only this attribute holds what the server sent.
-    finish_reason = getattr(response, "received_finish_reason", finish_reason)
-    if tap.usage is not None:
-        return _End(finish_reason, litellm.Usage(**tap.usage))
-    # Where no event had usage, litellm's is its own estimate.
-    counted = any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", []))
-    return _End(finish_reason, usage if counted else None)
-
-
-def _chunks(litellm: Any, response: Any) -> Iterator[Any]:
-    try:
-        yield from response
-    except litellm.APIError:
-        # All of the reply has come: litellm only fails to put the chunks together once more, for a log of its own,
-        # when it does not know the reason that the server gave for the end.
-        if getattr(response, "received_finish_reason", None) is None:
-            raise
-
-
-def _whole(response: Any, inbox: queue.SimpleQueue[Any]) -> _End:
-    if not response.choices or response.choices[0].message is None:
-        raise failed("not_a_reply", "the server's answer has no choices", unreadable=True)
-    choice = response.choices[0]
-    inbox.put(_Piece(choice.message.content or "", getattr(choice.message, "reasoning_content", None) or ""))
-    return _End(choice.finish_reason, getattr(response, "usage", None))
 
 
 def _encodable(text: str) -> str:

@@ -23,8 +23,9 @@ class Usage:
 class Reply:
     """A model's reply. `text` is empty when it is only white space or only reasoning.
 
-    `finish_reason` is in OpenAI's words (stop, length, content_filter). `cost` is in US dollars, None when litellm
-    knows no price for the model. `files` maps editable files to new texts, from an editor that returns whole files.
+    `finish_reason` is in OpenAI's words (stop, length, content_filter), another reason in the server's. `cost` is in
+    US dollars, None when litellm knows no price for the model. `files` maps editable files to new texts, from an
+    editor that returns whole files.
     """
 
     text: str

@@ -205,7 +205,7 @@ class _Execution:
             if not (data := os.read(pipe, _READ)):
                 break
             self._feed(data)
-        self.output.show(now=True)
+        self.output.end()
 
     def _feed(self, data: bytes) -> None:
         self.output.feed(data)

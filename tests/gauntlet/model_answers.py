@@ -30,7 +30,7 @@ NOT_A_REPLY = [
     ),
     passes(
         "invalid UTF-8",
-        faults.bad_event(b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n'),
+        faults.bad_event(b'{"choices": [{"delta": {"content": "\xff\xfe"}}]}'),
         "not_a_reply",
         "cannot be read",
     ),

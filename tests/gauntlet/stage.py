@@ -27,11 +27,16 @@ from tests.crash.launcher import warm_process
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment
 from tests.end_to_end.templates import write_script
 from tests.gauntlet.case import Case
+from tests.gauntlet.leaks import KEY, VARIABLES, leaks
 from tests.gauntlet.processes import Brood, brood
 from tests.gauntlet.story import story
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
+from tests.servers.gemini_strict import GeminiServer
 from tests.servers.loopback import LoopbackServer
+from tests.servers.mistral_strict import MistralServer
+from tests.servers.ollama_strict import OllamaServer
+from tests.servers.responses_strict import ResponsesServer
 
 # An attempt takes a tenth of a second, and the template's checks hold.
 FAST = ("--set", "steps=60", "--set", "repeats=1")
@@ -39,6 +44,10 @@ IDEA = "weight_decay"
 _MODELS: dict[type[LoopbackServer], str] = {
     AnthropicServer: "anthropic/claude-sonnet-4-5",
     DeepSeekServer: "deepseek/deepseek-reasoner",
+    GeminiServer: "gemini/gemini-2.5-pro",
+    MistralServer: "mistral/magistral-medium-latest",
+    OllamaServer: "ollama_chat/llama3.1",
+    ResponsesServer: "openai/gpt-5-codex",
 }
 
 
@@ -67,6 +76,7 @@ class Seen:
     git: tuple[str, ...] = ()  # what git status and git fsck complain about
     journal: bytes = b""
     bad_requests: int = 0
+    leaks: tuple[str, ...] = ()  # files with a key in them
 
     @property
     def status(self) -> str | None:
@@ -98,7 +108,7 @@ class Stage:
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
         self.process: subprocess.Popen[bytes] | None = None  # the command that is running
-        keys = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "test-key")
+        keys = {name: f"{KEY}-{name[0]}" for name in VARIABLES}
         waits = {"AI_SCI_RETRY_WAIT": "0.02", "AI_SCI_STALL_TIMEOUT": "20"}
         self.env = environment(**{"PYTHONPATH": str(ROOT), "AI_SCI_CACHE": str(cache), **keys, **waits, **case.env})
         self._brood = brood
@@ -161,6 +171,7 @@ class Stage:
             git=self._git_problems(),
             journal=(self.session / "journal.jsonl").read_bytes() if self._there else b"",
             bad_requests=len(self.server.bad_requests) - asked if self.server else 0,
+            leaks=leaks(self.folder, self.env),
         )
 
     def _warm(self, command: Sequence[str]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.servers.answers import Answer
 from tests.servers.loopback import Recorded
-from tests.servers.openai_strict import StrictServer, refuse_messages
+from tests.servers.openai_strict import StrictServer, cached_tokens, refuse_messages
 
 # Documented as unsupported by the reasoner: some raise an error, the others are silently without effect.
 _UNSUPPORTED = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
@@ -51,7 +51,7 @@ class DeepSeekServer(StrictServer):
 
     def _usage(self, answer: Answer, request: Recorded) -> dict[str, Any]:
         usage = super()._usage(answer, request)
-        cached = self._cached(request) // 64 * 64  # DeepSeek caches in blocks of 64 tokens
+        cached = cached_tokens(self, request) // 64 * 64  # DeepSeek caches in blocks of 64 tokens
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
         usage["prompt_cache_hit_tokens"] = cached
         usage["prompt_cache_miss_tokens"] = usage["prompt_tokens"] - cached

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -13,7 +13,6 @@ from tests.servers.loopback import Exchange, Fault, to_json
 
 _LONG = Answer("This reply breaks off. " * 40, reasoning="hm. " * 20)
 _TCP_REPAIR = 19
-_KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def _named(name: str, fault: Fault) -> Fault:
@@ -54,6 +53,15 @@ def retry_at(seconds: float, code: int = 429) -> Fault:
 def redirect(to: str = "") -> Fault:
     """307 to `to`, or to the very same address, for ever."""
     return _named("redirect", lambda exchange: exchange.send(307, b"", {"Location": to or exchange.request.path}))
+
+
+def echo(make: Callable[[str], Fault]) -> Fault:
+    """The fault that `make` makes of the key which came with the request, as servers do that show what they got."""
+
+    def play(exchange: Exchange) -> None:
+        make(exchange.request.key)(exchange)
+
+    return _named("echo", play)
 
 
 # Answers of the model that need care. They are good HTTP.
@@ -148,7 +156,7 @@ def stalled_stream(after: int = 3, seconds: float = 60.0, *, keep_alive: float |
             exchange.wait(seconds)
         else:
             for _ in range(int(seconds / keep_alive)):
-                exchange.event(_KEEP_ALIVE)
+                exchange.event(exchange.server.keep_alive)
                 exchange.wait(keep_alive)
         exchange.hang_up()
 
@@ -169,7 +177,7 @@ def stream_error(after: int = 3, code: int = 500, message: str = "the engine die
     return _named("stream error", play)
 
 
-def bad_event(data: bytes = b'data: {"choices": [{"delta": {"content": "half\n\n', after: int = 3) -> Fault:
+def bad_event(data: bytes = b'{"choices": [{"delta": {"content": "half', after: int = 3) -> Fault:
     """An event that is not JSON among good ones."""
 
     def play(exchange: Exchange) -> None:
@@ -178,7 +186,7 @@ def bad_event(data: bytes = b'data: {"choices": [{"delta": {"content": "half\n\n
             return
         events = list(exchange.server.events(_LONG, exchange.request))
         exchange.start_stream()
-        for event in [*events[:after], data, *events[after:]]:
+        for event in [*events[:after], exchange.server.framed(data), *events[after:]]:
             exchange.event(event)
         exchange.end_stream()
 
@@ -222,7 +230,7 @@ def no_choices() -> Fault:
             exchange.send(200, body)
             return
         exchange.start_stream()
-        exchange.event(b"data: " + to_json(body) + b"\n\n")
+        exchange.event(exchange.server.framed(to_json(body)))
         exchange.end_stream()
 
     return _named("no choices", play)

@@ -28,14 +28,17 @@ class Recorded:
     headers: dict[str, str]  # names in lower case
     raw: bytes
     body: dict[str, Any] | None  # None: not a JSON object
+    messages: Messages = field(default_factory=list)  # the conversation, as role and content
     refusal: str | None = None  # why the server refused its form
     status: int = 0  # what was answered; 0 while pending or when the connection was dropped
     fault: str = ""
     seconds: float = 0.0  # since the server started
 
     @property
-    def messages(self) -> Messages:
-        return list((self.body or {}).get("messages", []))
+    def key(self) -> str:
+        """The API key that came with it; "" without one."""
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer
 
 
 class LoopbackServer:
@@ -47,6 +50,8 @@ class LoopbackServer:
     """
 
     base_path = ""  # what a client's api_base ends with
+    stream_type = "text/event-stream; charset=utf-8"
+    keep_alive = b": keep-alive\n\n"  # says nothing, in the middle of a stream
 
     def __init__(self, replies: Replies = (), faults: Sequence[Fault | None] = (), *, piece: int = 64) -> None:
         self.replies = replies
@@ -131,7 +136,19 @@ class LoopbackServer:
 
     def error_event(self, status: int, message: str) -> bytes:
         """An error in the middle of a stream."""
-        return b"data: " + to_json(self.error(status, message)) + b"\n\n"
+        return self.framed(to_json(self.error(status, message)))
+
+    def framed(self, body: bytes) -> bytes:
+        """One event of a stream."""
+        return b"data: " + body + b"\n\n"
+
+    def conversation(self, body: Mapping[str, Any]) -> Messages:
+        """The messages of a request, as role and content where the protocol has other names."""
+        return list(body.get("messages", []))
+
+    def streams(self, request: Recorded) -> bool:
+        """Whether the request asks for a stream."""
+        return bool((request.body or {}).get("stream"))
 
     def think(self, request: Recorded) -> None:
         """What takes time before an answer; others are answered meanwhile."""
@@ -165,7 +182,7 @@ class Exchange:
     streaming: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.streaming = bool((self.request.body or {}).get("stream"))
+        self.streaming = self.server.streams(self.request)
 
     def reply(self) -> Answer | None:
         with self.server.lock:
@@ -195,7 +212,7 @@ class Exchange:
     def start_stream(self) -> None:
         self.request.status = 200
         self.handler.send_response(200)
-        self.handler.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.handler.send_header("Content-Type", self.server.stream_type)
         self.handler.send_header("Transfer-Encoding", "chunked")
         self.handler.end_headers()
 
@@ -238,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.owner
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = Recorded(self.path, {k.lower(): v for k, v in self.headers.items()}, raw, _json_object(raw))
+        request.messages = server.conversation(request.body or {})
         request.seconds = time.monotonic() - server.started
         with server.lock:
             server.requests.append(request)

@@ -89,7 +89,7 @@ class StrictServer(LoopbackServer):
         return self._data({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _data(self, body: Mapping[str, Any]) -> bytes:
-        return b"data: " + to_json(body) + b"\n\n"
+        return self.framed(to_json(body))
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": "chatcmpl-1", "object": kind, "created": 1_760_000_000, "model": "strict"}
@@ -101,15 +101,16 @@ class StrictServer(LoopbackServer):
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": min(prompt, self._cached(request))},
+            "prompt_tokens_details": {"cached_tokens": min(prompt, cached_tokens(self, request))},
         }
 
-    def _cached(self, request: Recorded) -> int:
-        """Tokens that an earlier request had as its prefix already, in full blocks of 16, as vLLM caches."""
-        text = prompt_text(request)
-        earlier = [prompt_text(other) for other in self.requests if other is not request and other.status == 200]
-        best = max((shared_prefix(other, text) for other in earlier), default=0)
-        return best // 4 // 16 * 16
+
+def cached_tokens(server: LoopbackServer, request: Recorded) -> int:
+    """Tokens that an earlier request had as its prefix already, in full blocks of 16, as vLLM caches."""
+    text = prompt_text(request)
+    earlier = [prompt_text(other) for other in server.requests if other is not request and other.status == 200]
+    best = max((shared_prefix(other, text) for other in earlier), default=0)
+    return best // 4 // 16 * 16
 
 
 def prompt_text(request: Recorded) -> str:

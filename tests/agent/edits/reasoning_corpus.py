@@ -207,6 +207,10 @@ WORDS = {
     "a link": "See [thought](notes.txt) for more.",
     "a details element": "<details>\n<summary>More</summary>\nIt is 0.2.\n</details>",
     "a response": "Here is my response:",
+    "a fence of thoughts": "```thinking\nIs 0.2 better? It is.\n```",
+    "a heading in brackets": "[Reasoning]\nIt is better.",
+    "a heading": "Here is my thought process:\n\n1. It is better.",
+    "a word before": "Thinking...\n",
     "a fence with code": 'As in\n\n```python\nparts = text.split("</think>")\nhead = "<think>"\n```\n',
     "the channels in code": "gpt-oss writes `<|channel|>analysis<|message|>` first.",
 }

@@ -131,6 +131,15 @@ def test_what_can_be_read_in_two_ways_is_refused(reply, reason):
     assert reason in got
 
 
+@pytest.mark.parametrize("fence", ["```thinking", "~~~reasoning", "````thought", "``` Think"])
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_a_fence_of_reasoning_with_a_draft_is_refused(fence, draft):
+    mark = fence.rstrip("abcdefghijklmnopqrstuvwxyzT ")
+    for thought in (DRAFTS[draft], DRAFTS[draft].replace("```python", "```")):
+        got = applied(f"{fence}\n{thought}\n{mark}\n\n{ANSWER}")
+        assert isinstance(got, str) or got == applied(ANSWER)
+
+
 @pytest.mark.parametrize(
     ("reply", "text"),
     [

@@ -15,8 +15,12 @@ from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply
 from ai_sci.agent.models.retrying import RetryPolicy
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer
+from tests.servers.gemini_strict import GeminiServer
 from tests.servers.loopback import LoopbackServer
+from tests.servers.mistral_strict import MistralServer
+from tests.servers.ollama_strict import OllamaServer
 from tests.servers.openai_strict import StrictServer
+from tests.servers.responses_strict import ResponsesServer
 
 QUICK = RetryPolicy(tries=4).scaled(0.001)
 PATIENT = Timeouts(first_token=100.0, between_tokens=100.0)
@@ -29,6 +33,10 @@ PROTOCOLS: dict[str, tuple[type[LoopbackServer], str]] = {
     "openai": (StrictServer, "openai/strict-model"),
     "deepseek": (DeepSeekServer, "deepseek/deepseek-reasoner"),
     "anthropic": (AnthropicServer, "anthropic/claude-sonnet-4-5"),
+    "gemini": (GeminiServer, "gemini/gemini-2.5-pro"),
+    "ollama": (OllamaServer, "ollama_chat/llama3.1"),
+    "mistral": (MistralServer, "mistral/magistral-medium-latest"),
+    "responses": (ResponsesServer, "openai/gpt-5-codex"),
 }
 
 
@@ -76,6 +84,8 @@ def model_at(server: LoopbackServer, protocol: str = "openai", **options) -> Mod
 
 
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+# One for each way in which litellm reads: OpenAI's client, lines of OpenAI's kind, Anthropic's, Gemini's.
+every_reader = pytest.mark.parametrize("protocol", ["openai", "deepseek", "anthropic", "gemini"])
 
 
 def serve(protocol: str, *args, **options) -> LoopbackServer:

@@ -9,10 +9,10 @@ import urllib.request
 import pytest
 
 from ai_sci.agent.journal.conversation import Message
-from tests.agent.models.calls import PROTOCOLS, TALK, ask, every_protocol, model_at, serve
+from tests.agent.models.calls import HELLO, PROTOCOLS, TALK, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.answers import Answer, tokens
-from tests.servers.loopback import Exchange, LoopbackServer
+from tests.servers.loopback import Exchange, LoopbackServer, to_json
 from tests.servers.openai_strict import StrictServer, prompt_text
 
 
@@ -21,11 +21,14 @@ def test_nothing_but_the_conversation_is_sent(protocol):
     with serve(protocol, ["one", "two"]) as server:
         ask(model_at(server, protocol), TALK)
         ask(model_at(server, protocol), [Message("system", "Be brief."), *TALK])
-    allowed = {"model", "messages", "stream"} | (
-        {"max_tokens", "system"} if protocol == "anthropic" else {"stream_options"}
-    )
+    allowed = {
+        "anthropic": {"model", "messages", "stream", "max_tokens", "system"},
+        "gemini": {"contents", "system_instruction"},
+        "ollama": {"model", "messages", "stream", "options"},
+        "responses": {"model", "input", "instructions", "stream"},
+    }
     for request in server.requests:
-        assert set(request.body or {}) <= allowed
+        assert set(request.body or {}) <= allowed.get(protocol, {"model", "messages", "stream", "stream_options"})
         assert all(set(message) == {"role", "content"} for message in request.messages)
     assert server.bad_requests == []
     assert [request.status for request in server.requests] == [200, 200]
@@ -129,12 +132,33 @@ def test_a_server_that_refuses_stream_options_is_asked_without():
     assert len(outcomes[0].failures) == 1 and outcomes[1].failures == []
 
 
-def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
+@every_protocol
+def test_a_whole_reply_is_taken_although_a_stream_was_asked_for(protocol):
     def whole(exchange: Exchange) -> None:
         exchange.streaming = False
         exchange.give(Answer("all at once"))
 
-    with StrictServer([], [whole] * 8) as server:
+    with serve(protocol, [], [whole] * 2) as server:
+        model = model_at(server, protocol)
+        outcomes = [ask(model) for _ in range(2)]
+    assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 2
+    assert [outcome.good.finish_reason for outcome in outcomes] == ["stop"] * 2
+    assert [outcome.failures for outcome in outcomes] == [[], []]
+    usage = outcomes[0].good.usage
+    assert usage.prompt_tokens == tokens(f"<user>{HELLO[0].content}")
+    assert usage.completion_tokens == tokens("all at once")
+
+
+def test_a_server_that_ignores_stream_is_asked_for_the_whole_reply():
+    def whole_without_a_length(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event(to_json(exchange.server.whole(Answer("all at once"), exchange.request)))
+        exchange.end_stream()
+
+    def answer(exchange: Exchange) -> None:
+        whole_without_a_length(exchange) if exchange.streaming else exchange.give(Answer("all at once"))
+
+    with StrictServer([], [answer] * 8) as server:
         model = model_at(server)
         outcomes = [ask(model) for _ in range(4)]
     assert [outcome.good.text for outcome in outcomes] == ["all at once"] * 4
@@ -147,19 +171,46 @@ def test_the_failure_in_a_stream_decides_by_its_own_code():
         assert ask(model_at(server)).kind == "context_window"
 
 
+PATHS = {
+    "anthropic": "/v1/messages",
+    "gemini": "/models/gemini-2.5-pro:generateContent",
+    "ollama": "/api/chat",
+    "responses": "/responses",
+}
+KEYS = {
+    "Authorization": "Bearer key",
+    "x-api-key": "key",
+    "anthropic-version": "2023-06-01",
+    "x-goog-api-key": "key",
+}
+
+
 def post(server: LoopbackServer, protocol: str, body: dict) -> int:
+    """The status for a request in OpenAI's words, translated into the protocol's."""
     body = {"model": PROTOCOLS[protocol][1].split("/")[1], **body}
-    path = "/chat/completions"
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer key"}
     if protocol == "anthropic":
         body["max_tokens"] = 10
-        path, headers = "/v1/messages", {"x-api-key": "key", "anthropic-version": "2023-06-01"}
-    request = urllib.request.Request(server.url + path, json.dumps(body).encode(), headers, method="POST")
+    if protocol == "gemini":
+        del body["model"]
+        body["contents"] = [
+            {"role": {"assistant": "model"}.get(role, role), "parts": [{"text": content}], **others}
+            for role, content, others in map(_parts_of, body.pop("messages"))
+        ]
+    if protocol == "responses":
+        body["input"] = body.pop("messages")
+    headers = {"Content-Type": "application/json", **KEYS}
+    url = server.url + PATHS.get(protocol, "/chat/completions")
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
             return response.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def _parts_of(message: dict) -> tuple[str, str, dict]:
+    others = {key: value for key, value in message.items() if key not in ("role", "content")}
+    return message["role"], message["content"], others
 
 
 def litellm_prices(key: str) -> dict[str, float]:

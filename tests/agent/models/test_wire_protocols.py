@@ -1,4 +1,4 @@
-"""The adapter against strict servers of three protocols, checked on the raw requests that reached them."""
+"""The adapter against strict servers of all protocols, checked on the raw requests that reached them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ai_sci.agent.models.litellm_setup import load
 from ai_sci.agent.models.one_try import Timeouts
-from tests.agent.models.calls import IMPATIENT, QUICK, TALK, ask, every_protocol, model_at, serve
+from tests.agent.models.calls import IMPATIENT, QUICK, TALK, ask, every_protocol, every_reader, model_at, serve
 from tests.servers import faults
 from tests.servers.answers import Answer
 from tests.servers.loopback import Exchange
@@ -61,7 +61,7 @@ def test_a_passing_failure_is_tried_again_with_one_request_a_try(protocol, fault
     assert all(request.messages == server.requests[0].messages for request in server.requests)
 
 
-@every_protocol
+@every_reader
 @pytest.mark.parametrize("fault, kind", RETRIED)
 def test_a_lasting_failure_ends_with_its_name_after_as_many_requests_as_tries(protocol, fault, kind):
     with serve(protocol, ["never given"], [fault] * 9) as server:
@@ -167,7 +167,7 @@ def test_a_reply_cut_by_its_length_says_so(protocol):
     assert reply.text == "<<<<<<< SEARCH\nx = 1\n==="
 
 
-@every_protocol
+@every_reader
 def test_a_reply_of_two_megabytes_arrives_whole(protocol):
     with serve(protocol, [], [faults.big_reply()]) as server:
         outcome = ask(model_at(server, protocol))
@@ -211,9 +211,10 @@ AWKWARD = [
 @example(text="<<<<<<< SEARCH\r\n=======\r\n>>>>>>> REPLACE\r\n")
 def test_any_text_arrives_byte_for_byte(protocol, text):
     text = f"x{text}x"  # neither white space alone nor the beginning of <think>
-    with serve(protocol, [text, text, text], piece=3) as server:
+    with serve(protocol, [text], piece=3) as server:
         outcome = ask(model_at(server, protocol))
     assert outcome.good.text == text
+    assert len(server.requests) == 1
     assert server.bad_requests == []
 
 
