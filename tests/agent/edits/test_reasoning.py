@@ -21,6 +21,7 @@ from tests.agent.edits.reasoning_corpus import (
     FILES,
     FORMS,
     GOOD,
+    PATCH,
     WHY,
     Case,
     block,
@@ -118,6 +119,8 @@ def test_reasoning_goes_where_reasoning_belongs(form):
     [
         (f"{GOOD}\n<think>\nThat should do.\n</think>\n", "line 10 of the reply"),
         (f"{GOOD}\n<think>\n{DRAFT}\n</think>\n\n{block('Nothing yet.', 'x', 'notes.txt')}", "below the reasoning"),
+        (f"{PATCH}\n<think>\nThat should do.\n</think>\n", "below the reasoning"),
+        (f"{PATCH}\nNo, it drops\nwhat precedes </think>\n\n{ANSWER}", "only be mentioned"),
         (f"{DRAFT}\nOkay <think> hm\n</think>\n{ANSWER}", "below the reasoning"),
         (f"{GOOD}\n<think>\nOr rather\n\n{DRAFT}", "below the reasoning"),
         (f"{DRAFT}\nNo, it drops\nwhat precedes </think>\n\n{ANSWER}", "only be mentioned"),
