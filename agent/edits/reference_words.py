@@ -58,7 +58,8 @@ FILLER = re.compile(
     r"be|and|or|with|as|it|its|they|from|on|at|up|until|end|needed|required|necessary|made|exactly|just|simply|still|"
     r"completely|entirely|full|whole|entire|main|keeps?|leaves?|left|insert|include|copy|paste|add|put|use|retain|preserve|"
     r"todo|fixme|note|please|modif\w+|how|does|do|has|been|not|here|would|will|should|can|must|more|actual|real|you|have|had|"
-    r"changes?|implement\w*|after|no|other|further|goe?s?|exact|shown|provided|same|see|refer|then|followed|by|comes|from|run|already)",
+    r"changes?|implement\w*|after|no|other|further|goe?s?|"
+    r"exact|shown|provided|same|see|refer|then|followed|by|comes|from|run|already|happens|usual|fill|train|some|(?:end)?region|retains)",
     re.IGNORECASE,
 )
 # A comment with such a word gives a reason, and is more than a name for code.

@@ -52,7 +52,7 @@ class Reference(IntEnum):
     """How plainly a line refers to code that is left out."""
 
     none = 0
-    heading = 1  # a comment above code, of words such as `training loop`
+    heading = 1  # a comment above code, of words such as `training loop` alone
     label = 2  # a short comment with no code of its own below it
     possible = 3  # a comment with a word such as `before`
     ambiguous = 4  # it may be about the code below it, or a stub such as `def f(): ...`
@@ -127,7 +127,7 @@ def _of_comment(lines: Sequence[str], index: int, text: str, goes_on: bool) -> R
         says_little = found is Reference.likely and (KEPT.search(text) or ELSEWHERE.search(text) or not _others(text))
         if says_little:
             return Reference.ambiguous
-        return Reference.heading if _is_label(text) and _others(text) <= 1 else Reference.none
+        return Reference.heading if _is_label(text) and not _others(text) else Reference.none
     if found is Reference.none and _is_label(text):
         return Reference.label
     return found
