@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_sci.agent.edits.patch_envelope import find_envelopes
-from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, REASONING, Kind, Tag, find_tags
+from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, REASONING, Kind, Tag, find_tags, may_explain
 from ai_sci.agent.edits.scan import COMPLETED, Scan, scan_reply
 from ai_sci.agent.edits.whole_file import NOT_A_FILE
 
@@ -105,8 +105,10 @@ def _part(text: str, tags: Sequence[Tag]) -> Parted:
             maybe = tag
     rest = text[at:]
     first = next((tag for tag in tags if tag.kind is Kind.opens), None)
-    if first and any(map(_holds_edit, kept)) and (opening is None or _holds_edit(rest)):
-        doubt = doubt or _above(first)
+    if first and any(map(_holds_edit, kept)):
+        is_remark = opening is not None or may_explain(first)  # it may be about the edits above it
+        if not is_remark or any(map(_holds_edit, [rest, *thoughts])):
+            doubt = doubt or _above(first)
     if maybe and _differs(maybe, text[at : maybe.start], text[maybe.end :]):
         doubt = doubt or (
             f"`{maybe.text}` at line {maybe.line + 1} of the reply may end your reasoning or may only be mentioned, so "
@@ -126,8 +128,9 @@ def _differs(tag: Tag, above: str, below: str) -> bool:
 
 
 def _above(tag: Tag) -> str:
+    name = " ".join(tag.text.split())
     return (
-        f"An edit stands above the reasoning that `{tag.text}` begins at line {tag.line + 1} of the reply, so it "
+        f"An edit stands above the reasoning that `{name}` begins at line {tag.line + 1} of the reply, so it "
         "cannot be told whether it is meant or a draft. Put all edits below the reasoning."
     )
 

@@ -20,7 +20,8 @@ from ai_sci.agent.edits.scan import LONE_NAME, Fence, closes, opened, scan_reply
 
 # `think`, with what models and servers put around it: `seed:think`, `longcat_think`, `thinking-content-0f1e…`.
 REASONING = r"think(?:ing)?|thoughts?|reasoning"
-_WORDS = rf"{REASONING}|reflection|scratchpad|monologue|cot|analysis|planning|rationale|brainstorming|deliberation"
+_EXPLAINING = "analysis|planning|rationale|brainstorming|deliberation"
+_WORDS = rf"{REASONING}|reflection|scratchpad|monologue|cot|{_EXPLAINING}"
 _NAME = rf"(?:[\w▁]{{1,20}}[:_▁]|ant)?(?:{_WORDS})(?:[-_:][\w-]{{1,80}})?"
 _LEFT, _RIGHT = r"(?:\\?[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:\\?[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>assistant\s{0,9})?<\|channel\|>\s{0,9}"
@@ -112,6 +113,11 @@ def find_tags(text: str) -> list[Tag]:
                 last.kind, tag.kind = Kind.may_open, None  # `<think> and </think> are dropped`
         tags.append(tag)
     return tags
+
+
+def may_explain(tag: Tag) -> bool:
+    """Whether models use the tag below their edits as well, around what they say about them."""
+    return bool(re.match(rf"(?i)<(?:details|{_EXPLAINING})\b", tag.text))
 
 
 def _is_special(tag: Tag) -> bool:

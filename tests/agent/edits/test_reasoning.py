@@ -134,6 +134,13 @@ def test_what_can_be_read_in_two_ways_is_refused(reply, reason):
     assert reason in got
 
 
+@pytest.mark.parametrize("opening", ["<analysis>", "<details>\n<summary>Reasoning</summary>"])
+def test_an_explanation_below_the_edits_is_no_reason_to_refuse_them(opening):
+    closing = "</details>" if "details" in opening else "</analysis>"
+    assert applied(f"{ANSWER}\n{opening}\nIt is faster.\n{closing}\n") == applied(ANSWER)
+    assert "below the reasoning" in applied(f"{DRAFT}\n{opening}\nNo.\n{closing}\n\n{ANSWER}")
+
+
 @pytest.mark.parametrize("fence", ["```thinking", "~~~reasoning", "````thought", "``` Think"])
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_a_fence_of_reasoning_with_a_draft_is_refused(fence, draft):
