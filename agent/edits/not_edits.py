@@ -28,7 +28,7 @@ MARKS = {
 QUOTED = NOT_A_FILE | {"text", "txt", "plaintext", "plain"}
 DIFF_LINE = re.compile(r"(?:@@.*@@|--- \S+|\+\+\+ \S+|diff --git )")
 
-JSON_LINE = re.compile(r"\s*[\[{]*\s*\"\w+\"\s*:")  # also of JSON that breaks off
+JSON_LINE = re.compile(r"[\[{]*\s{0,9}\"\w+\"\s*:")  # also of JSON that breaks off
 SHELL_LINE = re.compile(r"\$ \w|sed -i|patch -p\d|cat >|tee |git apply")
 
 
@@ -53,7 +53,7 @@ def seen_instead(text: str, editable: Sequence[str]) -> Seen:
     in_fences = [_seen_in_fence(scan, fence, editable) for fence in scan.fences]
     if any(seen.what for seen in in_fences):
         return min((seen for seen in in_fences if seen.what), key=lambda seen: seen.what == "shell")
-    started = next((index for index in scan.free if JSON_LINE.match(scan.lines[index])), None)
+    started = next((index for index in scan.free if JSON_LINE.match(scan.lines[index].lstrip())), None)
     if started is not None:
         return Seen("JSON", started + 1)
     loose = next((index for index in scan.free if DIFF_LINE.match(scan.lines[index])), None)

@@ -272,6 +272,10 @@ PIECES = [
 ]
 
 
+def test_a_long_line_takes_no_time():
+    assert seen_instead(" " * 500_000 + "*", EDITABLE) == Seen()  # quadratic would be minutes
+
+
 def test_a_block_with_other_markers_is_named_as_such():
     other = block("lr = 0.1\n", "lr = 0.2\n").replace("SEARCH", "ORIGINAL").replace(" REPLACE", " UPDATED")
     assert "`<<<<<<< ORIGINAL` is a marker other than `<<<<<<< SEARCH`" in refusal(other)
