@@ -55,7 +55,7 @@ def _utf16(char: str) -> list[int]:
 def _hidden(value: str) -> bool:
     """Whether a value is long enough, and no mere word, number or path."""
     key = bare_key(value)
-    letters = re.sub("[._]", "", key)
+    letters = re.sub("[._/]", "", key)
     is_text = letters.isdigit() or letters.isalpha() or len(set(key)) == 1
     return len(key) >= 8 and not is_text and not key.startswith(("/", "~"))
 
@@ -147,7 +147,7 @@ def test_what_is_no_key_stays(environment: os._Environ[str], tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        *("val_loss", "experiment.py", "learning_rate", "training", "Training", "ACCURACY", "placeholder", "anything"),
+        *("val_loss", "experiment.py", "data/train.csv", "training", "Training", "ACCURACY", "placeholder", "anything"),
         *("20250101", "========", "x" * 24),
     ],
 )

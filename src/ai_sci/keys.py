@@ -15,7 +15,7 @@ _SHORTEST_WORD = 16  # of words or of digits alone
 # What is found in code and prose as well: `val_loss` and `experiment.py` in SORT_KEY, `placeholder` or `20250101` as
 # the key of a server that wants none. With a provider's prefix a word is a key.
 _WORD = r"(?:[A-Z]?[a-z]+|[A-Z]+)"
-_TEXT = re.compile(rf"(?!(?:gh[a-z]|gsk|hf|pk|sk)_){_WORD}(?:[._]{_WORD})*|[0-9]+")
+_TEXT = re.compile(rf"(?!(?:gh[a-z]|gsk|hf|pk|sk)_){_WORD}(?:[._/]{_WORD})*|[0-9]+")
 # Words of a variable's name: *_KEY, *_TOKEN, *_SECRET, *_PASSWORD, and all others in which litellm looks for a key.
 _ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CRED", "JWT")
 _WORDS = {"AUTH", "DSN", "HEADERS", "LICENSE", "PASS", "PAT", "PWD", "WEBHOOK"}
