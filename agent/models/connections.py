@@ -44,6 +44,7 @@ class HttpTrace:
     body: str = ""  # of an error response
     answer: bytes = b""  # a complete body that came with a success status
     connection: Any = None  # httpcore's stream, once the response has begun
+    streaming: bool = True  # what was asked for
 
     def hang_up(self) -> None:
         """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
@@ -154,6 +155,8 @@ def _after_response(response: Any) -> None:
     if response.status_code >= 400:
         trace.headers = dict(response.headers)
         trace.body = response.read().decode("utf-8", "replace")
-    elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
+    elif ("content-length" in response.headers or not trace.streaming) and "json" in response.headers.get(
+        "content-type", ""
+    ):
         # A stream has no length, so this is a complete body, which the stream reader would not see.
         trace.answer = response.read()
