@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +13,21 @@ from ai_sci.experiment.base import ConfigError
 def read_history(file: Path) -> list[HistorySession]:
     """The sessions of the file, at least one. Raises ConfigError for an unreadable file or one that is no history."""
     try:
-        text = file.expanduser().read_bytes().decode("utf-8-sig", errors="replace")
+        sessions = parse_history(_decoded(file.expanduser().read_bytes()))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
-    sessions = parse_history(text)
     if not any(session.started or session.first_message for session in sessions):
         raise ConfigError(f"{file} is not an aider chat history, which begins with `# aider chat started at …`.")
     return sessions
+
+
+def _decoded(content: bytes) -> str:
+    """The text; of a file in UTF-16, as Windows' shells write it, too."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    if (zeros := content[:400].count(0)) and zeros >= len(content[:400]) // 3:
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", errors="replace")
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def choose_session(file: Path, sessions: Sequence[HistorySession], number: int | None) -> HistorySession:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ai_sci.agent.aider_history.ai_scientist import task_of
 from ai_sci.agent.aider_history.turns import HistorySession
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.template import IDEA_FILES, Idea, Template, load_ideas
-
-# AI-Scientist's first message, the only part of it that never varies.
-_TITLE = "Your goal is to implement the following idea:"
-_EXPERIMENT = "The proposed experiment is as follows:"
-_RUNS = re.compile(r"You are given a total of up to (\d{1,4}) runs")
+from ai_sci.experiment.template import Idea, Template, template_ideas
 
 
 @dataclass(frozen=True)
@@ -30,10 +26,10 @@ def recognise_idea(session: HistorySession, template: Template) -> Recognised:
     Raises ConfigError when there is no message.
     """
     text = session.first_message
-    title, experiment = _of_ai_scientist(text)
-    runs = _RUNS.search(text)
-    max_runs = max(1, int(runs[1])) if runs else None
-    for idea in sorted(_known(template), key=lambda idea: -len(idea.title)):
+    task = task_of(session)
+    title, experiment = (task.title, task.experiment) if task else ("", "")
+    max_runs = task.max_runs if task else None
+    for idea in sorted(template_ideas(template), key=lambda idea: -len(idea.title)):
         if _same(title, idea.title) or _same(title, idea.name):
             return Recognised(idea, f"the template's idea {idea.name}, which the history names", max_runs)
         if _plain(idea.title) in _plain(text) or _plain(idea.experiment) in _plain(text):
@@ -46,22 +42,6 @@ def recognise_idea(session: HistorySession, template: Template) -> Recognised:
     experiment = experiment or text.strip()
     raw = {"Name": name, "Title": title, "Experiment": experiment}
     return Recognised(Idea(name, title, experiment, raw), "made from the history's first message", max_runs)
-
-
-def _of_ai_scientist(text: str) -> tuple[str, str]:
-    """Title and experiment of AI-Scientist's first message; empty for any other."""
-    _, found, rest = text.partition(_TITLE)
-    title, found_too, rest = rest.partition(_EXPERIMENT)
-    if not (found and found_too):
-        return "", ""
-    runs = _RUNS.search(rest)
-    experiment = rest[: runs.start()] if runs else rest
-    return " ".join(title.split()).rstrip("."), experiment.strip().removesuffix(".")
-
-
-def _known(template: Template) -> list[Idea]:
-    files = [template.folder / name for name in IDEA_FILES]
-    return [idea for path in files if path.is_file() for idea in load_ideas(path)]
 
 
 def _same(one: str, other: str) -> bool:

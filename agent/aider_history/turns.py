@@ -7,37 +7,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ai_sci.agent.aider_history.pieces import Kind, Piece, is_aiders_own, scan_history
-from ai_sci.agent.edits import Scan, scan_reply
+from ai_sci.agent.aider_history.parts import join_parts
+from ai_sci.agent.aider_history.pieces import Kind, Piece, scan_history
+from ai_sci.agent.aider_history.tool_lines import (
+    ApiError,
+    LintError,
+    TokenReport,
+    applied_beside,
+    applied_to,
+    errors_of,
+    is_aiders_own,
+    is_interrupted,
+    is_next_try,
+    lint_errors_of,
+    lint_reflection,
+    refusal_begin,
+    refused_in,
+    tries_begin,
+    usage_of,
+)
+from ai_sci.agent.edits import Scan, part_reasoning, scan_reply
 
 __all__ = ["ApiError", "HistorySession", "HistoryTurn", "TokenReport", "TurnKind", "parse_history"]
 
-_NUMBER = r"([0-9.,]{1,12}[kKM]?)"
-_TOKENS = re.compile(
-    rf"Tokens: {_NUMBER} sent(?:, {_NUMBER} cache write)?(?:, {_NUMBER} cache hit)?, {_NUMBER} received\."
-    r"(?: Cost: \$([0-9.,]{1,12}) message, \$([0-9.,]{1,12}) session\.)?"
-)
-_ERROR = re.compile(r"(?:litellm|openai)\.(\w*(?:Error|Exception|Timeout))\b:?\s*(.*)")
-_STATUS = re.compile(r"Error code: (\d{3})\b|'code': (\d{3})\b|\"code\": ?(\d{3})\b")
-_STATUS_OF = {
-    "AuthenticationError": 401,
-    "BadRequestError": 400,
-    "ContextWindowExceededError": 400,
-    "InternalServerError": 500,
-    "NotFoundError": 404,
-    "PermissionDeniedError": 403,
-    "RateLimitError": 429,
-    "ServiceUnavailableError": 503,
-    "Timeout": 408,
-}
-_MESSAGE = re.compile(r"[\"']message[\"']:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')")
-_LINT_BEGIN = "# Fix any errors below"
-_LINT_QUESTION = re.compile(r"Attempt to fix lint errors\?.*")
-_LINT_ERROR = re.compile(r"(?:[^\s:]+):(\d+):(?:\d+:)? ([EFCW]\d+ .+)")
-_APPLIED = re.compile(r"Applied edit to (.+)")
-_REFUSED = re.compile(r"# (\d{1,6}) SEARCH/REPLACE blocks? failed to match!")
-_YES = ("y", "yes", "a", "all")
-_ANSWER = "► **ANSWER**"  # aider's heading between the reasoning and the reply
+_COMMAND = re.compile(r"\s*[/!]")  # to aider; what `/ask TEXT` asks the model is a message of its own, TEXT
 
 
 class TurnKind(str, Enum):
@@ -46,25 +39,6 @@ class TurnKind(str, Enum):
     user = "user"
     lint = "lint"  # aider sent the linter's report, with the user's consent
     reflection = "reflection"  # aider sent something else: a refused edit, a file's content, a test's output
-
-
-@dataclass(frozen=True)
-class TokenReport:
-    """aider's line on tokens, with rounded counts; costs in USD, None where aider knows no price."""
-
-    sent: int
-    received: int
-    cost: float | None
-    session_cost: float | None
-
-
-@dataclass(frozen=True)
-class ApiError:
-    """A failed request: the error's class, its HTTP status if known, and the server's message."""
-
-    name: str
-    status: int | None
-    message: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +52,7 @@ class HistoryTurn:
     reasoning: str = ""
     tools: tuple[str, ...] = ()
     is_cut: bool = False  # the file ends inside the reply
+    is_interrupted: bool = False  # somebody pressed Ctrl-C during the reply
 
     @property
     def scan(self) -> Scan:
@@ -92,33 +67,37 @@ class HistoryTurn:
     @property
     def applied(self) -> list[str]:
         """The files that aider says it edited."""
-        return [found[1] for line in self.tools if (found := _APPLIED.match(line))]
+        return applied_to(self.tools)
 
     @property
     def refused(self) -> int:
         """Number of blocks that aider could not apply; one for each report of a malformed reply without a count."""
-        counts = [int(found[1]) for line in self.tools if (found := _REFUSED.match(line))]
-        return sum(counts) or sum(line.startswith("The LLM did not conform") for line in self.tools)
+        return refused_in(self.tools)
+
+    @property
+    def applied_beside(self) -> int:
+        """Number of blocks that aider applied although it refused others of this reply."""
+        return applied_beside(self.tools)
+
+    @property
+    def has_edited(self) -> bool:
+        """Whether aider says that it applied an edit."""
+        return bool(self.applied or self.applied_beside)
 
     @property
     def usage(self) -> TokenReport | None:
         """aider's last line on tokens."""
-        found = next((found for line in reversed(self.tools) if (found := _TOKENS.match(line))), None)
-        if found is None:
-            return None
-        cost, session_cost = (_price(found[group]) for group in (5, 6))
-        return TokenReport(_count(found[1]), _count(found[4]), cost, session_cost)
+        return usage_of(self.tools)
+
+    @property
+    def errors(self) -> list[ApiError]:
+        """The errors of all tries of the request; one of them may still have brought a reply."""
+        return errors_of(self.tools)
 
     @property
     def error(self) -> ApiError | None:
-        """The last error of the request; a retry may still have brought a reply."""
-        found = next((found for line in reversed(self.tools) if (found := _ERROR.match(line))), None)
-        if found is None:
-            return None
-        codes = _STATUS.search(found[2])
-        status = int(next(filter(None, codes.groups()))) if codes else _STATUS_OF.get(found[1])
-        said = _MESSAGE.search(found[2])
-        return ApiError(found[1], status, said[1][1:-1] if said else found[2][:300].strip())
+        """The last error of the request."""
+        return self.errors[-1] if self.errors else None
 
     @property
     def has_failed(self) -> bool:
@@ -126,9 +105,14 @@ class HistoryTurn:
         return not self.reply
 
     @property
+    def lint_errors(self) -> list[LintError]:
+        """The linter's errors after this turn's edits."""
+        return lint_errors_of(self.tools)
+
+    @property
     def lint(self) -> list[str]:
-        """The linter's errors after this turn's edits, such as `F821 undefined name 'F'`."""
-        return [found[2].strip() for line in self.tools if (found := _LINT_ERROR.match(line))]
+        """Their texts, such as `F821 undefined name 'F'`."""
+        return [error.text for error in self.lint_errors]
 
 
 @dataclass(frozen=True)
@@ -139,6 +123,7 @@ class HistorySession:
     started: str
     turns: tuple[HistoryTurn, ...]
     notes: tuple[str, ...] = ()  # aider's lines before the first turn
+    commands: int = 0  # messages such as `/add FILE`, which no model is sent
     ends_on: Kind | None = None  # kind of its last piece that is not blank
 
     @property
@@ -153,9 +138,9 @@ class HistorySession:
 
     @property
     def first_message(self) -> str:
-        """The first user message that is not a command to aider such as `/add`."""
+        """The first message of the user's to the model."""
         texts = [turn.user for turn in self.turns if turn.kind is TurnKind.user]
-        return next((text for text in texts if text.strip() and not text.lstrip().startswith(("/", "!"))), "")
+        return next((text for text in texts if text.strip() and not _COMMAND.match(text)), "")
 
 
 def parse_history(text: str) -> list[HistorySession]:
@@ -220,57 +205,50 @@ class _Reader:
             # No line of aider's comes between, so these were quotations in the reply.
             draft.reply += [f"> {line}  \n" for line in draft.tools]
             draft.tools = []
-        elif draft.reply:
-            draft = _reflection(draft.tools)
+        elif draft.reply and not is_next_try(draft.tools):
+            draft = self._reflection(draft)
             self._drafts.append(draft)
-        else:
-            draft.early_tools, draft.tools = draft.tools, []
+        else:  # the first try that brings text, or one that takes the place of a try that broke off
+            draft.reply = []
+            draft.early_tools, draft.tools = draft.early_tools + draft.tools, []
         draft.reply.append(piece.raw)
         # aider writes a reply together with the blank line below it.
         draft.is_cut = piece is self._pieces[-1] and self._ends != "\n\n"
 
+    def _reflection(self, before: _Draft) -> _Draft:
+        """The message that aider sent by itself, rebuilt from what it printed for the user."""
+        begin = tries_begin(before.tools)
+        tools, tries = before.tools[:begin], before.tools[begin:]
+        before.tools = tools
+        if places := lint_reflection(tools):
+            draft = _Draft(TurnKind.lint, "\n".join(tools[slice(*places)]).strip("\n"))
+        else:
+            begin = refusal_begin(tools) or 0
+            draft = _Draft(TurnKind.reflection, "\n".join(tools[begin:]).strip("\n"))
+        draft.early_tools = tries
+        return draft
+
     def session(self, number: int, started: str) -> HistorySession:
-        turns = []
-        for count, draft in enumerate(self._drafts, 1):
-            reasoning, reply = _split_reasoning("".join(draft.reply))
+        turns: list[HistoryTurn] = []
+        commands = 0
+        for draft in self._drafts:
+            parted = part_reasoning("".join(draft.reply))
+            reply = join_parts(parted.text.strip())
             tools = tuple(draft.early_tools + draft.tools)
-            turns.append(HistoryTurn(count, draft.kind, draft.user, reply, reasoning, tools, draft.is_cut))
+            if not reply and not errors_of(tools) and _COMMAND.match(draft.user):
+                commands += 1
+                continue
+            turns.append(
+                HistoryTurn(
+                    len(turns) + 1,
+                    draft.kind,
+                    draft.user,
+                    reply,
+                    parted.reasoning,
+                    tools,
+                    draft.is_cut,
+                    bool(reply) and is_interrupted(tools),
+                )
+            )
         ends_on = self._pieces[-1].kind if self._pieces else None
-        return HistorySession(number, started, tuple(turns), tuple(self._notes), ends_on)
-
-
-def _reflection(tools: list[str]) -> _Draft:
-    """The message that aider sent by itself, rebuilt from what it printed for the user."""
-    asked = next((i for i, line in enumerate(tools) if (_LINT_QUESTION.fullmatch(line) and _is_yes(line))), None)
-    begin = next((i for i, line in enumerate(tools) if line.startswith(_LINT_BEGIN)), None)
-    if asked is not None and begin is not None and begin < asked:
-        return _Draft(TurnKind.lint, "\n".join(tools[begin:asked]).strip("\n"))
-    begin = next((i for i, line in enumerate(tools) if _REFUSED.match(line)), 0)
-    return _Draft(TurnKind.reflection, "\n".join(tools[begin:]).strip("\n"))
-
-
-def _is_yes(line: str) -> bool:
-    return line.rsplit(" ", 1)[-1].lower() in _YES
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    """Reasoning and reply, which aider prints under two headings."""
-    before, found, after = text.partition(_ANSWER)
-    if not found or "► **THINKING**" not in before:
-        return "", text.strip()
-    thinking = before.split("► **THINKING**", 1)[1].rstrip().rstrip("-")
-    return thinking.strip(), after.strip()
-
-
-def _count(text: str) -> int:
-    """`13k` → 13000. Not a number → 0."""
-    scale = {"k": 1_000, "K": 1_000, "M": 1_000_000}.get(text[-1], 1)
-    number = _price(text.rstrip("kKM"))
-    return round(number * scale) if number is not None else 0
-
-
-def _price(text: str | None) -> float | None:
-    try:
-        return float((text or "").replace(",", "").rstrip("."))
-    except ValueError:
-        return None
+        return HistorySession(number, started, tuple(turns), tuple(self._notes), commands, ends_on)

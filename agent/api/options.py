@@ -27,6 +27,7 @@ def _path(value: str | os.PathLike[str]) -> Path:
 _READ = {
     "timeout": parse_duration,
     "time": parse_duration,
+    "wait": parse_duration,
     "memory": parse_size,
     "disk": parse_size,
     "ideas_file": _path,

@@ -115,7 +115,9 @@ def _work(job: SessionJob, channel: socket.socket) -> int:
                 _, status = resume(job.folder, job.resumed, screen, broker)
             else:
                 asked, execution = job.options, job.execution
-                name, model = choose_model(asked.model, asked.api_base, execution.template, job.idea, screen.note)
+                name, model = choose_model(
+                    asked.model, asked.api_base, execution.template, job.idea, screen.note, asked.wait
+                )
                 create_session(job.folder, asked, job.idea, execution, name, model)
                 status = drive_session(job.folder, execution, model, screen, broker=broker)
             return exit_code(job.folder, status)

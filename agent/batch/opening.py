@@ -61,6 +61,8 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     begin_preload()
     executions = Executions(options.session, len(slots or ()), screen)
     check_machine()
+    for note in dict.fromkeys(note for one in planned for note in one.idea.notes):
+        screen.note(note)
     _check_models(planned, options.session, options.budgets, screen)
     for one in planned:
         _require_slots(executions(str(one.template.folder)), slots)
@@ -111,7 +113,7 @@ def resume_batch(folder: Path, options: ResumeOptions, budgets: Budgets, screen:
         return folder, state.status
     assert state.started is not None  # read_batch refuses a journal without it
     session = options_of(state.options)
-    changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs}
+    changed = {"model": options.model, "api_base": options.api_base, "max_runs": options.max_runs, "wait": options.wait}
     session = dataclasses.replace(session, **{name: value for name, value in changed.items() if value is not None})
     session = dataclasses.replace(session, budgets=options.budgets.with_defaults(session.budgets))
     load_edit_formats()  # no session could go on without one of them

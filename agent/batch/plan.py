@@ -15,7 +15,16 @@ from ai_sci.agent.batch.events import IdeaAdded
 from ai_sci.agent.budgets import Budgets
 from ai_sci.agent.commands import RunOptions, scripted_session
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.template import IDEA_FILES, Idea, Template, find_idea, load_ideas, load_template, read_idea, slug
+from ai_sci.experiment.template import (
+    Idea,
+    Template,
+    find_idea,
+    load_ideas,
+    load_template,
+    read_idea,
+    slug,
+    template_ideas,
+)
 
 ALL = "all"
 ADDED = "added"  # folder of requests that the batch has not picked up yet
@@ -66,8 +75,7 @@ def find_ideas(options: BatchOptions) -> list[Planned]:
 
 def _all_of(template: Template, session: RunOptions) -> list[Planned]:
     """Every idea of the template; without a model, only those that have a scripted session."""
-    files = [session.ideas_file] if session.ideas_file else [template.folder / name for name in IDEA_FILES]
-    ideas = [idea for path in files if path.is_file() or session.ideas_file for idea in load_ideas(path)]
+    ideas = template_ideas(template, session.ideas_file)
     if not ideas:
         raise ConfigError(f"the template {template.folder} has no ideas.json: pass --ideas FILE.json")
     if session.model:

@@ -15,11 +15,10 @@ def template_names(incomplete: str) -> list[str]:
 def idea_names(context: typer.Context, incomplete: str) -> list[str]:
     """The ideas, with this prefix, of the template named earlier on the line, else of `sae`."""
     from ai_sci.experiment.base import ConfigError
-    from ai_sci.experiment.template import IDEA_FILES, load_ideas, load_template
+    from ai_sci.experiment.template import load_template, template_ideas
 
     try:
-        folder = load_template(context.params.get("template") or "sae").folder
-        files = [folder / name for name in IDEA_FILES if (folder / name).is_file()]
-        return [idea.name for file in files for idea in load_ideas(file) if idea.name.startswith(incomplete)]
+        template = load_template(context.params.get("template") or "sae")
+        return [idea.name for idea in template_ideas(template) if idea.name.startswith(incomplete)]
     except ConfigError:
         return []

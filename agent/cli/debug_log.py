@@ -14,10 +14,16 @@ import sys
 import tempfile
 
 from ai_sci import __version__
+from ai_sci.keys import mask_keys
 
 _LINE = "%(asctime)s %(process)d %(name)s: %(message)s"
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PROXY", re.IGNORECASE)
-_IN_TEXT = re.compile(r"(://)[^/@\s]+(?=@)|(Bearer )\S+|((?:key|token|secret|passw\w*)=)[^&\s'\"]+", re.IGNORECASE)
+# Keys that are in no variable: in a URL, in a header, or beside a name that says so, as in a query or a dict's repr.
+_IN_TEXT = re.compile(
+    r"(://)[^/@\s]+(?=@)|((?:Bearer|Basic) )[^\s'\"]+"
+    r"|((?:key|token|secret|passw\w*|authorization)(?:=|\\*['\"]\s*[:=,]\s*b?\\*['\"]))"
+    r"(?!Bearer |Basic )[^&\s'\"\\]+",
+    re.IGNORECASE,
+)
 _log = logging.getLogger("ai_sci")
 
 
@@ -31,7 +37,7 @@ def open_log() -> str:
         descriptor, name = tempfile.mkstemp(prefix="ai-sci-debug-", suffix=".log")
         os.close(descriptor)
     handler = logging.FileHandler(name, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(_WithoutKeys(_LINE))
+    handler.setFormatter(WithoutKeys(_LINE))
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG)
     _log.propagate = False
@@ -47,13 +53,9 @@ def keep(error: BaseException, a_bug: bool = False) -> str | None:
     return name
 
 
-class _WithoutKeys(logging.Formatter):
-    """Masks secrets everywhere: values of environment variables that look like keys, passwords in URLs, `token=…`."""
+class WithoutKeys(logging.Formatter):
+    """Masks keys everywhere: those in the environment, and what looks like one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for name, value in os.environ.items():
-            secret = value.strip()  # a repr escapes the line end of a key read from a file
-            if len(secret) >= 8 and _SECRET.search(name):
-                text = text.replace(secret, "***")
-        return _IN_TEXT.sub(r"\1\2\3***", text)
+        """The line, with keys replaced by their variables' names or by stars."""
+        return _IN_TEXT.sub(r"\1\2\3***", mask_keys(super().format(record)))

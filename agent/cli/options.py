@@ -43,6 +43,16 @@ class ModelOptions:
         int | None,
         Option(metavar="TOKENS", min=256, help="The model's context window; longer conversations are compacted."),
     ] = None
+    wait: Annotated[
+        str | None,
+        Option(metavar="DURATION", help="Longest wait for the server's usage limit to reset. [default: 1h]"),
+    ] = None
+
+    def read(self) -> dict[str, Any]:
+        """The fields, as options of a session. Raises ConfigError for an invalid duration."""
+        from ai_sci.experiment.base import parse_duration
+
+        return {**vars(self), "wait": _quantity("--wait", self.wait, parse_duration)}
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,7 @@ def run_options(model: ModelOptions, attempts: AttemptOptions, limits: Budgets, 
     from ai_sci.experiment.base import parse_duration, parse_size
 
     return RunOptions(
-        **vars(model),
+        **model.read(),
         overrides=_overrides(attempts.set_ or []),
         timeout=_quantity("--timeout", attempts.timeout, parse_duration),
         memory=_quantity("--memory", attempts.memory, parse_size),

@@ -74,6 +74,6 @@ def replay(
     from ai_sci.agent.commands.replay import ReplayOptions, replay
 
     options = ReplayOptions(
-        **vars(model), from_turn=from_turn, reuse=reuse, session=session, runs_dir=runs_dir or RUNS, budgets=budgets
+        **model.read(), from_turn=from_turn, reuse=reuse, session=session, runs_dir=runs_dir or RUNS, budgets=budgets
     )
     drive_session(lambda screen: replay(recorded, options, screen))

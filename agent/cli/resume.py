@@ -15,7 +15,7 @@ def resume(folder: Folder, model: ModelOptions, limits: BudgetOptions, each: Ses
     from ai_sci.agent.commands import ResumeOptions, resume
 
     budgets = limits.read()
-    options = ResumeOptions(**vars(model), budgets=budgets)
+    options = ResumeOptions(**model.read(), budgets=budgets)
     if is_batch(folder):
         of_each = replace(options, budgets=each.read())
         drive_batch(lambda screen: resume_batch(folder, of_each, budgets, screen))

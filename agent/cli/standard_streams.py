@@ -1,14 +1,18 @@
-"""Makes sure that stdin, stdout and stderr are open and can print any text."""
+"""Makes sure that stdin, stdout and stderr are open, can print any text, and print no key."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from typing import TextIO
+
+from ai_sci.keys import mask_keys
 
 
 def make_streams_usable() -> None:
-    """Opens /dev/null for closed streams (`>&-`, some schedulers), and replaces characters that cannot be encoded.
+    """Opens /dev/null for closed streams (`>&-`, some schedulers), and replaces keys, and characters that cannot be
+    encoded.
 
     Otherwise the next file to be opened, say a journal, would receive what is printed. Call this before opening any.
     """
@@ -27,6 +31,17 @@ def make_streams_usable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+        _hide_keys(stream)
+
+
+def _hide_keys(stream: TextIO) -> None:
+    write = stream.write
+
+    def write_without_keys(text: str) -> int:
+        write(mask_keys(text))
+        return len(text)
+
+    stream.write = write_without_keys  # of this very stream, to which others may hold references
 
 
 def flush_streams() -> None:

@@ -7,14 +7,14 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from ai_sci.agent.commands.doctor_template import examine_template
 from ai_sci.agent.commands.file_locks import unreliable_filesystem
+from ai_sci.agent.commands.finding import Finding
+from ai_sci.agent.models import key_problem
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
-from ai_sci.experiment.environment import is_ready
 from ai_sci.experiment.sandbox import find_sandbox
-from ai_sci.experiment.template import Template, load_template, template_names
 
 # The usual providers. litellm knows many more; `ai-sci run` names the variable that a model needs.
 KEYS = (
@@ -28,25 +28,9 @@ KEYS = (
 ROOM_FOR_ENVIRONMENT = 6 << 30  # bytes: the sae environment and its data, with room to build
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report. `state` is "ok", "note" or "fix"."""
-
-    state: str
-    what: str
-
-    @property
-    def blocking(self) -> bool:
-        """Whether no session can run until this is fixed."""
-        return self.state == "fix"
-
-    def __str__(self) -> str:
-        return f"[{self.state:^4}] {self.what}"
-
-
 def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
     """All findings about this machine, the template and the model. Raises nothing."""
-    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *_template(template_name), _model()]
+    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *examine_template(template_name), *_model()]
 
 
 def _machine() -> Iterator[Finding]:
@@ -111,29 +95,15 @@ def _slurm() -> Finding:
     return Finding("ok", f"Slurm: {'; '.join(done.stdout.splitlines()) or 'no partition'} (--engine slurm)")
 
 
-def _template(name: str) -> Iterator[Finding]:
-    try:
-        template = load_template(name)
-    except AiSciError as error:
-        yield Finding("fix", f"template: {error}")
-        return
-    yield Finding("ok", f"template {template.name} (bundled: {', '.join(template_names())})")
-    yield _environment(template)
-
-
-def _environment(template: Template) -> Finding:
-    if not template.requirements and not template.requirements_no_deps:
-        return Finding("ok", "experiment environment: the first python3 on the PATH")
-    if is_ready(template):
-        return Finding("ok", f"experiment environment of {template.name} is built")
-    return Finding("note", f"experiment environment of {template.name} is not built yet: the first run builds it")
-
-
-def _model() -> Finding:
+def _model() -> Iterator[Finding]:
     name = os.environ.get("AI_SCI_MODEL")
     keys = [key for key in KEYS if os.environ.get(key)]
+    for key in keys:
+        if problem := key_problem(key):
+            yield Finding("note", f"{key} {problem}")
     if name:
-        return Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
-    if keys:
-        return Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
-    return Finding("note", "no key is set: without --model, a template's scripted session is played")
+        yield Finding("ok", f"model {name} (AI_SCI_MODEL); keys set: {', '.join(keys) or 'none'}")
+    elif keys:
+        yield Finding("note", f"keys set: {', '.join(keys)}; choose a model with --model or AI_SCI_MODEL")
+    else:
+        yield Finding("note", "no key is set: without --model, a template's scripted session is played")

@@ -16,16 +16,21 @@ def asked_model(option: str | None) -> str | None:
 
     Call it once, when a session or a batch is opened: AI_SCI_MODEL may differ when it is resumed.
     """
-    name = option or os.environ.get("AI_SCI_MODEL")
+    name = option or os.environ.get("AI_SCI_MODEL", "").strip()
     return absolute_model(name) if name else None
 
 
 def choose_model(
-    asked: str | None, api_base: str | None, template: Template, idea: Idea, note: Callable[[str], None]
+    asked: str | None,
+    api_base: str | None,
+    template: Template,
+    idea: Idea,
+    note: Callable[[str], None],
+    wait: float | None = None,
 ) -> tuple[str, Editor]:
     """The name and the editor of `asked` (from `asked_model`), else of the scripted session. Raises ConfigError."""
     if asked:
-        return asked, open_editor(asked, api_base=api_base)
+        return asked, open_editor(asked, api_base=api_base, wait=wait)
     scripted = scripted_session(template, idea)
     if scripted is None:
         raise ConfigError(

@@ -45,6 +45,7 @@ class ReplayOptions:
     max_runs: int | None = None
     budgets: Budgets = Budgets()
     context_window: int | None = None  # of the live model, in tokens
+    wait: float | None = None  # seconds, for a usage limit of the live model's server to reset
 
 
 def replay(origin: Path, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
@@ -82,7 +83,7 @@ def _again(recording: Recording, options: ReplayOptions, screen: Screen) -> tupl
 
 def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Screen) -> tuple[Path, Status]:
     """Keeps the recorded history up to the request of `turn`, which the live model then answers."""
-    name = options.model or os.environ.get("AI_SCI_MODEL")
+    name = options.model or os.environ.get("AI_SCI_MODEL", "").strip()
     if not name:
         raise ConfigError("--from-turn needs --model NAME, the model that continues from there.")
     turns = len(recording.requests)
@@ -99,6 +100,7 @@ def _branch(recording: Recording, turn: int, options: ReplayOptions, screen: Scr
         resumed.api_base,
         resumed.max_runs,
         context_window=resumed.context_window,
+        wait=resumed.wait,
         **Budgets.of(resumed).by_option,
         **authorship(),
     )
@@ -113,7 +115,9 @@ def _live(
     name: str, options: ReplayOptions, recording: Recording, max_runs: int, screen: Screen
 ) -> tuple[Editor, Resumed]:
     """The live model and its limits: from the options, else from the recorded session."""
-    asked = ResumeOptions(name, options.api_base, options.max_runs, options.budgets, options.context_window)
+    asked = ResumeOptions(
+        name, options.api_base, options.max_runs, options.budgets, options.context_window, options.wait
+    )
     state = dataclasses.replace(fold(recording.entries), max_runs=max_runs)
     return resolve_resume(asked, state, template_of(recording.folder, recording.started), screen)
 

@@ -13,6 +13,7 @@ from ai_sci.agent.loop import Editor, SessionContext, step
 from ai_sci.agent.models import BeforeTry, CallFailure, ModelUnavailable, OnDelta, OnFailure, Reply, unlimited
 from ai_sci.agent.session import Recording, Session, load_recording, position_of
 from ai_sci.experiment.base import ConfigError
+from ai_sci.keys import mask_keys
 
 
 def recorded_origin(started: SessionStarted) -> Recording | None:
@@ -109,5 +110,5 @@ class _Compared:
     def _report(self, turn: int, diff: str) -> None:
         folder = self._session.folder / "replay"
         folder.mkdir(exist_ok=True)
-        (folder / f"turn_{turn}.diff").write_text(diff, encoding="utf-8", errors="replace")
+        (folder / f"turn_{turn}.diff").write_text(mask_keys(diff), encoding="utf-8", errors="replace")
         self._session.record(PromptDiffered(turn, diff))

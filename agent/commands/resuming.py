@@ -30,6 +30,7 @@ class ResumeOptions:
     max_runs: int | None = None
     budgets: Budgets = Budgets()  # include what was spent before
     context_window: int | None = None  # tokens
+    wait: float | None = None  # seconds
     # As in ExecutionContext; the sessions of a batch share it.
     begun: float = field(default_factory=time.time, compare=False)
 
@@ -60,7 +61,8 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
     same = name == state.model
     api_base = options.api_base or (state.api_base if same else None)
     budgets = options.budgets.with_defaults(state.budgets)
-    model = open_editor(name, api_base=api_base)
+    wait = state.wait if options.wait is None else options.wait
+    model = open_editor(name, api_base=api_base, wait=wait)
     known = state.context_window if same else template.context_window or model.context_window
     window = options.context_window or known
     if options.budgets.cost is None and budgets.cost is not None and model.worst_case_cost([]) is None:
@@ -75,6 +77,7 @@ def resolve_resume(options: ResumeOptions, state: State, template: Template, scr
         api_base,
         options.max_runs or state.max_runs,
         context_window=window,
+        wait=wait,
         **budgets.by_option,
         **authorship(),
     )

@@ -51,6 +51,9 @@ class RunOptions:
     model: str | None = None
     api_base: str | None = None
     max_runs: int | None = None
+    max_failures: int | None = None
+    notes: str = ""  # notes.txt at the start
+    created: tuple[str, ...] = ()  # files that may be edited beside the template's
     runs_dir: Path = Path("runs")
     session: str | None = None
     overrides: dict[str, str] = field(default_factory=dict)
@@ -59,6 +62,7 @@ class RunOptions:
     disk: int | None = None  # bytes
     budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens
+    wait: float | None = None  # seconds, for a usage limit of the model's server to reset
     python: Path | None = None
     sandbox: str = "auto"
     allow_unsandboxed: bool = False
@@ -72,13 +76,16 @@ def run(options: RunOptions, screen: Screen) -> tuple[Path, Status]:
     Raises ConfigError or EnvironmentFailed before it is opened, SessionStopped afterwards.
     """
     template = load_template(options.template, options.overrides)
+    template = dataclasses.replace(template, editable=(*template.editable, *options.created))
     idea = _idea_of(template, options)
     folder = _new_folder(idea, options)
+    for note in idea.notes:
+        screen.note(note)
     asked = asked_model(options.model)
     prepare_model(asked)  # loads in the background while we look for a sandbox
     sandbox = find_sandbox(options.sandbox, options.allow_unsandboxed)
     check_machine()
-    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note)
+    model_name, model = choose_model(asked, options.api_base, template, idea, screen.note, options.wait)
     require_known(model, options.budgets, options.context_window or template.context_window or model.context_window)
     limits = limits_of(template, options)
     kind = engine_kind(options.engine)
@@ -114,17 +121,21 @@ def create_session(
             "model": model_name,
             "api_base": options.api_base,
             "max_runs": options.max_runs or template.max_runs,
-            "max_failures": template.max_failures,
+            "max_failures": options.max_failures or template.max_failures,
             "limits": dataclasses.asdict(execution.limits),
             "python": str(options.python) if options.python else None,
             "sandbox_choice": options.sandbox,
             "allow_unsandboxed": options.allow_unsandboxed,
             **options.budgets.by_option,
             "context_window": options.context_window or template.context_window or model.context_window,
+            "wait": options.wait,
             **authorship(),
+            "beside": {path: str(place) for path, place in template.beside.items()},
             "engine": options.engine,
             "engine_options": options.engine_options,
+            "created": list(options.created),
         },
+        options.notes,
     )
 
 
@@ -164,9 +175,11 @@ def template_of(folder: Path, started: SessionStarted) -> Template:
     return dataclasses.replace(
         copy,
         name=Path(started.template).name,
+        editable=(*copy.editable, *started.created),
         settings=json.loads((folder / "settings.json").read_text()) if copy.settings else {},
         copied=tuple(map(Path, started.files)),
         brings_baseline=started.brings_baseline,
+        beside={path: Path(place) for path, place in started.beside.items()},
     )
 
 

@@ -15,7 +15,8 @@ from functools import cache
 from ai_sci.agent.edits.announcing import announced_edit
 from ai_sci.agent.edits.blocks import SearchReplaceBlocks
 from ai_sci.agent.edits.formats import Edit, EditFormat
-from ai_sci.agent.edits.scan import Scan, name_above, scan_reply
+from ai_sci.agent.edits.reasoning import fenced_drafts, part_reasoning
+from ai_sci.agent.edits.scan import Scan, all_completed, name_above, scan_reply
 from ai_sci.agent.edits.unified_diff import UnifiedDiffs
 from ai_sci.agent.edits.whole_file import WholeFiles
 from ai_sci.experiment.base import ConfigError, installed_plugins, make_plugin
@@ -64,9 +65,13 @@ class Parsed:
 
 
 def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Parsed:
-    """The edits of a reply, if any. `cut_off`: the model reached its output limit."""
-    scan = scan_reply(text)
+    """The edits of a reply, if any, none from its reasoning. `cut_off`: the model reached its output limit."""
+    parted = part_reasoning(text)
+    scan = scan_reply(parted.text)
     edits = [edit for one in load_edit_formats() for edit in one.parse(scan, editable)]
+    scan.problems += fenced_drafts(scan)
+    if parted.doubt and (edits or all_completed(parted.text)):
+        scan.problems.append(parted.doubt)
     if cut_off:
         scan.problems += _cut_problems(scan, editable)
     if edits and not scan.problems and (said := announced_edit(scan, editable, cut_off)):

@@ -88,19 +88,19 @@ def scan_reply(text: str) -> Scan:
         elif ALMOST_END.match(marker):
             scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
-            fence = _opened(index, line)
+            fence = opened(index, line)
             if fence:
                 scan.fences.append(fence)
             else:
                 scan.free.append(index)
-        elif _closes(line, fence):
+        elif closes(line, fence):
             fence.close = index
             fence = None
         index += 1
     return scan
 
 
-def _opened(index: int, line: str) -> Fence | None:
+def opened(index: int, line: str) -> Fence | None:
     """The fence that the line opens."""
     match = OPENING.match(line)
     if not match:
@@ -108,7 +108,7 @@ def _opened(index: int, line: str) -> Fence | None:
     return Fence(index, match.group(1) or match.group(3), (match.group(2) or match.group(4) or "").strip())
 
 
-def _closes(line: str, fence: Fence) -> bool:
+def closes(line: str, fence: Fence) -> bool:
     """Whether the line is a closing mark at least as long as the fence's own."""
     mark = line.strip()
     return len(mark) >= len(fence.mark) and mark == fence.mark[0] * len(mark)

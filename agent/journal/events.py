@@ -54,6 +54,9 @@ class SessionStarted:
     engine: str = "local"  # --engine NAME
     slurm: dict[str, str] = field(default_factory=dict)  # engine_options in format 1
     engine_options: dict[str, str] = field(default_factory=dict)  # --engine-option KEY=VALUE
+    beside: dict[str, str] = field(default_factory=dict)  # data beside the template, by its relative paths
+    wait: float | None = None  # seconds that a call may wait for a usage limit to reset; None for the default
+    created: list[str] = field(default_factory=list)  # editable files that the template lacks
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Branched:
     max_disk: int | None = None  # bytes
     version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
+    wait: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Resumed:
     max_disk: int | None = None  # bytes
     version: str = ""  # of ai-sci from here on; "" in older journals
     prompts: str = ""  # as in SessionStarted
+    wait: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,7 @@ class Replied:
     seconds: float
     prompt_hash: str = ""  # of the messages sent; "" in older journals
     files: dict[str, str] | None = None  # new contents, from editors that return files instead of edit blocks
+    cut_to: int | None = None  # tokens: the window to which the server cut the prompt without a word
 
 
 @dataclass(frozen=True)

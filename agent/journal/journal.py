@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from ai_sci.agent.journal.events import EVENT_TYPES, Event
 from ai_sci.agent.journal.formats import FORMAT, NewerRecord, is_record, newer_writer, upcast
 from ai_sci.experiment.base import AiSciError
+from ai_sci.keys import mask_keys, mask_keys_in
 
 
 class JournalError(AiSciError):
@@ -50,11 +51,14 @@ def _fields(cls: type) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(cls))
 
 
+def _fields_without_keys(event: Any) -> dict[str, Any]:
+    return mask_keys_in({field.name: getattr(event, field.name) for field in dataclasses.fields(event)})
+
+
 def encode(entry: Record[Any]) -> bytes:
-    """One line with its newline. ASCII only, so a torn write never splits a character."""
+    """One line with its newline, without keys. ASCII only, so a torn write never splits a character."""
     record: dict[str, Any] = {"at": round(entry.at, 3), "v": FORMAT, "event": entry.event.kind}
-    for field in dataclasses.fields(entry.event):
-        record[field.name] = getattr(entry.event, field.name)
+    record |= _fields_without_keys(entry.event)
     return json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
 
 
@@ -68,6 +72,9 @@ def decode(line: bytes, types: Mapping[str, type[E]]) -> Record[E]:
         if not is_record(record):
             raise ValueError("not a journal record")
         upcast(record)
+        text = line.decode("utf-8", "replace")
+        if mask_keys(text) != text:  # an earlier version recorded it, or the key is newer than the journal
+            record = mask_keys_in(record)
         at, kind = float(record.pop("at")), record.pop("event")
         if kind not in types:
             raise NewerRecord(f"a record of the kind {kind!r}")
@@ -140,7 +147,8 @@ class Records(Generic[E]):
 
     def append(self, event: E) -> Record[E]:
         """Writes and fsyncs one record, whole or not at all. Raises JournalError when the disk fails."""
-        entry = Record(self._clock(), event)
+        # What is in memory, and from there on the wire, is what is on disk.
+        entry = Record(self._clock(), dataclasses.replace(event, **_fields_without_keys(event)))  # type: ignore[type-var]
         line = unwritten = encode(entry)
         try:
             if self._torn:

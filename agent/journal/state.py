@@ -101,7 +101,8 @@ class State:
     max_runs: int = 0
     budgets: Budgets = Budgets()
     context_window: int | None = None  # tokens, as requested or as litellm knows it
-    learned_window: int | None = None  # tokens, from a server's error
+    learned_window: int | None = None  # tokens, from a server's error or from how it counts
+    wait: float | None = None  # seconds, as in SessionStarted
     sandbox: SandboxFound | None = None
     baseline: BaselineMeasured | None = None
     runs: dict[int, RunRecord] = field(default_factory=dict)
@@ -222,6 +223,8 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.phase, state.failures = _PHASE_OF_PROMPT[prompt], 0
         case ConversationRebuilt():
             state.learned_window = event.learned_window or state.learned_window
+        case Replied(cut_to=int() as window):
+            state.learned_window = window
         case CompletionDoubted():
             state.completion_doubted = True
         case CompletionAccepted():
@@ -253,7 +256,7 @@ def forgets_window(event: Resumed, model: str, api_base: str | None, context_win
 def _take_options(state: State, event: SessionStarted | Resumed | Branched) -> None:
     state.model, state.api_base = event.model, event.api_base
     state.max_runs, state.budgets = event.max_runs, Budgets.of(event)
-    state.context_window = event.context_window
+    state.context_window, state.wait = event.context_window, event.wait
 
 
 def _close(state: State, event: RunClosed) -> None:

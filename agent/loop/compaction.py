@@ -54,12 +54,19 @@ def can_shrink(session: Session) -> bool:
     return isinstance(_last_of(session.journal.events, (Replied, ConversationRebuilt)), Replied)
 
 
+def is_rebuilt(session: Session) -> bool:
+    """Whether the next request is the first one since a rebuild, so that no shorter one is possible."""
+    return isinstance(_last_of(session.journal.events, (Replied, ConversationRebuilt)), ConversationRebuilt)
+
+
 def estimated_tokens(events: list[Event], messages: list[Message]) -> int:
     """Tokens of a request: the provider's count for the last one, plus an estimate for everything since."""
     characters = 0
     for event in reversed(events):
         if isinstance(event, Told):
             characters += len(event.text)
+        elif isinstance(event, Replied) and event.cut_to is not None:
+            break  # the provider did not count all of it
         elif isinstance(event, Replied):
             return event.prompt_tokens + round((characters + len(event.text)) / _CHARACTERS_PER_TOKEN)
         elif isinstance(event, ConversationRebuilt):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
+from ai_sci.agent.aider_history import at_first_places
 from ai_sci.agent.budgets import BudgetReached
 from ai_sci.agent.edits import load_edit_formats
 from ai_sci.agent.models import Answerer, BeforeTry, Model, OnDelta, OnFailure, Reply, open_model, unlimited
 from ai_sci.experiment.base import ConfigError, EnvironmentFailed, installed_plugins, make_plugin, plugin_errors
+from ai_sci.keys import fill_in_keys
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -65,6 +68,27 @@ class ModelEditor:
         return self._model.complete(
             messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
         )
+
+
+class HistoryEditor(ModelEditor):
+    """Plays an aider history. aider took the first of several places that a block could mean; so that place is said."""
+
+    def propose(
+        self,
+        files: Mapping[str, str],
+        editable: Sequence[str],
+        messages: Sequence[Message],
+        *,
+        turn: int,
+        on_delta: OnDelta,
+        on_failure: OnFailure,
+        before_try: BeforeTry = unlimited,
+    ) -> Reply:
+        """The recorded reply, with its places in `files` told apart."""
+        reply = super().propose(
+            files, editable, messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
+        )
+        return dataclasses.replace(reply, text=at_first_places(reply.text, files))
 
 
 class InstalledEditor:
@@ -140,7 +164,7 @@ def _check_files(files: object) -> None:
             raise TypeError(f"the files of the Reply map str to str, and {name!r} maps to {type(text).__name__}")
 
 
-def open_editor(name: str, *, api_base: str | None = None) -> Editor:
+def open_editor(name: str, *, api_base: str | None = None, wait: float | None = None) -> Editor:
     """What `--model` names: KIND:REST for an installed editor (entry points `ai_sci.editors`), else a model.
 
     Raises ConfigError as `open_model` does, and when the package of the editor or of an edit format is broken.
@@ -149,7 +173,9 @@ def open_editor(name: str, *, api_base: str | None = None) -> Editor:
     kind, colon, rest = name.partition(":")
     entry = installed_plugins("ai_sci.editors").get(kind) if colon and kind not in _MODELS else None
     if entry is None:
-        return ModelEditor(open_model(name, api_base=api_base))
+        editor = HistoryEditor if kind == "history" else ModelEditor
+        # A journal holds no key, also not one in a gateway's address.
+        return editor(open_model(name, api_base=api_base and fill_in_keys(api_base), wait=wait))
     if api_base is not None:
         raise ConfigError(f"--api-base is for models, and {name} is an editor of {entry.value}")
     return InstalledEditor(entry, rest)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ai_sci.agent.edits import EditRefused, all_completed, plan_edits, plan_files, write_files
+from ai_sci.agent.edits import (
+    EditRefused,
+    all_completed,
+    part_reasoning,
+    plan_edits,
+    plan_files,
+    scan_reply,
+    write_files,
+)
 from ai_sci.agent.journal import (
     CompletionAccepted,
     CompletionDoubted,
@@ -25,8 +33,15 @@ from ai_sci.agent.loop.budgeting import BudgetedCall
 from ai_sci.agent.loop.closing_steps import draw_plots
 from ai_sci.agent.loop.run_steps import close_run
 from ai_sci.agent.loop.session_context import SessionContext
+from ai_sci.agent.loop.silent_cut import window_of_cut
 from ai_sci.agent.models import ModelUnavailable, ended_normally
 from ai_sci.agent.session import NOTES, PLOT, Session, first_problem
+
+_TOO_LONG = "the task and the code alone are too long for it: resume with a --model that has a larger window"
+_CUT = (
+    "the server read only about {window} tokens of the prompt, a second time: give it a larger window (Ollama: "
+    "OLLAMA_CONTEXT_LENGTH) and resume with --context-window TOKENS; as it is, "
+)
 
 
 def request_reply(context: SessionContext) -> None:
@@ -54,6 +69,8 @@ def request_reply(context: SessionContext) -> None:
             call.out_of_time()
         _without_reply(context, messages, error)
         return
+    cut_to = window_of_cut(messages, reply.usage, session.journal.events)
+    hopeless = cut_to is not None and compaction.is_rebuilt(session)
     session.record(
         Replied(
             text=reply.text,
@@ -67,9 +84,12 @@ def request_reply(context: SessionContext) -> None:
             seconds=round(time.monotonic() - asked, 3),
             prompt_hash=prompt_hash(messages),
             files=None if reply.files is None else dict(reply.files),
+            cut_to=cut_to,
         )
     )
     call.answered(reply)
+    if hopeless:
+        session.end(Status.model_unavailable, f"{_CUT.format(window=cut_to)}{_TOO_LONG}")
 
 
 def _without_reply(context: SessionContext, messages: list[Message], error: ModelUnavailable) -> None:
@@ -82,8 +102,7 @@ def _without_reply(context: SessionContext, messages: list[Message], error: Mode
         learned = compaction.learned_window(failure.message, tokens)
         session.record(compaction.compact(session, failure.message, learned))
     else:
-        advice = "the task and the code alone are too long for it: resume with a --model that has a larger window"
-        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {advice}")
+        session.end(Status.model_unavailable, f"{str(error).rstrip('.')}; {_TOO_LONG}")
 
 
 def apply_reply(context: SessionContext, reply: Replied) -> None:
@@ -98,10 +117,13 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     except EditRefused as refused:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
-    if (plan.blocks or all_completed(reply.text)) and _is_broken_off(reply):
+    if (plan.blocks or all_completed(part_reasoning(reply.text).text)) and _is_broken_off(reply):
         verdict = "edit_refused" if plan.blocks else "no_edit"
         why = prompting.why_no_edit("broken off", reason=reply.finish_reason)
         session.record(ReplyRejected(verdict, [why]))
+        return
+    if plan.new_files and _is_cut_in_reasoning(session, reply):
+        session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
         return
     if not plan.new_files:
         _apply_reply_without_edit(context, reply, plan.blocks)
@@ -133,11 +155,21 @@ def _is_broken_off(reply: Replied) -> bool:
     return reply.files is None and reply.finish_reason != "length" and not ended_normally(reply.finish_reason)
 
 
+def _is_cut_in_reasoning(session: Session, reply: Replied) -> bool:
+    """Whether the reply may be nothing but reasoning: it was cut off, and has none where earlier ones have some.
+
+    Where the opening tag is part of the prompt, only the closing one, which did not come, tells reasoning from reply.
+    """
+    if reply.finish_reason != "length" or reply.reasoning or reply.files is not None:
+        return False
+    return any(isinstance(event, Replied) and event.reasoning for event in session.journal.events)
+
+
 def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip() and ended_normally(reply.finish_reason):
         draw_plots(context)  # the model is content with plot.py as it is
-    elif state.phase is not Phase.runs or not all_completed(reply.text):
+    elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
         _reject_without_edit(session, _why_no_edit(reply, blocks))
     elif state.runs:
         session.record(CompletionAccepted())
@@ -157,9 +189,11 @@ def _why_no_edit(reply: Replied, blocks: int) -> str:
     """The case in prompts/why_no_edit.md."""
     if blocks:
         return "files unchanged"
-    if reply.text.strip():
-        return "no edit"
-    return "empty, cut off" if reply.finish_reason == "length" else "empty"
+    if not reply.text.strip() and reply.finish_reason == "length":
+        return "empty, cut off"
+    if scan_reply(reply.reasoning).blocks:
+        return "edit in reasoning"
+    return "no edit" if reply.text.strip() else "empty"
 
 
 def _says_more_than_completed(text: str) -> bool:

@@ -6,6 +6,7 @@ One HTTP request per try, one retry loop, and reasoning kept separate from the r
 from ai_sci.agent.models.adapter import open_model, prepare_model
 from ai_sci.agent.models.connections import watch_http
 from ai_sci.agent.models.cost import require_known
+from ai_sci.agent.models.keys import key_problem
 from ai_sci.agent.models.litellm_setup import load_ahead, load_all
 from ai_sci.agent.models.names import resolve
 from ai_sci.agent.models.playback import USED_UP

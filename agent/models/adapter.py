@@ -6,23 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ai_sci.agent.journal import Message
 from ai_sci.agent.models.connections import watch_http
 from ai_sci.agent.models.cost import cost_of, count_tokens, prompt_tokens, usage_from, worst_cost, worst_tokens
 from ai_sci.agent.models.errors import TryFailed
+from ai_sci.agent.models.keys import tidy_keys
 from ai_sci.agent.models.litellm_setup import load, load_ahead
 from ai_sci.agent.models.names import Target, key_names, nearest, resolve
 from ai_sci.agent.models.one_try import RawReply, Timeouts, request, try_once
 from ai_sci.agent.models.playback import open_history, open_recorded
+from ai_sci.agent.models.preflight import require_sendable
 from ai_sci.agent.models.price_file import register_prices
 from ai_sci.agent.models.protocol import Model, OnDelta, OnFailure
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, RetryPolicy, unlimited, until_answered
 from ai_sci.agent.models.scripted import ScriptedModel, load_script
-
-if TYPE_CHECKING:
-    from ai_sci.agent.journal import Message
 
 # Anthropic requires max_tokens. A reply that edits two files needs a tenth of this, and rate limits count all of it.
 _ANTHROPIC_MAX_TOKENS = 32_000
@@ -35,15 +35,18 @@ def open_model(
     name: str,
     *,
     api_base: str | None = None,
+    wait: float | None = None,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
 ) -> Model:
-    """The model that `--model` names.
+    """The model that `--model` names. `wait` is how many seconds it may wait for a usage limit to reset (`--wait`).
 
     Raises ConfigError, before anything is spent, for a name that litellm does not know, a missing key (naming the
     variable), a malformed URL or a folder without replies. Imports litellm only for a live model.
     """
     retry = retry or RetryPolicy.from_environment()
+    if wait is not None:
+        retry = replace(retry, patience=wait)
     timeouts = timeouts or Timeouts.from_environment()
     if name.startswith("scripted:"):
         folder = Path(name.removeprefix("scripted:")).expanduser()
@@ -53,10 +56,13 @@ def open_model(
     if name.startswith("history:"):
         return open_history(name)
     litellm = load()
+    tidy_keys()
     register_prices(litellm)
     target = resolve(litellm, name, api_base)
     watch_http(litellm)
-    return LiveModel(target, retry, timeouts)
+    model = LiveModel(target, retry, timeouts)
+    require_sendable(litellm, target, model.arguments([Message("user", "?")], streaming=False))
+    return model
 
 
 def prepare_model(name: str | None) -> None:
@@ -118,7 +124,7 @@ class LiveModel:
         litellm = load()
         streaming = self._streams and not self._whole_next
         try:
-            raw = try_once(litellm, self._arguments(messages, streaming), self._timeouts, on_delta, seconds)
+            raw = try_once(litellm, self.arguments(messages, streaming), self._timeouts, on_delta, seconds)
         except TryFailed as error:
             self._learn(error, streaming)
             self._price(litellm, messages, error)
@@ -129,7 +135,8 @@ class LiveModel:
             self._streams = False  # this server ignores `stream`; asking again would pay for every reply twice
         return self._reply(litellm, messages, raw)
 
-    def _arguments(self, messages: Sequence[Message], streaming: bool) -> dict[str, Any]:
+    def arguments(self, messages: Sequence[Message], streaming: bool) -> dict[str, Any]:
+        """litellm's for one request."""
         target = self._target
         arguments: dict[str, Any] = {
             **request(messages, stream=streaming, usage=self._stream_usage),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import re
@@ -14,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
+from ai_sci.experiment.base import ConfigError
+
 if TYPE_CHECKING:
     import httpx
 
 # TCP keep-alive, in seconds: idle time before the first probe, interval, probes. A lost reset or a router that dropped
 # the connection is noticed within a minute, however long the model may think; a server that is thinking is unaffected.
 AFTER, EVERY, TIMES = 30, 10, 3
+
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CERTIFICATE", "REQUESTS_CA_BUNDLE")
 
 log = logging.getLogger(__name__)
 _current = threading.local()
@@ -34,6 +37,10 @@ class SecondRequest(BaseException):
     """
 
 
+class HeldBack(BaseException):
+    """A request was ready to leave while the trace holds everything back."""
+
+
 @dataclass
 class HttpTrace:
     """What HTTP did during one try, independent of how litellm reports it."""
@@ -45,6 +52,10 @@ class HttpTrace:
     answer: bytes = b""  # a complete body that came with a success status
     connection: Any = None  # httpcore's stream, once the response has begun
     streaming: bool = True  # what was asked for
+    left: bool = False  # a request has left, for whatever: `requests` counts only those of OpenAI's client
+    scheme: str = ""  # of the last one
+    host: str = ""
+    hold: bool = False  # let none leave: HeldBack is raised in its place
 
     def hang_up(self) -> None:
         """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
@@ -65,25 +76,68 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook the HTTP client of the providers that use OpenAI's client, and show us every response; needed once, before a
-    live model is called."""
+    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called.
+
+    Raises ConfigError for a proxy or a certificate in the environment that cannot be used.
+    """
     with _lock:
         if litellm.client_session is not None:
             return
         import httpx
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
-        _show_responses(httpx.HTTPTransport)
-        verify, transport = get_ssl_configuration(), None
-        if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
-            transport = _probing_transport(verify)
-            litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
-        litellm.client_session = httpx.Client(
-            transport=transport,
-            verify=verify,
-            follow_redirects=True,
-            event_hooks={"request": [_before_request]},
-        )
+        _watch_transport(httpx.HTTPTransport)
+        transport = None
+        try:
+            verify = get_ssl_configuration()
+            if not getproxies():  # a proxy's socket says nothing about the server, and our transport would bypass it
+                transport = _probing_transport(verify)
+            client = httpx.Client(
+                transport=transport,
+                verify=verify,
+                follow_redirects=True,
+                event_hooks={"request": [_before_request]},
+            )
+        except (ValueError, ImportError, OSError) as error:
+            raise ConfigError(f"no HTTP client can be made: {_unusable(error)}") from error
+        litellm.sync_transport = transport  # for the providers that do not use OpenAI's client
+        litellm.client_session = client
+
+
+def _unusable(error: Exception) -> str:
+    """What is wrong, and the variables that may say so."""
+    of_files = isinstance(error, OSError)
+    names = [name for name in _CERTIFICATES if of_files and os.environ.get(name)]
+    names += [name for name in os.environ if not of_files and name.lower().endswith("_proxy") and os.environ[name]]
+    words = re.sub(r"//[^/@\s]*@", "//", " ".join(str(error).split()))  # without a proxy's password
+    return f"{words}; check {' and '.join(sorted(names)) or 'the certificates of this machine'}"
+
+
+def _watch_transport(transport: Any) -> None:
+    """Have every request of a traced thread noted as it leaves, and every response seen.
+
+    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
+    """
+    handle = transport.handle_request
+    if hasattr(handle, "noted"):
+        return
+
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        trace: HttpTrace | None = getattr(_current, "trace", None)
+        if trace is None:
+            return handle(self, request)
+        if request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
+            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
+            if trace.hold:
+                raise HeldBack
+        response: httpx.Response = handle(self, request)
+        response.request = request
+        response.iter_lines = lambda: _lines(response)
+        _look_at(response, trace)
+        return response
+
+    handle_request.noted = True  # type: ignore[attr-defined]
+    transport.handle_request = handle_request
 
 
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
@@ -94,26 +148,6 @@ def _probing_transport(verify: Any) -> httpx.HTTPTransport:
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
     transport.close = lambda: None
     return transport
-
-
-def _show_responses(transport: Any) -> None:
-    """Have us see every response in a traced thread: litellm opens clients in many places, some at import, some with a
-    proxy, and all of them come through this method."""
-    handle = transport.handle_request
-    if hasattr(handle, "shown"):
-        return
-
-    @functools.wraps(handle)
-    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = handle(self, request)
-        if getattr(_current, "trace", None) is not None:
-            response.request = request
-            response.iter_lines = lambda: _lines(response)
-            _after_response(response)
-        return response
-
-    handle_request.shown = True  # type: ignore[attr-defined]
-    transport.handle_request = handle_request
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:
@@ -145,11 +179,8 @@ def _before_request(_: Any) -> None:
     trace.requests += 1
 
 
-def _after_response(response: Any) -> None:
+def _look_at(response: httpx.Response, trace: HttpTrace) -> None:
     log.debug("HTTP %s from %s", response.status_code, response.request.url.host)
-    trace: HttpTrace | None = getattr(_current, "trace", None)
-    if trace is None:
-        return
     trace.status = response.status_code
     trace.connection = response.extensions.get("network_stream")
     if response.status_code >= 400:

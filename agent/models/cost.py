@@ -141,7 +141,7 @@ def usage_from(raw: Any) -> Usage | None:
     if not prompt:
         return None  # no request has an empty prompt
     cached = getattr(getattr(raw, "prompt_tokens_details", None), "cached_tokens", None) or 0
-    return Usage(int(prompt), int(getattr(raw, "completion_tokens", None) or 0), int(cached))
+    return Usage(int(prompt), int(getattr(raw, "completion_tokens", None) or 0), int(cached), reported=True)
 
 
 def _number(value: Any, kind: type) -> Any:

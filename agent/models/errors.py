@@ -7,15 +7,15 @@ InternalServerError 500, and llama.cpp's message for a full context window is no
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ai_sci.agent.models.connections import HttpTrace
+from ai_sci.agent.models.refusal_words import says_limited, says_no_credit, says_too_long
 from ai_sci.agent.models.reply import CallFailure
+from ai_sci.agent.models.server_wait import server_wait
+from ai_sci.keys import mask_keys
 
 _UNANSWERED = {504, 524}  # a gateway gave up waiting; the model behind it may still have written a reply
 _RETRIED = {408, 409, 425, 429}  # and everything from 500 up
@@ -43,23 +43,9 @@ _PHRASES = {
     "context_window": "the conversation is longer than the model's context window",
 }
 
-# As worded by OpenAI, DeepSeek, vLLM, llama.cpp, SGLang, Anthropic, TGI, Gemini, Ollama, LM Studio, Bedrock and xAI.
-_CONTEXT_WINDOW = re.compile(
-    r"context[_ ]length[_ ]exceeded"
-    r"|maximum context length|maximum prompt length|maximum allowed input length"
-    r"|model'?s context length|the context length of"
-    r"|exceed(s|ed|ing)?[_ ](the )?(available |model'?s |maximum )?context([_ ](size|window|length|limit))?"
-    r"|(longer|larger|greater) than the (model'?s |maximum )?context"
-    r"|prompt is too long|input is too long|input tokens exceed|input length exceeds"
-    r"|input token count .{0,40}exceeds"
-    r"|`?inputs`? tokens \+ `?max_new_tokens`? must be"
-    r"|reduce the length of the (messages|input|prompt)"
-    r"|context (window|size) (is )?(exceeded|overflow)|context overflow",
-    re.IGNORECASE,
-)
-# Out of credit, reported with a status other than 402. Gemini also says "exceeded your current quota" of a per-minute
-# limit, so those words alone do not count.
-_NO_CREDIT = re.compile(r"insufficient_quota|credit balance is too low|insufficient balance", re.IGNORECASE)
+# HTTP libraries of providers' packages, and their errors that come before any request.
+_LIBRARIES = {"aiohttp", "botocore", "google", "grpc", "requests", "urllib3"}
+_NOT_CONFIGURED = re.compile(r"Credential|Region|Profile|Config|Param|Invalid|Missing|Unknown")
 
 
 class TryFailed(Exception):
@@ -91,7 +77,7 @@ def failed(kind: str, message: str, *, retry: bool = True, unreadable: bool = Fa
 
 def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
     """The failure behind whatever a try raised."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     words = one_line(trace.body or _body(chain))
     status = trace.status if trace.status and trace.status >= 400 else _http_status(chain)
     on_the_wire = status is not None
@@ -105,15 +91,21 @@ def explain(error: BaseException, trace: HttpTrace) -> TryFailed:
         return TryFailed(CallFailure(status, fatal, _line(status, fatal, words)), retry=False)
     if status is None:
         return failed("internal", f"{type(error).__name__}: {words}", retry=False)
+    if not on_the_wire and not trace.left and not _sent_elsewhere(chain):
+        return failed("not_sent", f"no request could be made: {words}", retry=False)
     if status >= 500 and not on_the_wire:
         if _error_event(chain) is not None:
             return failed("stream_error", f"the reply broke off with an error: {words}")
         # HTTP was fine; litellm reports what it cannot parse as 500.
         return failed("not_a_reply", f"the server's answer is not a reply: {words}", unreadable=True)
     kind = _KINDS.get(status) or ("server_error" if status >= 500 else "bad_request")
-    retry = status in _RETRIED or status >= 500
+    if status == 403 and says_limited(words):
+        kind = "rate_limited"
+    limited = kind == "rate_limited"
     return TryFailed(
-        CallFailure(status, kind, _line(status, kind, words)), retry=retry, wait=_retry_after(_headers(chain, trace))
+        CallFailure(status, kind, _line(status, kind, words)),
+        retry=limited or status in _RETRIED or status >= 500,
+        wait=server_wait(_headers(chain, trace), trace.body or _body(chain), limited=limited),
     )
 
 
@@ -123,7 +115,7 @@ def _line(status: int | None, kind: str, words: str) -> str:
     return f"{head}: {words}" if words else head
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and its causes, outermost first."""
     current: BaseException | None = error
     known: set[int] = set()
@@ -142,6 +134,13 @@ def _http_status(chain: list[BaseException]) -> int | None:
         if isinstance(status, int) and status >= 400 and type(error).__module__.startswith(("httpx", "openai")):
             return status
     return None
+
+
+def _sent_elsewhere(chain: list[BaseException]) -> bool:
+    """Whether a provider's own library, whose requests we do not see, failed on the network."""
+    kinds = [type(error) for error in chain]
+    theirs = [kind.__name__ for kind in kinds if kind.__module__.split(".")[0] in _LIBRARIES]
+    return any(not _NOT_CONFIGURED.search(name) for name in theirs)
 
 
 def _claimed_status(chain: list[BaseException]) -> int | None:
@@ -171,6 +170,12 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
         words = one_line(str(error)) or type(error).__name__
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
             return failed("connection", f"no connection to the server: {words}")
+        if isinstance(
+            error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError)
+        ):
+            return failed("not_sent", f"no request could be made: {words}", retry=False)
+        if isinstance(error, httpx.ProxyError):
+            return failed("connection", f"no connection to the server: the proxy refused it: {words}")
         if isinstance(error, httpx.TooManyRedirects):
             return failed("not_found", "the server redirects every request endlessly", retry=False)
         if isinstance(error, httpx.TimeoutException):
@@ -188,14 +193,14 @@ def _broken_connection(chain: list[BaseException]) -> TryFailed | None:
 
 
 def _fatal_words(status: int | None, words: str, chain: list[BaseException]) -> str | None:
-    if status in (401, 403, 404):
+    if status in (401, 404):
         return None
-    if _NO_CREDIT.search(words):
+    if says_no_credit(words):
         return "payment"
-    if status == 429:
+    if status in (403, 429):
         return None
     named = any(type(error).__name__ == "ContextWindowExceededError" for error in chain)
-    return "context_window" if named or _CONTEXT_WINDOW.search(words) else None
+    return "context_window" if named or says_too_long(words) else None
 
 
 def _body(chain: list[BaseException]) -> str:
@@ -218,37 +223,14 @@ def _headers(chain: list[BaseException], trace: HttpTrace) -> Mapping[str, str]:
     return getattr(chain[0], "litellm_response_headers", None) or {}
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `Retry-After` (seconds or an HTTP date) or OpenAI's `retry-after-ms`."""
-    lower = {str(name).lower(): str(value).strip() for name, value in headers.items()}
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(lower.get(name, "")) * scale
-        except ValueError:
-            continue
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    from email.utils import parsedate_to_datetime
-
-    try:
-        when = parsedate_to_datetime(lower.get("retry-after", ""))
-    except (TypeError, ValueError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
-    return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
-
-
 def one_line(text: str, limit: int = 300) -> str:
     """The message in an error body, on one line: JSON, HTML and litellm's prefixes removed, keys hidden."""
-    text = _dug_out(text)
+    text = mask_keys(_dug_out(text))  # before a key is cut in two
     if "<" in text and re.search(r"<(html|body|head|!doctype)", text, re.IGNORECASE):
         text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
     text = re.split(r"\s*Traceback \(most recent call last\)|\s*Handle with `litellm", text)[0]
     text = re.sub(r"^(\s*(litellm\.)?\w*(Error|Exception):\s*|\s*\w+Exception - )+", "", text)
     text = " ".join(text.split())
-    for name, value in os.environ.items():
-        if name.endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
-            text = text.replace(value, "***")
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_sci.agent.models.cost import ModelFacts, look_up
+from ai_sci.agent.models.keys import refuse_impossible_keys
 from ai_sci.experiment.base import ConfigError
 
 _NOT_CHAT = {
@@ -43,13 +44,14 @@ class Target:
 
 
 def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
-    """The target of a name. Raises ConfigError for an unknown name, a malformed URL or a missing key."""
+    """The target of a name. Raises ConfigError for an unknown name, a malformed URL, a missing or impossible key."""
     if api_base is not None:
         _check_url(api_base)
     try:
-        bare_name, provider, _, _ = litellm.get_llm_provider(model=name, api_base=api_base)
+        bare_name, provider, key, _ = litellm.get_llm_provider(model=name, api_base=api_base)
     except litellm.BadRequestError:
         raise ConfigError(_unknown(litellm, name, api_base)) from None
+    refuse_impossible_keys(litellm, name, provider, key)
     facts = look_up(litellm, name, provider, bare_name)
     mode = litellm.model_cost.get(facts.key or name, {}).get("mode")
     if mode in _NOT_CHAT:
@@ -67,7 +69,8 @@ def nearest(litellm: Any, name: str, count: int = 3) -> list[str]:
 def key_names(litellm: Any, name: str) -> list[str]:
     """The unset environment variables that would hold this model's key."""
     missing = litellm.validate_environment(name)["missing_keys"]
-    return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN"))]
+    # What litellm calls missing may be set: it lists all of a provider's variables where one is not.
+    return [key for key in missing if key.endswith(("_API_KEY", "_API_TOKEN", "_TOKEN")) and not os.environ.get(key)]
 
 
 def _unknown(litellm: Any, name: str, api_base: str | None) -> str:
@@ -105,8 +108,12 @@ def _environment_base(provider: str) -> str | None:
 
 
 def _check_url(api_base: str) -> None:
-    parts = urlsplit(api_base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(api_base)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        good = False
+    if not good:
         raise ConfigError(f"--api-base {api_base!r} is not a URL; it looks like http://localhost:8000/v1")
 
 

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ai_sci.agent.edits import part_reasoning
 from ai_sci.agent.models.connections import HttpTrace, traced
 from ai_sci.agent.models.errors import TryFailed, explain, failed
-from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
+from ai_sci.agent.models.proxies import with_proxy
+from ai_sci.agent.models.reasoning import LiveReply
 from ai_sci.agent.models.receiving import End, Piece, receive
 from ai_sci.agent.models.wire_bodies import openai_word
 from ai_sci.experiment.base import seconds_in
@@ -102,6 +104,7 @@ def try_once(
         trace.hang_up()
         if isinstance(error, TryFailed):
             error.came_after("".join(raw))
+            error.failure = with_proxy(error.failure, trace)
             log.debug("%s failed: %s, status %s", arguments["model"], error.failure.kind, error.failure.status)
         if not isinstance(error, TryFailed) or error.failure.kind == "out_of_time":
             # The process is about to exit, and Python aborts if a thread is inside pydantic's Rust code by then.
@@ -113,7 +116,8 @@ def _listen(
     inbox: queue.SimpleQueue[Any], timeouts: Timeouts, seconds: float, on_delta: Callable[[str], None], raw: list[str]
 ) -> RawReply:
     """The whole reply; `raw` collects its pieces as they arrive, reasoning included."""
-    splitter = ThinkSplitter()
+    live = LiveReply()
+    content: list[str] = []
     reasoning: list[str] = []
     half = ""  # of a surrogate pair split over two events
     end: End | None = None
@@ -123,17 +127,16 @@ def _listen(
             continue
         raw += (item.reasoning, item.text)
         reasoning.append(item.reasoning)
-        content = half + item.text
-        half = content[-1:] if "\ud800" <= content[-1:] <= "\udbff" else ""
-        text = splitter.feed(_encodable(content[: len(content) - len(half)]))
-        if text:
-            on_delta(text)
-    rest = splitter.feed(_encodable(half)) + splitter.finish()
-    if rest:
+        piece = half + item.text
+        half = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        content.append(_encodable(piece[: len(piece) - len(half)]))
+        if shown := live.feed(content[-1]):
+            on_delta(shown)
+    content.append(_encodable(half))
+    if rest := live.feed(content[-1]) + live.finish():
         on_delta(rest)
-    text, thoughts = splitter.text, _encodable("".join(reasoning)) + splitter.reasoning
-    if not thoughts:
-        thoughts, text = split_unopened(text)
+    parted = part_reasoning("".join(content))
+    text, thoughts = parted.text, "\n\n".join(filter(None, (_encodable("".join(reasoning)), parted.reasoning)))
     if end is None or end.finish_reason is None:
         if not text and not thoughts:
             raise failed("not_a_reply", "the server answered, but with no reply in it", unreadable=True)

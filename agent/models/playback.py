@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_sci.agent.aider_history import HistoryTurn, choose_session, read_history
+from ai_sci.agent.aider_history import HistoryTurn, choose_session, playback_of, read_history
 from ai_sci.agent.journal import Replied, read_journal
 from ai_sci.agent.models.reply import CallFailure, ModelUnavailable, Reply, Usage
 from ai_sci.agent.models.retrying import BeforeTry, unlimited
@@ -46,7 +46,8 @@ class RecordedModel:
         before_try()
         replied = self._replies[turn]
         on_delta(replied.text)
-        usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens)
+        cut = replied.cut_to is not None  # it is found again only where it was found before
+        usage = Usage(replied.prompt_tokens, replied.completion_tokens, replied.cached_tokens, reported=cut)
         return Reply(replied.text, replied.reasoning, replied.finish_reason, usage, 0.0, replied.files)
 
     def worst_case_cost(self, messages: Sequence[Message]) -> float | None:
@@ -76,9 +77,10 @@ def open_history(name: str) -> RecordedModel:
     if not file or not number.isdecimal():
         raise ConfigError(f"{name} does not say which session of the history is meant: write history:FILE#1")
     session = choose_session(Path(file), read_history(Path(file)), int(number))
-    if not session.replies:
+    turns = playback_of(session).turns
+    if not turns:
         raise ConfigError(f"session {number} of {file} holds no reply")
-    return RecordedModel(name, [_replied(turn, name) for turn in session.replies])
+    return RecordedModel(name, [_replied(turn, name) for turn in turns])
 
 
 def _replied(turn: HistoryTurn, model: str) -> Replied:
@@ -86,7 +88,7 @@ def _replied(turn: HistoryTurn, model: str) -> Replied:
     return Replied(
         text=turn.reply,
         reasoning=turn.reasoning,
-        finish_reason="length" if turn.is_cut else "stop",
+        finish_reason="length" if turn.is_cut or turn.is_interrupted else "stop",
         model=model,
         prompt_tokens=turn.usage.sent if turn.usage else 0,
         completion_tokens=turn.usage.received if turn.usage else 0,

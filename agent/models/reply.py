@@ -10,11 +10,13 @@ from ai_sci.experiment.base import AiSciError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that came from the provider's prefix cache."""
+    """Tokens of one call. `cached_tokens` is the part of `prompt_tokens` that came from the provider's prefix cache;
+    `reported` says that the server counted, not we."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class CallFailure:
     """One failed try. `message` is one line for people; `retry_in` is in seconds, None when there is no next try.
 
     `status` is the HTTP status, None when there was none. Kinds that end the call at once: context_window,
-    bad_request, auth, payment, not_found, too_large, script_ended, internal, and out_of_time, when the caller's own
-    time is up. Kinds that are retried: rate_limited, timeout, conflict, server_error, connection, cut, stream_error,
-    not_a_reply.
+    bad_request, auth, payment, not_found, too_large, script_ended, internal, not_sent (no request could be made), and
+    out_of_time, when the caller's own time is up. Kinds that are retried: rate_limited, timeout, conflict,
+    server_error, connection, cut, stream_error, not_a_reply.
 
     `usage` and `cost` (US dollars; None when the price is unknown) are what the provider may have charged: nothing
     where it refused, else the prompt and the part of the reply that arrived.

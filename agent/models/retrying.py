@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_sci.agent.models.errors import TryFailed
 from ai_sci.agent.models.reply import CallFailure
-from ai_sci.experiment.base import seconds_in
+from ai_sci.experiment.base import format_duration, seconds_in
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+_LONG = 300.0  # seconds; a longer wait is told by the clock
+_NAP = 30.0
 
 T = TypeVar("T")
 BeforeTry = Callable[[], float]
@@ -27,8 +30,9 @@ def unlimited() -> float:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential backoff in seconds, with jitter; a server's Retry-After takes precedence.
+    """Exponential backoff in seconds, with jitter; a time that the server names takes precedence.
 
+    `patience` (`--wait`) is for such times alone, added up over the tries of a call; `total` is for everything else.
     `first_contact` is the number of tries while no server has answered yet: a wrong port or a missing network should
     not take minutes to report.
     """
@@ -36,12 +40,12 @@ class RetryPolicy:
     tries: int = 8
     first_wait: float = 2.0
     max_wait: float = 60.0
-    max_retry_after: float = 300.0
+    patience: float = 3600.0
     total: float = 3600.0
     first_contact: int = 3
 
     def scaled(self, factor: float) -> RetryPolicy:
-        """The same policy with its own waits scaled; the limit on Retry-After stays."""
+        """The same policy with its own waits scaled; what a server may ask for stays."""
         return replace(self, first_wait=self.first_wait * factor, max_wait=self.max_wait * factor)
 
     @classmethod
@@ -59,7 +63,7 @@ class RetryPolicy:
     def wait(self, error: TryFailed, failures: int) -> float:
         """Seconds to wait after so many failures; jitter keeps the sessions of a batch from retrying in step."""
         if error.wait is not None:
-            return min(error.wait, self.max_retry_after) + random.uniform(0.0, 0.1 * self.first_wait)
+            return error.wait + random.uniform(0.0, 0.1 * self.first_wait)
         return min(self.max_wait, self.first_wait * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)
 
 
@@ -78,6 +82,7 @@ def until_answered(
     import tenacity
 
     deadline = math.inf
+    asked = 0.0  # seconds waited because the server said so
 
     def one() -> T:
         nonlocal deadline
@@ -90,12 +95,17 @@ def until_answered(
 
     def last(state: RetryCallState) -> bool:
         error = _error(state)
-        too_long = (state.seconds_since_start or 0.0) + state.upcoming_sleep > policy.total
+        if error.wait is not None:
+            too_long = asked + error.wait > policy.patience or error.wait > max(_LONG, deadline - time.monotonic())
+        else:
+            too_long = (state.seconds_since_start or 0.0) - asked + state.upcoming_sleep > policy.total
         return too_long or state.attempt_number >= policy.allowed(error, reached())
 
     def tell(state: RetryCallState) -> None:
+        nonlocal asked
         error = _error(state)
         seconds = state.upcoming_sleep
+        asked += seconds if error.wait is not None else 0.0
         allowed = policy.allowed(error, reached())
         on_failure(_told(error.failure, f"try {state.attempt_number + 1} of {allowed} {_short(seconds)}", seconds))
 
@@ -105,11 +115,12 @@ def until_answered(
             stop=last,
             wait=wait,
             before_sleep=tell,
+            sleep=_sleep,
             reraise=True,
         )(one)
     except TryFailed as error:
         if error.retry:
-            error.failure = _told(error.failure, "no further try", None)
+            error.failure = _told(error.failure, f"no further try{_when_to_resume(error.wait)}", None)
         on_failure(error.failure)
         raise
 
@@ -121,10 +132,36 @@ def _error(state: RetryCallState) -> TryFailed:
 
 
 def _told(failure: CallFailure, what_next: str, seconds: float | None) -> CallFailure:
-    return replace(failure, message=f"{failure.message}; {what_next}", retry_in=seconds)
+    return replace(failure, message=f"{failure.message.rstrip('.')}; {what_next}", retry_in=seconds)
 
 
 def _short(seconds: float) -> str:
     if seconds < 0.05:
         return "at once"
+    if seconds >= _LONG:
+        return f"at {_clock(seconds)} (in {format_duration(seconds)})"
     return f"in {seconds:.0f} s" if seconds >= 10 else f"in {seconds:.1f} s"
+
+
+def _when_to_resume(wait: float | None) -> str:
+    if wait is None or wait < _LONG:
+        return ""
+    hours = math.ceil(wait / 3600)
+    when = f"{_clock(wait)} (in {format_duration(wait)})"
+    return f": the server takes requests again at {when}: resume then, or with --wait {hours}h"
+
+
+def _clock(seconds: float) -> str:
+    """The local time in so many seconds, with the date unless that is today."""
+    now = time.time()
+    then = time.localtime(now + seconds)
+    today = then[:3] == time.localtime(now)[:3]
+    return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", then)
+
+
+def _sleep(seconds: float) -> None:
+    """Sleeps by a clock that goes on while the machine is suspended, as a laptop is overnight."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    end = time.clock_gettime(clock) + seconds
+    while (left := end - time.clock_gettime(clock)) > 0:
+        time.sleep(min(left, _NAP))

@@ -20,6 +20,7 @@ from ai_sci.agent.report.session_facts import MOST_IMAGE_BYTES, SessionFacts, re
 from ai_sci.agent.report.time_breakdown import together
 from ai_sci.agent.session import JOURNAL, GitFailed
 from ai_sci.experiment.base import ConfigError
+from ai_sci.keys import mask_keys
 
 _ALL_IMAGE_BYTES = 40 << 20  # for the plots of all sessions of a batch
 _LINKS = re.compile(r"(?:\.\./)*(?:[\w.%~-]+/)*")
@@ -64,8 +65,8 @@ def make_page(folder: Path, links: str, limits: Mapping[str, int] | None = None)
 
 
 def _encodable(text: str) -> str:
-    """Replaces lone surrogates, as from a file name, by question marks."""
-    return text.encode("utf-8", "replace").decode()
+    """Without keys, and with question marks for lone surrogates, as from a file name."""
+    return mask_keys(text).encode("utf-8", "replace").decode()
 
 
 def _results(facts: SessionFacts) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.experiment.base import AiSciError
+from ai_sci.keys import mask_keys
 
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
 MOST_TRACKED = 1000  # files per run; MOST_BYTES is the limit on their total size
@@ -131,7 +132,7 @@ class GitLog:
             parts.append(body.strip())
         if trailers:
             parts.append("\n".join(f"{key}: {value}" for key, value in trailers.items()))
-        self._git("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", "-", stdin="\n\n".join(parts))
+        self._git("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", "-", stdin=mask_keys("\n\n".join(parts)))
         return self.head()
 
     def head(self) -> str:

@@ -60,9 +60,10 @@ def _story(event: Event) -> str | None:
             return f"model call failed: {message}"
         case ConversationRebuilt(reason=reason):
             return f"conversation rebuilt: {reason}"
-        case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost):
+        case Replied(text=text, prompt_tokens=sent, completion_tokens=received, cost=cost, cut_to=window):
             price = f", ${cost:.4f}" if cost is not None else ""
-            return f"reply, {sent} tokens sent, {received} received{price}: {_first_line(text)}"
+            line = f"reply, {sent} tokens sent, {received} received{price}: {_first_line(text)}"
+            return line if window is None else f"{line}\n  {silent_cut(window)}"
         case EditApplied(files=files, blocks=blocks):
             return f"edit applied: {', '.join(files)} ({blocks} block{'s' * (blocks != 1)})"
         case ReplyRejected(verdict=verdict, reasons=reasons):
@@ -126,6 +127,14 @@ def metrics_line(metrics: dict[str, float], most: int = 6) -> str:
     """The first `most` metrics on one line."""
     shown = [f"{name} {value:.4g}" for name, value in list(metrics.items())[:most]]
     return ", ".join(shown) + (", …" if len(metrics) > most else "")
+
+
+def silent_cut(window: int) -> str:
+    """What to know of a server that cut a prompt without a word."""
+    return (
+        f"**the server read only about {window} tokens of the prompt** and said nothing: its window is smaller than "
+        "the conversation, which is kept within it from here on; a larger one is better (Ollama: OLLAMA_CONTEXT_LENGTH)"
+    )
 
 
 def comparison(compared: ReplayCompared) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ai_sci.agent.journal import AttemptFinished, CallFailed, Event, Phase, Replied, State
 from ai_sci.agent.session.logbook import story
 from ai_sci.experiment.base import format_duration
+from ai_sci.keys import KeyMask, mask_keys
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -111,14 +112,14 @@ class PlainScreen:
     def _print(self, text: str) -> None:
         # The reader of stderr may be gone (a dead tee, a closed pipe); that must not stop the session.
         with contextlib.suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+            print(mask_keys(text), file=sys.stderr, flush=True)
 
 
 class LogScreen(PlainScreen):
     """The same lines as INFO messages of the logger `ai_sci`, silent unless the program enables it."""
 
     def _print(self, text: str) -> None:
-        logging.getLogger("ai_sci").info("%s", text)
+        logging.getLogger("ai_sci").info("%s", mask_keys(text))
 
 
 class TerminalScreen:
@@ -130,7 +131,7 @@ class TerminalScreen:
 
         self._console = console or Console(stderr=True, highlight=False)
         self._lines = _Lines()
-        self._reply = ""
+        self._reply, self._keys = "", KeyMask()
         self._what, self._since, self._limit = "starting", time.monotonic(), None
         self._last_output = ""
         self._verdicts: list[str] = []
@@ -149,7 +150,7 @@ class TerminalScreen:
         """Announces a step."""
         with self._guard:
             self._what, self._since, self._limit = what, time.monotonic(), limit
-            self._last_output, self._reply = "", ""
+            self._last_output, self._reply, self._keys = "", "", KeyMask()
 
     def event(self, event: Event, state: State) -> None:
         """Shows a journalled event."""
@@ -167,7 +168,7 @@ class TerminalScreen:
     def delta(self, text: str) -> None:
         """Shows a piece of a reply."""
         with self._guard:
-            self._reply = (self._reply + text)[-400:]
+            self._reply = (self._reply + self._keys.feed(text))[-400:]
 
     def output(self, text: str) -> None:
         """Shows the experiment's output."""
@@ -184,7 +185,7 @@ class TerminalScreen:
 
     def _say(self, text: str, style: str | None = None) -> None:
         with contextlib.suppress(OSError):
-            self._console.print(text, style=style, markup=False, soft_wrap=True)
+            self._console.print(mask_keys(text), style=style, markup=False, soft_wrap=True)
 
     def _panel(self) -> RenderableType:
         from rich.panel import Panel

@@ -36,7 +36,7 @@ from ai_sci.agent.journal import (
 from ai_sci.agent.session.git_log import GitLog
 from ai_sci.agent.session.logbook import rebuild_log, write_log
 from ai_sci.agent.session.screen import Screen
-from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, code_hash, read_texts
+from ai_sci.agent.session.workspace import NOTES, PLOT, code_files, code_hash, read_texts, refuse_keys
 from ai_sci.experiment.base import ConfigError, ProcessIdentity, identify, still_runs
 from ai_sci.experiment.template import Template
 
@@ -86,6 +86,7 @@ class Session:
         previous = self.journal.entries[-1].at if self.journal.entries else None
         entry = self.journal.append(event)
         advance(self.state, entry, previous)
+        event = entry.event  # without keys
         log.debug("%s: %s", self.folder.name, type(event).__name__)
         if isinstance(event, (AttemptStarted, BaselineMeasured)):
             self._waited += event.waited
@@ -150,14 +151,17 @@ class Session:
         return max(0.0, self.state.budgets.time - self._active_before - here)
 
 
-def create_folder(folder: Path, template: Template, started: dict[str, Any]) -> None:
+def create_folder(folder: Path, template: Template, started: dict[str, Any], notes: str = "") -> None:
     """Creates a session folder: the template's code, settings.json, first commit and first journal line.
 
-    `started` are the fields of SessionStarted that are known beforehand. Raises ConfigError when it exists or cannot
-    be written.
+    `notes` becomes its notes.txt, where the model may edit that. `started` are the fields of SessionStarted that are
+    known beforehand. Raises ConfigError when it exists or cannot be written, and when the template's code holds a key.
     """
+    refuse_keys(template.folder, template.editable)
     with folder_in_making(folder) as partial:
         _copy_template(template, partial)
+        if notes and NOTES in template.editable:
+            (partial / NOTES).write_text(notes, encoding="utf-8", errors="replace")
         files = sorted(path.name for path in partial.iterdir() if path.name != "run_0")
         title = started["idea"].get("Title") or started["idea"]["Name"]
         commit = GitLog(partial).create(files, f"template {template.name}: {title}")

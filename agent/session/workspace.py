@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ai_sci.experiment.base import ConfigError
+from ai_sci.keys import key_in
+
 NOTES = "notes.txt"
 PLOT = "plot.py"
 
@@ -23,6 +26,17 @@ def read_texts(folder: Path, names: Sequence[str]) -> dict[str, str]:
         if path.is_file() and not path.is_symlink():
             texts[name] = path.read_bytes().decode("utf-8", "surrogateescape")
     return texts
+
+
+def refuse_keys(folder: Path, names: Sequence[str]) -> None:
+    """Raises ConfigError when one of these files holds a key of the environment: the model would be shown another text
+    than the file's, and could not edit it."""
+    for name, text in read_texts(folder, names).items():
+        if variable := key_in(text):
+            raise ConfigError(
+                f"{folder / name} holds the value of {variable}, and no key may reach the model or the journal: "
+                f"take it out of the file, or unset {variable}."
+            )
 
 
 def code_hash(folder: Path, editable: Sequence[str], changed: Mapping[str, str] | None = None) -> str:

@@ -29,7 +29,7 @@ from ai_sci.agent.journal import (
 )
 from ai_sci.agent.session import JOURNAL, Deciding, deciding, is_driven, session_template, story
 from ai_sci.agent.views.picture import IdeaLine, RunLine, Standing
-from ai_sci.experiment.base import printable
+from ai_sci.experiment.base import format_duration, printable
 from ai_sci.experiment.template import Template
 
 KILLED = "it stopped without a word: ai-sci was killed or could not write"
@@ -139,7 +139,7 @@ class SessionWatch:
         if self._call_failed is not None:
             wait = self._call_failed.retry_in
             return f"model: {one_line(self._call_failed.failure)}" + (
-                f", again in {wait:.0f} s" if wait is not None else ""
+                f", again in {format_duration(wait)}" if wait is not None else ""
             )
         match self.state.last:
             case SessionStarted():

@@ -3,7 +3,7 @@
 Each is one process tree, kept within limits, measured and killed at the end.
 """
 
-from ai_sci.experiment.attempt.baseline import BaselineOutcome, copy_run
+from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked_baseline, copy_run
 from ai_sci.experiment.attempt.clean_env import BATCH_JOURNAL, other_sessions
 from ai_sci.experiment.attempt.engine import LOCAL, Engine, EngineKind, LocalEngine, Slots
 from ai_sci.experiment.attempt.execution_context import ExecutionContext, prepare_execution

@@ -65,7 +65,7 @@ def measure_baseline(
     if template.brings_baseline:
         if not run_0.is_dir():
             copy_run(template.folder / "run_0", run_0)
-        return checked(template, run_0, "template")
+        return checked_baseline(template, run_0, "template")
 
     key = baseline_key(template, environment, machine)
     folder = cache_folder("baselines")
@@ -85,7 +85,7 @@ def measure_baseline(
         waited = time.monotonic() - since[0] if since else 0.0
         if _usable(kept):
             copy_run(kept, run_0)
-            return replace(checked(template, run_0, "cached"), waited=waited)
+            return replace(checked_baseline(template, run_0, "cached"), waited=waited)
         if failed := kept_failure(failure, conditions, failed_since):
             reason = f"another session measured it: {failed.reason}"
             return BaselineOutcome({}, failed.verdict, (reason,), "cached", waited=waited)
@@ -106,7 +106,7 @@ def measure_baseline(
             keep_failure(failure, conditions, outcome, reason)
             return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
         copy_run(run_0, kept)
-    return replace(checked(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
+    return replace(checked_baseline(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
 
 def baseline_key(template: Template, environment: Environment, machine: str = "") -> str:
@@ -143,7 +143,7 @@ def _usable(folder: Path) -> bool:
     return True
 
 
-def checked(template: Template, run_0: Path, source: str) -> BaselineOutcome:
+def checked_baseline(template: Template, run_0: Path, source: str) -> BaselineOutcome:
     """The results in `run_0` under the template's checks, graded unless the template provides them."""
     try:
         results = read_results(run_0) if source == "template" else graded_results(template, run_0)

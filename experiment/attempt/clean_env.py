@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ai_sci.experiment.base import Allocation
+from ai_sci.experiment.template import Template
 
 # These select GPUs and libraries; nobody keeps secrets in them.
 _PASSED_ON = (
@@ -45,6 +46,16 @@ def secret_folders() -> list[Path]:
     files = [Path(os.environ[name]).parent for name in _NAMED_FILES if os.environ.get(name)]
     folders = [Path(os.environ[name]) for name in _NAMED_FOLDERS if os.environ.get(name)]
     return [path.resolve() for path in files + folders if path.is_dir() and str(path.resolve()) not in _SYSTEM_FOLDERS]
+
+
+def data_beside(template: Template) -> dict[str, Path]:
+    """The data folders beside the template, by relative paths, without places where keys are."""
+    secret = secret_folders()
+    return {
+        path: place
+        for path, place in template.beside.items()
+        if place.is_dir() and not any(folder in (place, *place.parents) for folder in secret)
+    }
 
 
 def other_sessions(session: Path) -> Path:

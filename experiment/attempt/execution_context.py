@@ -78,6 +78,8 @@ def prepare_execution(
     Raises ConfigError and EnvironmentFailed; anything half-built is removed, or rebuilt next time.
     """
     open_grader(template)
+    for note in template.start_notes():
+        tell(note)
     environment = ensure_environment(template, python, tell)
     data = ensure_prepared(trusted or template, environment, tell)
     return ExecutionContext(template, environment, data, sandbox, limits, machine)

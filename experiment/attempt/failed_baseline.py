@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.runner import AttemptOutcome
 from ai_sci.experiment.base import Verdict
+from ai_sci.keys import mask_keys_in
 
 _SIGNALS_FROM_OUTSIDE = (128 + 9, 128 + 15)  # an out-of-memory killer, a person
 
@@ -31,7 +32,7 @@ def keep_failure(path: Path, conditions: str, outcome: AttemptOutcome, reason: s
         return
     record = {"at": time.time(), "conditions": conditions, "verdict": outcome.verdict.value, "reason": reason}
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(record))
+    partial.write_text(json.dumps(mask_keys_in(record)))
     partial.rename(path)
 
 

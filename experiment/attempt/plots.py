@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
+from ai_sci.experiment.attempt.clean_env import data_beside, experiment_env, other_sessions, secret_folders
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base import Allocation, Limits, Verdict
 from ai_sci.experiment.environment import Environment
 from ai_sci.experiment.results import failure_excerpt
-from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.sandbox import Sandbox, inner_folder
 from ai_sci.experiment.template import Template
 
 PLOT_TIME = 600.0  # seconds; drawing is not an experiment
@@ -75,7 +75,8 @@ def run_plots(plan: PlotPlan, on_output: Callable[[str], None] = lambda text: No
 def _digest(plan: PlotPlan, verdict: Verdict, reason: str, done: ProcessResult) -> str:
     if verdict is Verdict.ok:
         return ""
-    folders = [plan.session / "attempts" / f"plots.{plan.number}" / "work", plan.session]
+    work = plan.session / "attempts" / f"plots.{plan.number}" / "work"
+    folders = [inner_folder(work, data_beside(plan.template)), work, plan.session]
     return failure_excerpt(verdict, reason, done.tail, [str(path) for path in plan.template.files()], folders)
 
 
@@ -92,6 +93,7 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         sandbox=plan.sandbox,
         hidden=[other_sessions(plan.session), *secret_folders()],
         time_setting="ten minutes for plots",
+        beside=data_beside(plan.template),
     )
 
 

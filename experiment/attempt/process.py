@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_sci.experiment.attempt.judging import judge_exit
@@ -58,6 +58,7 @@ class ProcessSpec:
     hidden: Sequence[Path] = ()
     time_setting: str = "limits.time or --timeout"
     allocation: Allocation = Allocation()
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,8 @@ def run_process(
     program = Path(spec.argv[0])
     if not os.access(program, os.X_OK):
         raise EnvironmentFailed(f"{program} is gone or cannot be executed: the experiment's environment is damaged")
-    launch = spec.sandbox.wrap(
-        [*gates.INNER, *spec.argv], spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden
-    )
+    argv = [*gates.INNER, *spec.argv]
+    launch = spec.sandbox.wrap(argv, spec.cwd, spec.writable, spec.readable, spec.env, spec.hidden, spec.beside)
     try:
         return _Execution(spec, launch, on_output, on_start).run()
     finally:
@@ -205,7 +205,7 @@ class _Execution:
             if not (data := os.read(pipe, _READ)):
                 break
             self._feed(data)
-        self.output.show(now=True)
+        self.output.end()
 
     def _feed(self, data: bytes) -> None:
         self.output.feed(data)

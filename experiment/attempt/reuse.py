@@ -8,7 +8,7 @@ import stat
 from dataclasses import asdict
 from pathlib import Path
 
-from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked, copy_run
+from ai_sci.experiment.attempt.baseline import BaselineOutcome, checked_baseline, copy_run
 from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.runner import AttemptPlan, make_room, snapshot
 from ai_sci.experiment.base import hash_of
@@ -54,7 +54,7 @@ def take_over_baseline(
     if not metrics or metrics != _metrics(template, run_0):
         return None
     copy_run(run_0, session / "run_0")
-    return checked(template, session / "run_0", "reused")
+    return checked_baseline(template, session / "run_0", "reused")
 
 
 def _metrics(template: Template, out_dir: Path, is_smoke: bool = False) -> dict[str, float]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.attempt.clean_env import experiment_env, other_sessions, secret_folders
+from ai_sci.experiment.attempt.clean_env import data_beside, experiment_env, other_sessions, secret_folders
 from ai_sci.experiment.attempt.grading import graded_results
 from ai_sci.experiment.attempt.process import ProcessResult, ProcessSpec, run_process
 from ai_sci.experiment.base import Allocation, Limits, ProcessIdentity, Verdict
 from ai_sci.experiment.environment import Environment
 from ai_sci.experiment.results import SELF_REPORTED, Protected, ResultError, Results, failure_excerpt, read_results
-from ai_sci.experiment.sandbox import Sandbox
+from ai_sci.experiment.sandbox import Sandbox, inner_folder
 from ai_sci.experiment.template import Template, failed_checks
 
 _BY_THE_CODE = (Verdict.ok, Verdict.crashed, Verdict.no_result, Verdict.bad_result, Verdict.degenerate)
@@ -54,6 +54,11 @@ class AttemptPlan:
     def out_dir(self) -> Path:
         """The folder that the experiment writes its output to."""
         return self.session / f"run_{self.run}"
+
+    @property
+    def code_folders(self) -> list[Path]:
+        """Where the code lies, as its tracebacks name it."""
+        return [inner_folder(self.session, data_beside(self.template)), self.session]
 
     @property
     def is_smoke(self) -> bool:
@@ -158,7 +163,7 @@ def run_attempt(
         reason=reason,
         seconds=done.seconds,
         metrics=results.metrics if results else {},
-        digest="" if verdict is Verdict.ok else failure_excerpt(verdict, reason, done.tail, names, [plan.session]),
+        digest="" if verdict is Verdict.ok else failure_excerpt(verdict, reason, done.tail, names, plan.code_folders),
         out_dir=out_dir,
         log=log,
         exit_code=done.exit_code,
@@ -193,6 +198,7 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         hidden=[other_sessions(plan.session), *plan.hidden, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,
         allocation=plan.allocation,
+        beside=data_beside(plan.template),
     )
 
 

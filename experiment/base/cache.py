@@ -12,6 +12,9 @@ from pathlib import Path
 
 from ai_sci.experiment.base.errors import ConfigError
 
+# Tells backups, and us where the cache lies in a template's folder, that this is a cache (bford.info/cachedir).
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is the cache of ai-sci.\n"
+
 
 def cache_root() -> Path:
     """`$AI_SCI_CACHE`, else `$XDG_CACHE_HOME/ai-sci`, else `~/.cache/ai-sci`; absolute, may not exist yet."""
@@ -29,6 +32,8 @@ def cache_folder(*names: str) -> Path:
     folder = cache_root().joinpath(*names)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (tag := cache_root() / "CACHEDIR.TAG").exists():
+            tag.write_text(_TAG)
     except OSError as error:
         raise ConfigError(f"cannot make the cache folder {folder} ({error.strerror}): set AI_SCI_CACHE to another one")
     if not os.access(folder, os.W_OK | os.X_OK):

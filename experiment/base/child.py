@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_sci.experiment.base.quantities import format_duration
+from ai_sci.keys import mask_keys
 
 _QUIET = 20.0  # seconds without output before we report that it is still working
 _PROGRESS = 5.0  # seconds between progress bar updates
@@ -149,7 +150,7 @@ class _Lines:
             self._tell(f"still working, {format_duration(now - self._started)}{last}")
 
     def _take(self, line: bytes) -> None:
-        text = _COLOUR.sub("", line.decode("utf-8", errors="replace")).rstrip()
+        text = mask_keys(_COLOUR.sub("", line.decode("utf-8", errors="replace")).rstrip())
         if not text:
             return
         now = time.monotonic()

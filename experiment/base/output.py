@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from ai_sci.keys import KeyMask
+
 LIVE_EVERY = 0.05  # seconds between two calls of `on_output`
 LIVE_BYTES = 16 * 1024  # most output kept between two calls
 TAIL_BYTES = 256 * 1024
@@ -36,9 +38,15 @@ class Output:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._waiting = b""
         self._shown_at = 0.0
+        self._keys = KeyMask()  # without a sandbox an experiment can find them
 
     def feed(self, data: bytes) -> None:
         """Raises what `on_output` raises; a failed log write is kept in `failed`."""
+        self._take(self._keys.feed(data.decode("utf-8", "surrogateescape")))
+        self.show()
+
+    def _take(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogateescape")
         self._waiting = (self._waiting + data)[-LIVE_BYTES:] if len(data) < LIVE_BYTES else data[-LIVE_BYTES:]
         room = self._half - self._head
         if room > 0:
@@ -48,7 +56,6 @@ class Output:
             data = data[room:]
         if data:
             self._keep(data)
-        self.show()
 
     def _keep(self, data: bytes) -> None:
         self._last.append(data)
@@ -75,6 +82,11 @@ class Output:
         if text:
             self._on_output(text)
 
+    def end(self) -> None:
+        """No more will come: takes and shows what was held back. Raises what `on_output` raises."""
+        self._take(self._keys.end())
+        self.show(now=True)
+
     def tail(self) -> str:
         """The last TAIL_BYTES of the output as text."""
         data = b"".join(self._last)
@@ -86,6 +98,7 @@ class Output:
         """Completes and closes the log. Safe to call twice."""
         if self._file < 0:
             return
+        self._take(self._keys.end())
         if self._cut:
             self._to_file(f"\n[... {self._cut:,} bytes were cut here ...]\n".encode())
         for data in self._last:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from ai_sci.keys import is_key_name
+
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 # Variables that downloads may need although they look like secrets.
 _ALLOWED = re.compile(
@@ -16,7 +18,8 @@ _MISLEADING = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_U
 
 def secret_variables() -> list[str]:
     """Names in `os.environ` that look like secrets (HF_TOKEN does not count)."""
-    return [name for name in os.environ if _SECRET.search(name) and not _ALLOWED.fullmatch(name)]
+    secret = [name for name in os.environ if _SECRET.search(name) or is_key_name(name)]
+    return [name for name in secret if not _ALLOWED.fullmatch(name)]
 
 
 def trusted_environment(**more: str) -> dict[str, str]:

@@ -5,3 +5,4 @@ Safe for concurrent processes.
 
 from ai_sci.experiment.environment.environment import Environment, ensure_environment, is_ready
 from ai_sci.experiment.environment.prepare import ensure_prepared
+from ai_sci.experiment.environment.requirements import requirement_mistakes

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from ai_sci.experiment.base import hash_of, read_text
+from ai_sci.experiment.template import source_files
 
 _INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
 _LOCAL = re.compile(
     r"\s*(?:-e\s*|--editable[\s=]+|[\w.\[\],-]+\s*@\s*(?:file:)?)?(\.{0,2}/[^\s;#]+|[^\s;#]+\.(?:whl|zip|tar\.gz))"
 )
+_OPTIONS = re.compile(r"\s+--?[a-z].*")  # such as `--hash=…`, after a requirement
+_FILE_URL = re.compile(r"(?:.*@\s*)?file://(/[^\s;#]*)")
 
 
 def content_of(path: Path, folder: Path, seen: frozenset[Path] = frozenset()) -> list[str]:
@@ -36,11 +42,44 @@ def content_of(path: Path, folder: Path, seen: frozenset[Path] = frozenset()) ->
     return lines
 
 
+def requirement_mistakes(path: Path, seen: frozenset[Path] = frozenset()) -> Iterator[str]:
+    """The lines that pip would refuse before it looks for a package, each as FILE:LINE and why. Raises ConfigError."""
+    for number, line in _joined(read_text(path)):
+        included, file = _INCLUDED.match(line), _FILE_URL.match(line)
+        if included:
+            inner = path.parent / included[1]
+            if "://" not in included[1] and not inner.is_file():
+                yield f"{path}:{number}: there is no {inner}"
+            elif inner.is_file() and inner not in seen:
+                yield from requirement_mistakes(inner, seen | {path})
+        elif file and not Path(file[1]).exists():
+            yield f"{path}:{number}: {file[1]} is not on this machine: name a version (name==1.2.3) instead"
+        elif not line.startswith("-") and "://" not in line and not _LOCAL.match(line):
+            try:
+                Requirement(_OPTIONS.sub("", line))
+            except InvalidRequirement as error:
+                yield f"{path}:{number}: {str(error).splitlines()[0]}: {line}"
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """The lines as pip reads them, with their numbers: continued ones joined, without comments, none empty."""
+    begun, number = "", 1
+    for current, line in enumerate(text.splitlines(), start=1):
+        number = number if begun else current
+        begun += line.removesuffix("\\")
+        if line.endswith("\\"):
+            continue
+        whole = re.sub(r"(^|\s)#.*", "", begun).strip()
+        if whole:
+            yield number, whole
+        begun = ""
+
+
 def _hash_of_package(path: Path) -> str:
     """A hash of a wheel or of the source files in a package folder: changed sources mean a new environment."""
     if path.is_file():
         return hash_of(path.read_bytes())
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_source(file.relative_to(path))]
+    files = [file for file in source_files(path) if file.is_file() and _is_source(file.relative_to(path))]
     return hash_of(*((str(file.relative_to(path)), hash_of(file.read_bytes())) for file in files))
 
 

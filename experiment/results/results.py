@@ -57,7 +57,8 @@ def read_results(out_dir: Path) -> Results:
 def parse_results(data: bytes) -> Results:
     """Parses the bytes of a `final_info.json`; raises ResultError.
 
-    Three formats: AI-Scientist's `{dataset: {"means": {metric: number}, "stderrs": …}}`, a flat `{metric: number}`,
+    Three formats: AI-Scientist's `{dataset: {"means": {metric: number}, "stderrs": …}}` (or one number as `"means"`, a
+    metric that is called like its dataset), a flat `{metric: number}`,
     and the result JSON of SAE-Bench, whose `eval_result_metrics` become metrics by their innermost name.
     """
     raw = _decode(data)
@@ -165,6 +166,8 @@ def _extract(raw: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
     if isinstance(raw.get("eval_result_metrics"), dict):
         return _from_sae_bench(raw), {}
     datasets = {name: entry for name, entry in raw.items() if isinstance(entry, dict) and "means" in entry}
+    if not datasets and isinstance(raw.get("means"), dict):  # one dataset, without its name
+        datasets = {"means": raw}
     if datasets:
         return _from_datasets(datasets)
     return dict(_numbers(raw)), {}
@@ -175,12 +178,17 @@ def _from_datasets(datasets: dict[str, dict[str, Any]]) -> tuple[dict[str, float
     metrics: dict[str, float] = {}
     stderrs: dict[str, float] = {}
     for dataset, entry in datasets.items():
-        if not isinstance(entry["means"], dict):
-            raise _bad(f'holds {_kind(entry["means"])} as "means" of {_shown(dataset)}; it has to be an object')
-        own = dict(_numbers(entry["means"]))
+        means, given = entry["means"], entry.get("stderrs")
+        if _is_number(means):  # one metric, which has no name but the dataset's
+            metrics.update(_numbers({dataset: means}))
+            stderrs.update(_stderrs(given if isinstance(given, dict) else {dataset: given}, {dataset: means}))
+            continue
+        if not isinstance(means, dict):
+            raise _bad(f'holds {_kind(means)} as "means" of {_shown(dataset)}; it has to be an object or a number')
+        own = dict(_numbers(means))
         prefix = "" if len(datasets) == 1 else f"{_checked_name(dataset)}/"
         metrics.update({prefix + name: value for name, value in own.items()})
-        stderrs.update({prefix + name: value for name, value in _stderrs(entry.get("stderrs"), own)})
+        stderrs.update({prefix + name: value for name, value in _stderrs(given, own)})
     return metrics, stderrs
 
 
@@ -214,10 +222,8 @@ def _leaves(values: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tup
 
 
 def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """The entries that are numbers; text, lists, objects and null are skipped."""
+    """The entries that are numbers; text, true and false, lists, objects and null are passed over."""
     for name, value in values.items():
-        if isinstance(value, bool):
-            raise _bad(f"holds {str(value).lower()} as {_shown(name)}; a metric has to be a number")
         if not _is_number(value):
             continue
         _checked_name(name)

@@ -54,13 +54,21 @@ class Sandbox(Protocol):
         readable: Sequence[Path],
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
+        beside: Mapping[str, Path] = MappingProxyType({}),
     ) -> Launch:
         """The command that runs `argv` in `cwd` with exactly the environment `env` (plus its own HOME and TMPDIR).
 
         Only `writable` folders can be written. `readable` folders stay visible even inside hidden ones: home folders,
-        /tmp, /run and `hidden`. All paths must exist.
+        /tmp, /run and `hidden`. `beside` are read-only folders by the relative paths that lead to them from `cwd`,
+        which then has another name inside (see `inner_folder`). All paths must exist.
         """
         ...
+
+
+def inner_folder(cwd: Path, beside: Mapping[str, Path]) -> Path:
+    """What `cwd` is called inside: with folders `beside` it, a path deep enough for their relative paths."""
+    deepest = max((Path(path).parts.count("..") for path in beside), default=0)
+    return Path("/run/ai-sci", *map(str, range(1, deepest + 1)), "session") if deepest else cwd
 
 
 _WATCHED = {"memory": "watchdog", "process_count": "watchdog", "disk": "watchdog", "time": "watchdog"}

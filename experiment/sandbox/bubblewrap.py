@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ai_sci.experiment.base import ConfigError
-from ai_sci.experiment.sandbox.base import SANDBOXED, Launch
+from ai_sci.experiment.sandbox.base import SANDBOXED, Launch, inner_folder
 
 TMPFS_BYTES = 1024**3  # each of /tmp and /dev/shm; the watchdog counts their contents as memory
 EMPTY_BYTES = 1024**2
@@ -49,6 +50,7 @@ class Bubblewrap:
         readable: Sequence[Path],
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
+        beside: Mapping[str, Path] = MappingProxyType({}),
     ) -> Launch:
         """See `Sandbox.wrap`. Raises ConfigError if a `readable` folder is a home folder itself."""
         flags = [
@@ -66,11 +68,14 @@ class Bubblewrap:
         empty = _hidden_folders(hidden)
         for _, mount in sorted(_mounts(empty, writable, readable), key=lambda step: step[0]):
             flags += mount
+        inner = inner_folder(cwd.resolve(), beside)
+        if beside:
+            flags += _moved(cwd.resolve(), inner, writable, beside, empty)
         for folder in (*empty, "/dev"):  # tmpfs too: writable, each could fill half of the memory
             flags += ["--remount-ro", folder]
         if os.path.exists("/etc/shadow"):  # root still owns it inside
             flags += ["--ro-bind", "/dev/null", "/etc/shadow"]
-        flags += ["--dir", HOME, "--chdir", str(cwd.resolve()), "--"]
+        flags += ["--dir", HOME, "--chdir", str(inner), "--"]
         return Launch(
             argv=[str(self.binary), *flags, *argv],
             # bwrap is process 1 inside, where its own environment is readable: --clearenv would not be enough
@@ -111,6 +116,23 @@ def _mounts(
             if named != real and any(named.startswith(f"{folder}/") for folder in (*empty, *_SCRATCH)):
                 # A symlink on the way lies in a covered folder: mount its target there instead.
                 yield (_depth(named), rank), [flag, real, named]
+
+
+def _moved(
+    cwd: Path, inner: Path, writable: Sequence[Path], beside: Mapping[str, Path], empty: Sequence[str]
+) -> Iterator[str]:
+    """Flags for `cwd` under the name `inner`, with the folders `beside` it where their relative paths lead."""
+    yield from ("--ro-bind", str(cwd), str(inner))
+    for path in map(Path.resolve, writable):
+        if path.is_relative_to(cwd):
+            yield from ("--bind", str(path), str(inner / path.relative_to(cwd)))
+    for relative, place in beside.items():
+        target = os.path.normpath(inner / relative)
+        yield from ("--ro-bind", str(place), target)
+        for folder in map(Path, empty):  # what is hidden stays hidden
+            if folder.is_relative_to(place):
+                mount = os.path.join(target, folder.relative_to(place))
+                yield from ("--size", str(EMPTY_BYTES), "--tmpfs", mount, "--remount-ro", mount)
 
 
 def _depth(path: str) -> int:

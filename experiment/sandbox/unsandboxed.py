@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ai_sci.experiment.sandbox.base import TAG_VARIABLE, UNSANDBOXED, Launch
 
@@ -33,8 +34,9 @@ class Unsandboxed:
         readable: Sequence[Path],
         env: Mapping[str, str],
         hidden: Sequence[Path] = (),
+        beside: Mapping[str, Path] = MappingProxyType({}),
     ) -> Launch:
-        """See `Sandbox.wrap`; `writable`, `readable` and `hidden` have no effect."""
+        """See `Sandbox.wrap`; `writable`, `readable`, `hidden` and `beside` have no effect."""
         scratch = Path(tempfile.mkdtemp(prefix="ai-sci-"))
         tag = secrets.token_hex(16)
         reaper = Path(__file__).with_name("reaper.py")

@@ -190,7 +190,7 @@ class Waiting:
             reason=reason,
             seconds=min(self._ticket.lived(executions[-1]), self._plan.time_limit) if executions else 0.0,
             metrics={},
-            digest="" if lost else failure_excerpt(verdict, reason, tail, files, [self._plan.session]),
+            digest="" if lost else failure_excerpt(verdict, reason, tail, files, self._plan.code_folders),
             out_dir=self._plan.folder / "out",
             log=log,
             exit_code=137,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_sci.experiment.base import ConfigError, Table, nearest
+from ai_sci.keys import mask_keys
 
 Setting = bool | int | float | str
 
@@ -38,6 +39,8 @@ def read_settings(top: Table, overrides: Mapping[str, str]) -> dict[str, Setting
         if key not in settings:
             known = [*settings, "preset"] if presets else list(settings)
             raise ConfigError(f'--set {key}=…: this template has no setting "{key}"{nearest(key, known)}')
+        if (masked := mask_keys(text)) != text:
+            raise ConfigError(f"--set {key}={masked}: settings are recorded, so no key may be in them")
         settings[key] = parse_setting(key, text, settings[key])
     return settings
 

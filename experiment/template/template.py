@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,40 +14,25 @@ from ai_sci.experiment.base import (
     Limits,
     Table,
     TomlFile,
-    nearest,
     parse_duration,
     parse_size,
     read_json,
     read_toml,
 )
+from ai_sci.experiment.template.beside import data_beside
 from ai_sci.experiment.template.checks import Check
+from ai_sci.experiment.template.copying import Selection, is_copied, is_session, notes, require_small, select
 from ai_sci.experiment.template.files import bundled_templates as bundled_templates
-from ai_sci.experiment.template.files import files_in, find_template, is_copied, templates_inside
+from ai_sci.experiment.template.files import find_template, templates_inside
 from ai_sci.experiment.template.files import template_names as template_names
+from ai_sci.experiment.template.prepare_step import PrepareStep, read_step
 from ai_sci.experiment.template.settings import Setting, read_settings
 
-DEFAULT_EDITABLE = ("experiment.py", "plot.py", "notes.txt")
+PLOT = "plot.py"
+DEFAULT_EDITABLE = ("experiment.py", PLOT, "notes.txt")
 BASELINE = Path("run_0", "final_info.json")
 
 _VERSIONS = re.compile(r"(?:(?:>=|<=|==|!=|>|<|~=)\s*3(?:\.\d+){0,2}(?:\.\*)?\s*(?:,\s*(?!$)|$))+")
-
-
-@dataclass(frozen=True)
-class PrepareStep:
-    """The trusted step that fetches models and data once; it reruns when `files` or `settings` change.
-
-    `files` are patterns relative to the template folder (default: its modules that are not editable, and files named in
-    the command). `settings` names the settings that the step depends on (None: all). `timeout` is in seconds.
-    """
-
-    command: tuple[str, ...]
-    timeout: float
-    files: tuple[str, ...]
-    settings: tuple[str, ...] | None = None
-
-    def uses(self, path: Path) -> bool:
-        """Whether a change to this file, relative to the template folder, means rerunning the step."""
-        return any(str(path) == pattern or fnmatch(str(path), pattern) for pattern in self.files)
 
 
 @dataclass(frozen=True)
@@ -82,14 +67,41 @@ class Template:
     max_failures: int = 4
     context_window: int | None = None  # tokens, of the models that this template is used with
     brings_baseline: bool = False
+    copy: tuple[
+        str, ...
+    ] = ()  # patterns of files that are copied whatever their size, and though .gitignore names them
     system: str = ""
     task_description: str = ""
+    beside: dict[str, Path] = field(default_factory=dict)  # data folders, by the relative paths in its code
     # Set for the copy in a session's folder, which holds other files too: the files that were copied.
     copied: tuple[Path, ...] | None = None
 
     def files(self) -> list[Path]:
-        """The files that are copied into a session, relative to `folder` and sorted; no hidden ones."""
-        return files_in(self.folder) if self.copied is None else list(self.copied)
+        """The files that are copied into a session, relative to `folder` and sorted; see copying.py."""
+        return list(self._selection.files if self.copied is None else self.copied)
+
+    @cached_property
+    def _selection(self) -> Selection:
+        """Looked up once: a session that is made in the template's own folder changes what is there."""
+        files = [*self.requirements, *self.requirements_no_deps]
+        inside = [str(path.relative_to(self.folder)) for path in files if path.is_relative_to(self.folder)]
+        steps = self.prepare.files if self.prepare else ()
+        return select(self.folder, (*self.editable, *steps, *inside, *self.copy))
+
+    def start_notes(self) -> list[str]:
+        """What the user should know of it before a session starts. Raises ConfigError when it cannot be copied."""
+        if self.copied is not None:
+            return []
+        if is_session(self.folder):
+            raise ConfigError(f"{self.folder} is a session, not a template: name the template that it began with")
+        require_small(self.folder, self._selection, self.copy)
+        told = list(notes(self.folder, self._selection))
+        for place in dict.fromkeys(self.beside.values()):
+            paths = " and ".join(path for path, where in self.beside.items() if where == place)
+            told.append(f"In the sandbox, the data folder {place} is at {paths}, read-only.")
+        if PLOT in self.editable and not (self.folder / PLOT).exists():
+            told.append(f"The template has no {PLOT}, so plots are drawn only if the model writes one.")
+        return told
 
 
 def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Template:
@@ -107,10 +119,12 @@ def load_template(name_or_path: str, overrides: Mapping[str, str] | None = None)
         settings=read_settings(top, overrides or {}),
         limits=_limits(top),
         smoke=_smoke(top),
-        prepare=_prepare(top, folder, experiment["editable"]),
+        prepare=read_step(top, folder, experiment["editable"]),
         checks=_checks(top),
         grade=_grade(top),
         context_window=_model(top),
+        # Not of the code in a session, which a model has edited.
+        beside={} if is_session(folder) else data_beside(folder),
         **_environment(top, folder),
         **experiment,
         **_prompt(folder / "prompt.json"),
@@ -136,6 +150,7 @@ def _experiment(top: Table, folder: Path) -> dict[str, Any]:
     if baseline == "template" and not brought:
         table.refuse("baseline", f'baseline = "template", but there is no {BASELINE} in {folder}')
     values = {
+        "copy": tuple(str(PurePosixPath(pattern)) for pattern in table.texts("copy", ())),
         "editable": tuple(str(PurePosixPath(name)) for name in editable),
         "metric": table.text("metric", None),
         "higher_is_better": table.choice("direction", "higher", ("higher", "lower")) == "higher",
@@ -175,36 +190,6 @@ def _environment(top: Table, folder: Path) -> dict[str, Any]:
         values[key] = tuple(folder / name for name in names)
     table.finish()
     return values
-
-
-def _prepare(top: Table, folder: Path, editable: tuple[str, ...]) -> PrepareStep | None:
-    top.expect("prepare")
-    table = Table(top.file, "prepare")
-    if not table.present:
-        return None
-    command = table.texts("command", ())
-    if not command:
-        table.refuse("command", '[prepare] needs a command, such as ["python", "prepare.py"]')
-    settings = table.texts("settings", None)
-    declared = top.file.values.get("settings", {})
-    for name in settings or ():
-        if name not in declared and name != "preset":
-            table.refuse("settings", f'"{name}" is not in [settings]{nearest(name, declared)}')
-    # The step may import its neighbours, except files that a model edits.
-    modules = sorted({path.name for path in folder.glob("*.py")} - {*editable, "experiment.py", "plot.py"})
-    words = [word for word in command if (folder / word).is_file() and word not in modules]
-    step = PrepareStep(
-        command=command,
-        timeout=table.quantity("time", 2 * 3600.0, parse_duration),
-        files=table.texts("files", (*modules, *words)),
-        settings=settings,
-    )
-    files = files_in(folder)
-    for pattern in step.files:
-        if not any(replace(step, files=(pattern,)).uses(path) for path in files):
-            table.refuse("files", f'no file in {folder} matches "{pattern}"')
-    table.finish()
-    return step
 
 
 def _limits(top: Table) -> Limits:

@@ -11,6 +11,7 @@ from tests.end_to_end.command import ai_sci, shown
 from tests.end_to_end.templates import NOTES, PLOTS, block, make_template, write_script
 from tests.servers.answers import tokens
 from tests.servers.loopback import Recorded
+from tests.servers.miscounting import CuttingServer
 from tests.servers.openai_strict import StrictServer, prompt_text
 
 THINKING = "I weigh one thing against another. " * 60  # 500 tokens
@@ -153,3 +154,19 @@ def test_a_template_can_name_the_window(tmp_path):
     )
     assert done.code == 0, done.err
     assert "model's window of 1500" in rebuilds(done.session)[0].reason
+
+
+def test_a_window_learned_from_a_silent_cut_is_kept_to_and_replays(tmp_path):
+    replies = [f"{THINKING * 3}\n{reply}" for reply in REPLIES]
+    with CuttingServer(replies) as server:
+        done = run(tmp_path, server)
+    assert done.code == 0, done.err
+    assert f"read only about {server.window} tokens" in done.err
+    replies = [
+        entry.event for entry in read_journal(done.session / "journal.jsonl") if isinstance(entry.event, Replied)
+    ]
+    assert server.window in [reply.cut_to for reply in replies]
+    assert rebuilds(done.session)[0].reason.endswith(f"the model's window of {server.window}")
+    again = ai_sci("replay", done.session, cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert f"{len(replies)} of {len(replies)} prompts as recorded" in again.err

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from ai_sci.agent.journal.events import EditApplied, Replied
+from ai_sci.agent.journal.events import EditApplied, Replied, ReplyRejected
 from ai_sci.agent.journal.journal import read_journal
 from tests.agent.aider_history.chats import BAR, edit, edited, first, header, refusal, reply, tool, user
 from tests.end_to_end.command import Done, ai_sci, git_log, shown
+from tests.end_to_end.templates import EXPERIMENT, make_template
 
 HISTORIES = Path(__file__).resolve().parents[1] / "agent" / "aider_history" / "histories"
 
@@ -36,7 +38,7 @@ def replay(tmp_path, cache):
             AI_SCI_CACHE=cache,
         )
         assert done.code == code, done.err
-        assert "Traceback" not in done.err
+        assert not [line for line in done.err.splitlines() if line.startswith("Traceback")]
         return done
 
     return run
@@ -154,3 +156,59 @@ def test_what_cannot_be_replayed_is_one_clear_line(replay, tmp_path, chat, args,
 def test_options_of_a_history_are_refused_for_a_session(replay):
     session = replay(HISTORIES / "two_in_a_row.md").session
     assert "--template is for a chat history" in replay(session, code=2).error
+
+
+OURS = HISTORIES.parent / "ai_scientist"
+CASES = HISTORIES.parent / "cases"
+EXPECTED = json.loads((OURS / "expected.json").read_text(encoding="utf-8"))  # the files that aider left
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "verdicts", "left_out"),
+    [
+        ("momentum", 0, ["crashed", "ok", "ok", "ok"], "2 replies"),
+        ("rate_decay", 1, ["crashed", "ok", "ok", "ok", "ok", "ok", "ok"], "2 replies"),
+        ("noise_floor", 0, ["crashed", "ok", "ok"], "2 replies"),
+    ],
+)
+def test_a_session_of_ai_scientists_is_played_with_every_edit_that_was_applied(
+    replay, name, refused, verdicts, left_out
+):
+    done = replay(OURS / f"{name}.md", "--template", OURS / "template", code=0)
+    state = shown(done.session)
+    expected = dict(EXPECTED[name])
+    assert state["edits"] == {"applied": expected.pop("blocks"), "refused": refused}
+    assert {file: (done.session / file).read_text(encoding="utf-8") for file in expected} == expected
+    assert [attempt["verdict"] for run in state["runs"] for attempt in run["attempts"]] == verdicts
+    assert state["status"] == "completed"
+    assert len(state["plots"]) == 2
+    assert f"Not played: {left_out} of the writing-up" in done.err
+
+
+def test_notes_that_were_written_before_the_chat_are_there(replay, tmp_path):
+    template = make_template(
+        tmp_path / "rates", experiment_py=EXPERIMENT.replace("RATE = 0.1", "lr = 0.1").replace(", RATE)", ", lr)")
+    )
+    done = replay(CASES / "notes_written_before.md", "--template", template)
+    state = shown(done.session)
+    assert state["edits"] == {"applied": 2, "refused": 0}
+    assert [run["status"] for run in state["runs"]] == ["ok"]
+    assert (done.session / "notes.txt").read_text().startswith("# Title: Rates\n")
+    assert "## Run 1: lr 0.2" in (done.session / "notes.txt").read_text()
+
+
+def test_a_draft_that_the_model_rejected_in_its_thoughts_is_not_played(replay, tmp_path):
+    template = make_template(
+        tmp_path / "rates", experiment_py=EXPERIMENT.replace("RATE = 0.1", "lr = 0.1").replace(", RATE)", ", lr)")
+    )
+    done = replay(CASES / "thinking_content_tag.md", "--template", template)
+    assert "lr = 0.2" in (done.session / "experiment.py").read_text()
+    assert shown(done.session)["edits"] == {"applied": 1, "refused": 0}
+
+
+def test_a_reply_that_was_broken_off_is_not_played_as_a_whole_one(replay):
+    cut = reply(edit("WAVES", "WIDTH")) + tool("", "^C KeyboardInterrupt")
+    done = replay(first() + cut + user("Go on.") + edited("Better."))
+    rejected = [event for event in events(done.session) if isinstance(event, ReplyRejected)]
+    assert rejected[0].verdict == "edit_refused"
+    assert [event.finish_reason for event in events(done.session) if isinstance(event, Replied)] == ["length", "stop"]

@@ -438,3 +438,24 @@ def test_a_journal_of_the_future_is_still_read(session):
     journal.write_bytes(json.dumps({**first, "new_field": 1}).encode() + b"\n" + b"".join(lines[1:]))
     assert shown(done.session)["status"] == "completed"
     assert isinstance(read_journal(journal)[0], Record)
+
+
+def test_a_session_in_the_templates_own_folder_copies_no_earlier_one(tmp_path):
+    """`cd mytemplate; ai-sci run --template .`: `runs/` is made inside the template."""
+    template = make_template(tmp_path / "mytemplate")
+    model = write_script(tmp_path / "script", ["Run 1: 20 steps.\n\n" + block("STEPS = 10", "STEPS = 20")])
+    listings, sources = [], []
+    for number in range(3):
+        done = ai_sci(
+            *("run", "--template", ".", "--idea", "more_steps", "--model", model, "--session", f"s{number}"),
+            cwd=template,
+            AI_SCI_CACHE=str(tmp_path / "cache"),
+        )
+        assert done.session == template / "runs" / f"s{number}", done.err
+        found = {str(path.relative_to(done.session)) for path in done.session.rglob("*") if path.is_file()}
+        listings.append({name for name in found if not name.startswith((".git/", "attempts/run_0"))})
+        first = json.loads((done.session / "journal.jsonl").read_text().splitlines()[0])
+        assert first["files"] == ["experiment.py", "plot.py", "template.toml"]
+        sources.append("baseline, cached" in done.err)
+    assert listings[0] == listings[1] == listings[2]
+    assert sources == [False, True, True]

@@ -7,19 +7,24 @@ from tests.gauntlet import (
     endings,
     experiment,
     hunger,
+    keys,
     machine,
     model_answers,
     model_api,
+    model_limits,
     protocols,
+    reasoning,
     replies,
     results,
+    templates,
 )
 from tests.gauntlet.case import Case
 
 GROUPS: dict[str, list[Case]] = {
-    "model API": [*model_api.CASES, *model_answers.CASES, *protocols.CASES],
-    "replies": [*replies.CASES, *endings.CASES],
+    "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES, *protocols.CASES, *keys.CASES],
+    "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
+    "templates": templates.CASES,
     "machine": [*machine.CASES, *disks.CASES],
 }
 

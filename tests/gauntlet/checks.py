@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -82,3 +83,18 @@ def history_says(text: str) -> Callable[[Seen], str]:
 
 def _code(ran: Seen) -> bytes:
     return Path(ran.shown["session"], "experiment.py").read_bytes() if ran.shown else b""
+
+
+def only_thought(words: str) -> Callable[[Seen], str]:
+    """The words are in the reasoning of a journalled reply, in the text of none, and not in experiment.py."""
+
+    def check(ran: Seen) -> str:
+        records = [json.loads(line) for line in ran.journal.splitlines()]
+        replies = [record for record in records if record["event"] == "replied"]
+        if not any(words in reply["reasoning"] for reply in replies):
+            return f"no reply's reasoning has {words!r}"
+        if any(words in reply["text"] for reply in replies):
+            return f"the text of a reply, which is sent again, has {words!r}"
+        return f"experiment.py has {words!r}" if words in _code(ran).decode() else ""
+
+    return check

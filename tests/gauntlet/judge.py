@@ -24,6 +24,7 @@ class Wrong(Enum):
     uncaught = "uncaught exception"
     orphan = "orphan process"
     lost = "finished run lost"
+    leaked = "key written"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def _after_resume(case: Case, ran: Seen, resumed: Seen) -> list[Problem]:
 def _everywhere(seen: Seen) -> list[Problem]:
     """What no command may ever do."""
     found = [Problem(Wrong.orphan, f"left behind: {line}") for line in seen.left]
+    found += [Problem(Wrong.leaked, f"holds a key: {path}") for path in seen.leaks]
     if match := _UNCAUGHT.search(seen.err):
         found.append(Problem(Wrong.uncaught, f"on stderr: {seen.err[match.start() :][:300]}"))
     if len(_said(seen)) > 1:

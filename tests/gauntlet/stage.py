@@ -27,6 +27,7 @@ from tests.crash.launcher import warm_process
 from tests.end_to_end.command import ROOT, ai_sci, argv, environment
 from tests.end_to_end.templates import write_script
 from tests.gauntlet.case import Case
+from tests.gauntlet.leaks import KEY, VARIABLES, leaks
 from tests.gauntlet.processes import Brood, brood
 from tests.gauntlet.story import story
 from tests.servers.anthropic_strict import AnthropicServer
@@ -48,7 +49,6 @@ _MODELS: dict[type[LoopbackServer], str] = {
     OllamaServer: "ollama_chat/llama3.1",
     ResponsesServer: "openai/gpt-5-codex",
 }
-_KEYS = [f"{name}_API_KEY" for name in ("OPENAI", "DEEPSEEK", "ANTHROPIC", "GEMINI", "MISTRAL")]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Seen:
     git: tuple[str, ...] = ()  # what git status and git fsck complain about
     journal: bytes = b""
     bad_requests: int = 0
+    leaks: tuple[str, ...] = ()  # files with a key in them
 
     @property
     def status(self) -> str | None:
@@ -107,7 +108,7 @@ class Stage:
         self.session = self.runs_dir / "s"
         self.server: LoopbackServer | None = None
         self.process: subprocess.Popen[bytes] | None = None  # the command that is running
-        keys = dict.fromkeys(_KEYS, "test-key")
+        keys = {name: f"{KEY}-{name[0]}" for name in VARIABLES}
         waits = {"AI_SCI_RETRY_WAIT": "0.02", "AI_SCI_STALL_TIMEOUT": "20"}
         self.env = environment(**{"PYTHONPATH": str(ROOT), "AI_SCI_CACHE": str(cache), **keys, **waits, **case.env})
         self._brood = brood
@@ -170,6 +171,7 @@ class Stage:
             git=self._git_problems(),
             journal=(self.session / "journal.jsonl").read_bytes() if self._there else b"",
             bad_requests=len(self.server.bad_requests) - asked if self.server else 0,
+            leaks=leaks(self.folder, self.env),
         )
 
     def _warm(self, command: Sequence[str]) -> int | None:

@@ -60,7 +60,8 @@ def totals(rows: list[Row], seconds: float) -> str:
     beside = f" ({skipped} more cannot be played here)" if skipped else ""
     return (
         f"{played} cases{beside}: {named} named outcomes as expected; {cases_with(Wrong.uncaught)} with uncaught "
-        f"exceptions, {cases_with(Wrong.orphan)} with orphans, {cases_with(Wrong.lost)} with finished runs lost; "
+        f"exceptions, {cases_with(Wrong.orphan)} with orphans, {cases_with(Wrong.lost)} with finished runs lost, "
+        f"{cases_with(Wrong.leaked)} with a key written; "
         f"{seconds / 60:.1f} minutes"
     )
 

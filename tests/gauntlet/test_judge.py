@@ -60,6 +60,7 @@ def test_a_good_outcome_has_no_problem():
         (replace(GOOD, git=("git status: M experiment.py",)), Wrong.outcome, "M experiment.py"),
         (replace(GOOD, kept={**KEPT, 1: Kept("c1", "", False)}), Wrong.lost, "run 1 was accepted"),
         (replace(GOOD, kept={**KEPT, 1: Kept("c1", "h1", False)}), Wrong.lost, "not in git"),
+        (replace(GOOD, leaks=("/runs/s/log.md",)), Wrong.leaked, "holds a key: /runs/s/log.md"),
         (replace(GOOD, bad_requests=1), Wrong.outcome, "1 requests were refused"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

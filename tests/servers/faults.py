@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -53,6 +53,15 @@ def retry_at(seconds: float, code: int = 429) -> Fault:
 def redirect(to: str = "") -> Fault:
     """307 to `to`, or to the very same address, for ever."""
     return _named("redirect", lambda exchange: exchange.send(307, b"", {"Location": to or exchange.request.path}))
+
+
+def echo(make: Callable[[str], Fault]) -> Fault:
+    """The fault that `make` makes of the key which came with the request, as servers do that show what they got."""
+
+    def play(exchange: Exchange) -> None:
+        make(exchange.request.key)(exchange)
+
+    return _named("echo", play)
 
 
 # Answers of the model that need care. They are good HTTP.

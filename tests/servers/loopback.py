@@ -34,6 +34,12 @@ class Recorded:
     fault: str = ""
     seconds: float = 0.0  # since the server started
 
+    @property
+    def key(self) -> str:
+        """The key that came with it, "" when none did."""
+        own = self.headers.get("x-api-key") or self.headers.get("x-goog-api-key")
+        return own or self.headers.get("authorization", "").removeprefix("Bearer ")
+
 
 class LoopbackServer:
     """Base of the strict servers; a subclass gives the protocol: `refuse`, `events`, `whole`, `error`.

@@ -26,6 +26,12 @@ def of_file(name: str) -> list[str]:
     return [diagnose(session, len(sessions)) for session in sessions]
 
 
+def beside(blocks: int) -> tuple[str, ...]:
+    """What aider says when it has applied `blocks` of a reply, but not all."""
+    were = "block was" if blocks == 1 else "blocks were"
+    return (f"# The other {blocks} SEARCH/REPLACE {were} applied successfully.", "Don't re-send them.")
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -34,7 +40,8 @@ def test_two_messages_in_a_row_that_aider_put_there():
     (told,) = of_file("two_in_a_row.md")
     assert told == one_line("""
         The history, begun 2025-03-02 02:11:55, holds four turns, one of them answered, with one SEARCH/REPLACE
-        block, and aider says that it edited experiment.py. Two messages of one side in a row reached the API after
+        block, and aider says that it edited experiment.py. Of up to four runs, the chat reports none as completed
+        and three failures. Two messages of one side in a row reached the API after
         turn 1. That turn has its reply, so they most likely came from what aider puts in front of the chat: its
         summary of finished turns is a user message, and so is the one on files that follows it. Turns 2 to 4 got
         no reply: the same error 400 came three times
@@ -62,7 +69,7 @@ def test_several_sessions_are_told_apart():
     assert started == (
         "Session 1 of 3, begun 2025-03-03 09:00:00, holds no turn: aider was started, and nothing was asked."
     )
-    assert refused.endswith("aider refused edits of turn 2, and edits were applied again at turn 3.")
+    assert refused.endswith("aider refused edits of turn 1, and edits were applied again at turn 2.")
     assert harmless == (
         "Session 3 of 3, begun 2025-03-04 10:30:00, holds one turn, answered. Nothing in it looks like a failure."
     )
@@ -90,7 +97,8 @@ def test_errors_that_differ_are_told_apart():
     chat = user("a") + refusal(402, "Insufficient Balance") + user("b") + tool("litellm.Timeout: no answer")
     told = of(chat)
     assert told.startswith("The history holds two turns, none of them answered. Turn 1 got")
-    assert "Turn 1 got no reply: error 402 (“Insufficient Balance”). Turn 2 got no reply: error 408" in told
+    assert "Turn 1 got no reply: error 402 (“Insufficient Balance”)." in told
+    assert "Turn 2 got no reply: error 408 (Timeout: “no answer”)." in told
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,6 @@ def test_errors_that_differ_are_told_apart():
         ("", "the history ends on it"),
         (tool("Empty response received from LLM. Check your provider account?"), "the model's answer was empty"),
         (tool("^C again to exit"), "it was interrupted with Ctrl-C"),
-        (tool("Something else"), "nothing says why"),
     ],
 )
 def test_a_user_turn_without_a_reply(after, why):
@@ -108,7 +115,7 @@ def test_a_user_turn_without_a_reply(after, why):
 
 def test_a_command_to_aider_has_no_reply_and_none_is_missed():
     told = of(user("/add experiment.py") + tool("Added experiment.py to the chat") + user("Double it.") + edited())
-    assert "two turns, one of them answered" in told
+    assert "one turn besides one command to aider, answered" in told
     assert told.endswith("Nothing in it looks like a failure.")
 
 
@@ -134,10 +141,17 @@ def test_a_run_after_an_edit_is_no_repetition():
     assert "nothing had changed" not in of(first() + edited() + turn + edited() + turn + edited())
 
 
-def test_the_same_command_on_unchanged_code():
+def test_a_run_after_an_edit_of_which_a_part_was_applied_is_no_repetition():
+    turn = user("Run 1 completed. Here are the results:\n{}")
+    part = reply(edit()) + tool("# 1 SEARCH/REPLACE block failed to match!", *beside(2))
+    told = of(first() + edited() + turn + part + turn + edited())
+    assert "nothing had changed" not in told
+    assert "aider refused edits of turn 2 (two other blocks of the same replies were applied), and edits" in told
+
+
+def test_what_a_user_runs_says_nothing_of_the_code():
     run = user("/run python experiment.py") + tool("Added 3 lines of output to the chat.")
-    assert "Turn 3 reports one more run of code that nothing had changed" in of(user("a") + edited() + run + run)
-    assert "nothing had changed" not in of(user("a") + edited() + run + user("/run python plot.py"))
+    assert "changed" not in of(user("a") + edited() + run + run)  # an editor may have changed it meanwhile
 
 
 def test_a_report_that_names_its_error_is_not_blamed():
@@ -186,3 +200,124 @@ def test_a_session_that_was_completed_has_no_failure():
 
 def test_a_single_message_without_a_reply():
     assert of(user("Hello?")) == "The history holds one turn, unanswered. Turn 1 has no reply: the history ends on it."
+
+
+def test_a_turn_without_a_reply_or_a_reason_is_counted_and_no_more():
+    assert of(first() + edited() + user("And now?") + tool("Something else")).endswith("edited experiment.py.")
+
+
+def test_the_same_error_is_told_once_with_all_its_tries():
+    slow, slower = (refusal(429, f"slow down, try again in {wait} s", "RateLimitError") for wait in (7, 31))
+    told = of(user("a") + slow + tool("Retrying in 0.2 seconds...") + slow + user("b") + edited() + user("c") + slower)
+    same = "the same error 429 came three times (RateLimitError: “slow down, try again in 7 s”)"
+    assert f"Turns 1 and 3 got no reply: {same}." in told
+    stopped = user("a") + tool("", "^C again to exit")
+    assert "Turns 1 and 2 have no reply: each was interrupted with Ctrl-C." in of(stopped + stopped)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Unexpected error: litellm.APIConnectionError: x", "APIConnectionError (“x”)"),
+        ("BadRequestError: Error code: 400 - {'error': {'message': 'too long'}}", "error 400 (“too long”)"),
+        ("Unexpected error: [Errno 111] Connection refused", "error (“[Errno 111] Connection refused”)"),
+        ("litellm.NotFoundError: NotFoundError: OpenrouterException - gone", "error 404 (NotFoundError: “gone”)"),
+        ("litellm.Timeout: ", "error 408."),
+    ],
+)
+def test_an_error_is_named_whatever_stands_before_it(line, told):
+    assert f"Turn 1 got no reply: {told}" in of(user("a") + tool(line))
+
+
+def test_a_users_program_that_fails_is_no_failed_request():
+    told = of(user("a") + edited() + user("/run x") + tool("ValueError: bad", "Timeouts: 3") + user("b") + edited())
+    assert told.endswith("Nothing in it looks like a failure.")
+
+
+def test_a_reply_that_was_broken_off_is_told_and_one_before_the_exit_is_not():
+    broken = user("a") + reply("To make it work:\n\n```python\nx = 1\n```") + tool("", "^C KeyboardInterrupt")
+    assert of(broken).endswith("The reply of turn 1 was broken off with Ctrl-C.")
+    left = user("a") + edited() + tool("", "^C again to exit", "^C KeyboardInterrupt")
+    assert of(left).endswith("Nothing in it looks like a failure.")
+
+
+def test_long_lists_become_sums_and_ranges():
+    again = (
+        user("b")
+        + reply(edit() + "\n\n" + edit("b = 1", "b = 2"))
+        + tool(TOKENS, "# 1 SEARCH/REPLACE block failed to match!")
+    )
+    told = of(user("a") + edited() + (again + user("c") + edited()) * 7)
+    assert "with 22 SEARCH/REPLACE blocks (1 to 2 each)" in told
+    assert "aider refused edits of seven of turns 2 to 14, and edits were applied again at turn 15." in told
+
+
+def test_many_files_are_counted_and_each_has_one_name():
+    names = tool(*(f"Applied edit to src\\f{number}.py" for number in range(9)), "Applied edit to src/f1.py")
+    told = of(user("a") + reply(edit()) + tool(TOKENS) + names)
+    assert "edited src/f0.py, src/f1.py, src/f2.py, src/f3.py and five more files." in told
+
+
+def test_lint_errors_of_one_file_are_not_repaired_by_an_edit_of_another():
+    chat = user("a") + edited() + tool(*LINT, FIX_IT) + reply(edit()) + tool(TOKENS, "Applied edit to plot.py")
+    assert of(chat).endswith("After the edits of turn 1 the linter found F821 undefined name 'F'.")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        ("", "## See relevant line below marked with █.", "", "19█<p>"),
+        ("## Running: python -m flake8", "", "/usr/bin/python: No module named flake8"),
+        ("python: Error while finding module specification for 'flake8' (ModuleNotFoundError: No module)",),
+    ],
+)
+def test_a_lint_report_that_names_no_error_is_told(says):
+    told = of(user("a") + edited() + tool("# Fix any errors below, if possible.", *says, FIX_IT) + edited())
+    assert told.endswith("The linter's report that turn 2 answers names no error.")
+
+
+@pytest.mark.parametrize("says", [LINT[1:], ("SyntaxError: invalid syntax",), ("x.c:3: error: expected ;",)])
+def test_a_lint_report_that_names_an_error_is_no_empty_one(says):
+    assert "names no error" not in of(user("a") + edited() + tool(LINT[0], *says, FIX_IT) + edited())
+
+
+@pytest.mark.parametrize(
+    "line", ["Unable to commit: Cmd('git') failed", "fatal: bad object", "Error: x does not exist", "KeyError: 'a'"]
+)
+def test_where_something_else_went_wrong_no_failure_is_denied(line):
+    assert of(user("a") + edited() + tool(line)).endswith("edited experiment.py.")
+
+
+def test_runs_of_ai_scientist_are_counted_with_the_last_error():
+    failed = user("Run failed with the following error Traceback (most recent call last):\n  x\nKeyError: 'a'")
+    done = user("Run 1 completed. Here are the results:\n{}")
+    late = user("Run timed out after 7200 seconds")
+    told = of(first() + edited() + failed + edited() + failed + edited() + done + edited() + late + edited())
+    assert (
+        "Of up to three runs, the chat reports one as completed, two failures (the last time: “KeyError: 'a'”)" in told
+    )
+    assert "and one time-out." in told
+
+
+def test_the_last_phase_is_told_and_has_no_open_outcome():
+    plots = user("\nGreat job! Please modify `plot.py` to show it.\n") + edited()
+    failed = user("Plotting failed with the following error Traceback:\nKeyError: 'run_1'") + edited()
+    paper = user("We have put the `latex/template.tex` file into the project.") + edited()
+    told = of(first() + edited() + plots + failed)
+    assert told.endswith("plot.py failed once (“KeyError: 'run_1'”). The last phase was plotting (turns 2 and 3).")
+    told = of(first() + edited() + plots + paper + user("Please fill in the Results of the writeup.") + edited())
+    assert "The last phase was the writing-up (turns 3 and 4). Nothing in it looks like a failure." in told
+
+
+def test_a_user_who_speaks_of_runs_and_papers_is_not_taken_for_ai_scientist():
+    told = of(
+        user("Run failed with an error") + edited() + user("Fill in template.tex") + edited() + user("x") + edited()
+    )
+    assert told.endswith("Nothing in it looks like a failure.")
+
+
+def test_a_report_that_begins_inside_a_progress_bar_holds_bars_alone():
+    told = of(first() + edited() + user(f"Run failed with the following error ...=0.451]\n{BAR}") + edited())
+    assert "The report of a failed run in turn 2 does not say why it failed." in told
+    told = of(first() + edited() + user("Run failed with the following error ...=0.4]\nKeyError: 1") + edited())
+    assert "does not say why" not in told

@@ -107,6 +107,41 @@ def test_errors_and_retries(aider):
     assert turn.error is not None and (turn.error.name, turn.error.status) == ("BadRequestError", 400)
 
 
+def test_commands_that_it_asks_about(aider):
+    aider.turn("Change this.", edit(), "Applied edit to experiment.py")
+    with contextlib.redirect_stdout(io.StringIO()):
+        commands = "cd somewhere/far/away\n\npython experiment.py\n\n# done"
+        aider.io.confirm_ask("Run shell commands?", subject=commands, explicit_yes_required=True, allow_never=True)
+    aider.turn("And now?", "Now it is done.")
+    assert [turn.user for turn in aider.parsed().turns] == ["Change this.", "And now?"]
+
+
+def test_files_that_it_is_told_to_add_all_at_once(aider):
+    from aider.io import ConfirmGroup
+
+    aider.turn("Change this.", "See a.py and b.py.")
+    group = ConfirmGroup(["a.py", "b.py"])
+    group.preference, aider.io.yes = "all", None
+    with contextlib.redirect_stdout(io.StringIO()):
+        aider.io.confirm_ask("Add file to the chat?", subject="a.py", group=group, allow_never=True)
+        aider.io.confirm_ask("Add file to the chat?", subject="b.py", group=group, allow_never=True)
+    aider.reply(edit(), "Applied edit to experiment.py")
+    one, two = aider.parsed().turns
+    assert (one.kind, two.kind) == (TurnKind.user, TurnKind.reflection)
+    assert (one.reply, two.reply) == ("See a.py and b.py.", edit())
+
+
+def test_an_answer_in_parts(aider):
+    aider.turn("Change this.", edit().replace("a = 2\n>>>>>>> REPLACE\n```", "a = 2\n>>>>>>> RE"))
+    text = aider.file.read_text().rsplit("> Tokens", 1)[0]
+    aider.file.write_text(text)
+    with contextlib.redirect_stdout(io.StringIO()):
+        aider.io.ai_output("PLACE\n```")
+        aider.io.tool_output("Tokens: 3.1k sent, 8.2k received.")
+    (turn,) = aider.parsed().turns
+    assert turn.reply == edit()
+
+
 plain = st.text(st.sampled_from("ab #>`~*-\n\t.█é"), max_size=40)
 
 

@@ -77,7 +77,7 @@ def test_one_session_needs_no_choice_and_several_do():
 
 def test_the_list_says_number_time_turns_edits_and_the_beginning():
     lines = session_list(read_history(HISTORIES / "three_sessions.md")).splitlines()
-    assert lines[1] == "  2  2025-03-03 09:01:00    3 turns    2 edits  Use a wider network."
+    assert lines[1] == "  2  2025-03-03 09:01:00    2 turns    2 edits  Use a wider network."
     assert len(lines) == 3
 
 

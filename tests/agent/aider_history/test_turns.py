@@ -145,7 +145,7 @@ def test_a_file_can_hold_many_sessions():
     sessions = parse_history((Path(__file__).parent / "histories" / "three_sessions.md").read_text(encoding="utf-8"))
     assert [(session.number, len(session.turns), session.edits) for session in sessions] == [
         (1, 0, 0),
-        (2, 3, 2),
+        (2, 2, 2),
         (3, 1, 0),
     ]
     assert sessions[1].notes == ("Aider v0.86.2",)
@@ -159,3 +159,11 @@ def test_edits_in_another_format_are_counted_by_file():
 
 def test_nothing_holds_no_session():
     assert parse_history("") == parse_history("\n\n  \n") == []
+
+
+def test_reasoning_in_aiders_own_tag_is_not_part_of_the_reply():
+    history = (Path(__file__).parent / "histories" / "thinking_content_tag.md").read_text(encoding="utf-8")
+    (turn,) = only(history).turns
+    assert turn.blocks == 1
+    assert "lr = 99" in turn.reasoning and "lr = 99" not in turn.reply
+    assert "lr = 0.2" in turn.reply

@@ -90,13 +90,22 @@ def test_options_in_the_units_that_people_write(tmp_path):
         ai_sci.RunOptions,
         None,
         {
-            **{"idea": "i", "timeout": "2h", "memory": "8G", "runs_dir": "elsewhere", "max_time": "1d", "max_cost": 2},
+            **{
+                "idea": "i",
+                "timeout": "2h",
+                "wait": "6h",
+                "memory": "8G",
+                "runs_dir": "elsewhere",
+                "max_time": "1d",
+                "max_cost": 2,
+            },
             "overrides": {"epochs": 3, "amp": True, "name": "x"},
         },
     )
     assert made == ai_sci.RunOptions(
         idea="i",
         timeout=7200.0,
+        wait=21600.0,
         memory=8 << 30,
         runs_dir=Path("elsewhere"),
         budgets=ai_sci.Budgets(cost=2, time=86400.0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ai_sci.agent.cli.debug_log import WithoutKeys
+from ai_sci.agent.cli.standard_streams import make_streams_usable
 from tests.end_to_end.command import ai_sci, environment
 from tests.end_to_end.templates import good_session, make_template, write_script
 from tests.servers import faults
@@ -36,6 +40,7 @@ def test_help_names_every_command_and_imports_nothing_heavy(tmp_path):
     assert {name for name in ours if not name.startswith(("ai_sci.agent.cli", "ai_sci.__main__"))} <= {
         "ai_sci.agent",
         "ai_sci.import_path",
+        "ai_sci.keys",
     }
 
 
@@ -105,7 +110,7 @@ def test_the_debug_log_holds_no_key_of_an_argument(tmp_path, temporary, argument
     """The log shows arguments as a repr, which escapes the line end of the key in the environment."""
     kept: dict[str, Any] = {"SOME_API_KEY": f"{KEY}\r\n"} if argument.startswith(KEY) else {}
     log = log_of(ai_sci("--debug", "show", "nosuch", argument, cwd=tmp_path, **temporary, **kept))
-    assert KEY not in log and "***" in log
+    assert KEY not in log and ("SOME_API_KEY" if kept else "***") in log
 
 
 def test_the_debug_log_of_a_batch_holds_its_sessions(tmp_path, temporary):
@@ -148,3 +153,32 @@ def test_a_bug_leaves_its_traceback_in_a_log(tmp_path, temporary):
     assert found, done.stderr
     with open(found[1]) as file:
         assert "Traceback" in file.read()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_streams_print_no_key(name, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", f"{KEY}\r\n")
+    bytes_ = io.BytesIO()
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(bytes_, "ascii"))
+    make_streams_usable()
+    print(f"a {KEY}", "é", file=getattr(sys, name), flush=True)
+    assert bytes_.getvalue() == b"a SOME_TOKEN ?\n"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"api_key": KEY},
+        {"headers": {"Authorization": f"Bearer {KEY}"}},
+        {"X-Api-Key": KEY.encode()},
+        [("authorization", KEY)],
+        f"Basic {KEY}",
+        repr(repr({"client_secret": KEY})),
+        f'{{"access_token": "{KEY}", "n": 1}}',
+    ],
+)
+def test_the_debug_log_hides_keys_that_are_in_no_variable(tmp_path, shown):
+    record = logging.LogRecord("ai_sci", logging.DEBUG, "file", 1, "got %s", (shown,), None)
+    record.args = (shown,)
+    text = WithoutKeys("%(message)s").format(record)
+    assert KEY not in text and "***" in text

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_sci.agent.journal.events import EVENT_TYPES, Resumed, SessionEnded, Told
+from ai_sci.agent.journal.events import EVENT_TYPES, AttemptFinished, Resumed, SessionEnded, Told
 from ai_sci.agent.journal.journal import Entry, Journal, JournalError, decode, encode, read_journal
 from ai_sci.agent.journal.state import Status, fold
 from tests.agent.journal.journals import entries
@@ -135,3 +135,42 @@ def test_the_fold_takes_time_between_an_end_and_a_resume_for_no_work():
     state = fold(story)
     assert state.active_seconds == 15.0
     assert state.status is Status.running
+
+
+KEY = "sk-planted+0123/456=789"
+
+
+def test_a_key_is_neither_written_nor_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\r\n")
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(Told("task", f"the {KEY} of\n{KEY!r}"))
+    journal.append(AttemptFinished(1, 1, "full", "crashed", f"no {KEY}", "", 0.1, {f"loss {KEY}": 0.5}, "hash"))
+    journal.close()
+    monkeypatch.delenv("OPENAI_API_KEY")
+    told, finished = journal.events
+    assert [entry.event for entry in read_journal(tmp_path / "journal.jsonl")] == [told, finished]
+    assert isinstance(told, Told) and isinstance(finished, AttemptFinished)
+    assert told.text == "the OPENAI_API_KEY of\n'OPENAI_API_KEY'"
+    assert (finished.metrics, finished.reason) == ({"loss OPENAI_API_KEY": 0.5}, "no OPENAI_API_KEY")
+
+
+def test_a_key_that_an_earlier_version_wrote_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(encode(Entry(1.0, Told("task", f'no "{KEY}"\n'))))
+    assert KEY.encode() in path.read_bytes()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert [entry.event for entry in read_journal(path)] == [Told("task", 'no "OPENAI_API_KEY"\n')]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(entries)
+def test_what_is_in_memory_is_what_is_on_disk(tmp_path: Path, entry: Entry):
+    """With a key in the environment, whatever the event: replay and resume see the same."""
+    path = tmp_path / "journal.jsonl"
+    path.unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
+        journal = Journal(path)
+        journal.append(entry.event)
+        journal.close()
+    assert journal.entries[0].event == entry.event == read_journal(path)[0].event

@@ -98,10 +98,10 @@ def test_retry_after_is_honoured(seconds, least, most):
 FAR_DATES = ["Thu, 31 Dec 2099 23:59:59 GMT", "Mon, 01 Jan 2001 00:00:00 GMT"]
 
 
-@pytest.mark.parametrize("value", ["0", "-5", "soon", "nan", "inf", "", "99999", *FAR_DATES])
+@pytest.mark.parametrize("value", ["0", "-5", "soon", "nan", "inf", "", "9999999", *FAR_DATES])
 def test_a_retry_after_beyond_reason_is_not(value):
     with StrictServer(["fine"], [faults.status(429, headers={"Retry-After": value})]) as server:
-        outcome = ask(model_at(server, retry=replace(QUICK, max_retry_after=0.2)))
+        outcome = ask(model_at(server))
     assert outcome.good.text == "fine"
     assert waited(server, outcome) <= 0.21
 

@@ -1,4 +1,4 @@
-"""Reasoning that comes as content, between think tags, is kept out of the reply, however it is cut into pieces."""
+"""Reasoning that comes as content is journalled apart from the reply, is not sent back and is not shown."""
 
 from __future__ import annotations
 
@@ -6,69 +6,75 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_sci.agent.models.reasoning import ThinkSplitter, split_unopened
-from tests.agent.models.calls import ask, model_at
+from ai_sci.agent.journal import Replied, Told, wire_messages
+from ai_sci.agent.models.reasoning import LiveReply
+from tests.agent.edits.reasoning_corpus import ANSWERS, DRAFTS, FORMS, WHY
+from tests.agent.models.calls import ask, every_protocol, model_at, serve
+from tests.agent.models.test_scripted import scripted
 from tests.servers.openai_strict import StrictServer
 
+ANSWER = ANSWERS["a block"]
 
-def fed(pieces: list[str]) -> tuple[str, str, str]:
-    splitter = ThinkSplitter()
-    shown = "".join(splitter.feed(piece) for piece in pieces) + splitter.finish()
-    return splitter.reasoning, splitter.text, shown
+
+def shown(pieces: list[str]) -> str:
+    live = LiveReply()
+    return "".join(live.feed(piece) for piece in pieces) + live.finish()
 
 
 @pytest.mark.parametrize(
-    "content, reasoning, text",
+    ("content", "text"),
     [
-        ("<think>why</think>so", "why", "so"),
-        ("\n <think>\nwhy\n</think>\n\nso\n", "\nwhy\n", "so\n"),
-        ("<think></think>so", "", "so"),
-        ("<think>cut off in thought", "cut off in thought", ""),
-        ("<think>a</thi", "a</thi", ""),
-        ("no tags", "", "no tags"),
-        ("  indented", "", "  indented"),
-        ("say <think>this</think>", "", "say <think>this</think>"),
-        ("<thinking>other</thinking>", "", "<thinking>other</thinking>"),
-        ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
-        ("<thi", "", "<thi"),
-        ("", "", ""),
-        ("   ", "", "   "),
+        ("<think>why</think>so", "so"),
+        ("\n <think>\nwhy\n</think>\n\nso\n", "so\n"),
+        ("<think></think>so", "so"),
+        ("<think>cut off in thought", ""),
+        ("<think>a</thi", ""),
+        ("<thinking>other</thinking>\nso", "so"),
+        ("◁think▷why◁/think▷so", "so"),
+        ("<|channel|>analysis<|message|>why<|end|><|start|>assistant<|channel|>final<|message|>so", "so"),
+        ("no tags", "no tags"),
+        ("  indented", "  indented"),
+        ("<thi", "<thi"),
+        ("<html> is a tag", "<html> is a tag"),
+        ("", ""),
+        ("   ", "   "),
     ],
 )
-def test_tags_at_the_beginning_only(content, reasoning, text):
-    assert fed([content]) == (reasoning, text, text)
-    assert fed(list(content)) == (reasoning, text, text)
+def test_reasoning_at_the_beginning_is_not_shown_as_it_streams(content, text):
+    assert shown([content]) == text
+    assert shown(list(content)) == text
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<", "think", ">", "a", " ", "\n"]) | st.text(max_size=5)))
 @example(["<", "think", ">", "a", "<", "/think", ">", "\n", "b"])
-def test_pieces_make_no_difference_and_nothing_is_lost(pieces):
-    whole = fed(["".join(pieces)])
-    assert fed(pieces) == whole
-    reasoning, text, shown = whole
-    assert text == shown
-    content = "".join(pieces)
-    if not content.lstrip().startswith("<think>"):
-        assert (reasoning, text) == ("", content)
+def test_pieces_make_no_difference_to_what_is_shown(pieces):
+    assert shown(pieces) == shown(["".join(pieces)])
 
 
-@pytest.mark.parametrize(
-    "content, reasoning, text",
-    [
-        ("I wonder.\n</think>\n\nThe plan.", "I wonder.", "The plan."),
-        ("I wonder.\n</think>", "I wonder.", ""),
-        ('parts = text.split("</think>")\n', "", 'parts = text.split("</think>")\n'),
-        ("```\n</think>\n```\n", "", "```\n</think>\n```\n"),
-        ("no tag", "", "no tag"),
-    ],
-)
-def test_a_closing_tag_whose_opening_one_was_in_the_prompt(content, reasoning, text):
-    assert split_unopened(content) == (reasoning, text)
+def test_every_form_is_journalled_and_kept_out_of_the_next_request(tmp_path):
+    model = scripted(tmp_path / "s", *(write(DRAFTS["a block"], ANSWER) for write in FORMS.values()))
+    for turn, form in enumerate(FORMS):
+        reply = ask(model, turn=turn).good
+        assert WHY in reply.reasoning, form
+        replied = Replied(reply.text, reply.reasoning, "stop", "m", 1, 1, 0, None, 0.1)
+        _, assistant, _ = wire_messages([Told("task", "Go."), replied, Told("result", "Done.")])
+        assert "Next I try lr = 0.2." in assistant.content, form
+        assert WHY not in assistant.content and "loss = 0.0" not in assistant.content, form
 
 
-def test_over_the_wire_and_live():
-    with StrictServer(["<think>hm, sparsity</think>\nThe plan."], piece=3) as server:
-        outcome = ask(model_at(server))
+@every_protocol
+def test_over_the_wire_and_live(protocol):
+    with serve(protocol, ["<think>hm, sparsity</think>\nThe plan."], piece=3) as server:
+        outcome = ask(model_at(server, protocol))
     assert outcome.good.text == "The plan."
     assert outcome.good.reasoning == "hm, sparsity"
     assert "".join(outcome.deltas) == "The plan."
+
+
+@pytest.mark.parametrize("piece", [1, 7, 5000])
+def test_an_unopened_thought_over_the_wire(piece):
+    content = f"{DRAFTS['a block']}\n</think>\n\n{ANSWER}"
+    with StrictServer([content], piece=piece) as server:
+        outcome = ask(model_at(server))
+    assert outcome.good.text == ANSWER
+    assert WHY in outcome.good.reasoning

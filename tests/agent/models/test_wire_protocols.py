@@ -191,7 +191,7 @@ AWKWARD = [
     "data: [DONE]\n\n",
     "\u2028",
     "\x85",
-    "</think>",
+    "think>",
     "<s>",
     "<|im_end|>",
     "\r\n",

@@ -147,3 +147,12 @@ def test_what_a_run_leaves_for_git_does_not_change_what_is_committed(repository)
     )
     assert shown.stdout == b'{"loss": 1}\r\n'
     assert len(hashed) >= 5
+
+
+def test_no_key_is_in_a_message(repository, monkeypatch):
+    key = "sk-planted+0123/456=789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    repository.commit([], f"run 1 {key}", {"Metric": f"{key} 1"}, body=f"a '{key}'")
+    assert git(repository.folder, "log", "-1", "--format=%B").split() == [
+        *("run", "1", "OPENAI_API_KEY", "a", "'OPENAI_API_KEY'", "Metric:", "OPENAI_API_KEY", "1")
+    ]

@@ -96,7 +96,7 @@ def test_what_changes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     (template.folder / "template.toml").write_text("[limits]\ntime = '3s'\n")
     assert key == baseline_key(bench.template(), ENVIRONMENT)
     (template.folder / "helper.py").write_text("1")
-    others.add(baseline_key(template, ENVIRONMENT))
+    others.add(baseline_key(bench.template(), ENVIRONMENT))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     others.add(baseline_key(template, ENVIRONMENT))
     assert len(others) == 4 and key not in others

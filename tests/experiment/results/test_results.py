@@ -60,6 +60,35 @@ def test_several_datasets_give_a_path(tmp_path: Path) -> None:
     assert results.stderrs == {"circle/kl": 0.1}
 
 
+def test_means_that_are_a_number_are_one_metric_of_that_dataset() -> None:
+    one = parse_results(b'{"val_loss": {"means": 1.5, "stderrs": 0.1, "final_info_dict": [1.4, 1.6]}}')
+    assert (one.metrics, one.stderrs) == ({"val_loss": 1.5}, {"val_loss": 0.1})
+    info = {
+        "loss": {"means": 2, "stderrs": {"loss_stderr": 0.5, "loss": 0.25}},
+        "acc": {"means": 0.5, "stderrs": [0.1]},
+        "moons": {"means": {"kl": 0.2}, "stderrs": {"kl": 0.01}},
+    }
+    several = parse_results(json.dumps(info).encode())
+    assert several.metrics == {"loss": 2.0, "acc": 0.5, "moons/kl": 0.2}
+    assert several.stderrs == {"loss": 0.25, "moons/kl": 0.01}
+
+
+def test_one_dataset_without_its_name() -> None:
+    found = parse_results(
+        b'{"means": {"peak": 3, "day": 7}, "stderrs": {"peak": 0.5}, "solution": [[1, 2]], "total": 9}'
+    )
+    assert (found.metrics, found.stderrs) == ({"peak": 3.0, "day": 7.0}, {"peak": 0.5})
+    assert parse_results(b'{"means": {"means": {"peak": 3}}}').metrics == {"peak": 3.0}
+    assert parse_results(b'{"means": 3, "peak": 4}').metrics == {"means": 3.0, "peak": 4.0}
+
+
+def test_true_and_false_are_passed_over_like_text() -> None:
+    assert parse_results(b'{"converged": true, "l0": 3, "note": "x"}').metrics == {"l0": 3.0}
+    assert parse_results(b'{"d": {"means": {"ok": false, "l0": 3}}}').metrics == {"l0": 3.0}
+    bench = {"eval_result_metrics": {"a": {"ok": True, "l0": 1}}, "unlearned": False}
+    assert parse_results(json.dumps(bench).encode()).metrics == {"l0": 1.0}
+
+
 def test_flat(tmp_path: Path) -> None:
     results = read_results(write(tmp_path, {"l0": 3, "mse": 0.5, "model": "gemma", "curve": [1, 2], "none": None}))
     assert results.metrics == {"l0": 3.0, "mse": 0.5}
@@ -110,8 +139,11 @@ def test_a_byte_order_mark_is_no_harm() -> None:
         ('{"l0": 1' + "0" * 400 + "}", "beyond 1.8e308"),
         ('{"l0": 1' + "0" * 5000 + "}", "too many digits"),
         ('{"eval_result_metrics": {"sparsity": {"l0": Infinity}}}', "holds Infinity as 'l0'"),
-        ('{"converged": true, "l0": 3}', "holds true as 'converged'"),
-        ('{"d": {"means": {"ok": false}}}', "holds false as 'ok'"),
+        ('{"converged": true}', "holds no number"),
+        ('{"d": {"means": {"ok": false}}}', "holds no number"),
+        ('{"d": {"means": true}}', "holds true or false as \"means\" of 'd'; it has to be an object or a number"),
+        ('{"d": {"means": NaN}}', "holds NaN as 'd'"),
+        ('{"d": {"means": 1}, "e": {"means": Infinity}}', "holds Infinity as 'e'"),
         ("[1, 2]", "holds a list at the top"),
         ("3.5", "holds a number at the top"),
         ("null", "holds null at the top"),

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_sci.experiment.base.errors import ConfigError
-from ai_sci.experiment.template.ideas import find_idea, load_ideas
+from ai_sci.experiment.template.ideas import find_idea, load_ideas, template_ideas
 from ai_sci.experiment.template.template import load_template, template_names
 from tests.experiment.template.folders import make_template
 
@@ -67,10 +67,71 @@ def test_ai_scientist_v2_calls_the_experiment_otherwise(tmp_path):
     assert idea.experiment == "one\ntwo"
 
 
+CASES = Path(__file__).parents[2] / "fixtures" / "ideas"
+
+
+def test_names_that_are_used_twice(tmp_path):
+    """4 of the 11 templates of AI-Scientist have some."""
+    first, second = load_ideas(CASES / "duplicate_names.json")
+    assert (first.name, second.name) == ("a", "b")
+    (note,) = second.notes
+    assert note == f'{CASES / "duplicate_names.json"}:7: the idea "a" is there already: it is read once'
+    path = write(tmp_path / "ideas.json", [ONE, {**TWO, "Name": "adaptive_lr"}, {**ONE, "Name": "adaptive_lr_2"}], None)
+    ideas = load_ideas(path)
+    assert [idea.name for idea in ideas] == ["adaptive_lr", "adaptive_lr_3", "adaptive_lr_2"]
+    assert [idea.title for idea in ideas] == ["Adaptive", "Dual", "Adaptive"]
+    assert ideas[0].notes == (
+        f'{path}:1: the name "adaptive_lr" is used already: this idea is called "adaptive_lr_3" here',
+    )
+
+
+@pytest.mark.parametrize(
+    "experiments, text",
+    [
+        ([{"name": "A", "description": "try other rates"}], "name: A\ndescription: try other rates"),
+        ({"A": "try rates", "B": ["one", "two"], "C": None}, "A: try rates\nB: one\ntwo"),
+        ([" one ", "", {"Steps": [{"n": 3, "do": "x"}]}], "one\nSteps: n: 3\ndo: x"),
+        ("Plain.", "Plain."),
+    ],
+)
+@pytest.mark.parametrize("key", ["Experiment", "Experiments", "experiments"])
+def test_an_experiment_in_parts_is_joined(tmp_path, experiments, text, key):
+    (idea,) = load_ideas(write(tmp_path / "ideas.json", [{"Name": "n", key: experiments}]))
+    assert idea.experiment == text
+
+
+def test_an_idea_of_ai_scientist_v2(tmp_path):
+    (idea,) = load_ideas(CASES / "experiments_as_objects.json")
+    assert idea.experiment == "name: A\ndescription: try other rates"
+
+
+@pytest.mark.parametrize("title", [{}, {"Title": ""}, {"Title": None}, {"Title": "  "}])
+def test_without_a_title_the_name_is_the_title(tmp_path, title):
+    (idea,) = load_ideas(write(tmp_path / "ideas.json", [{"Name": "b", "Experiment": "Try other rates.", **title}]))
+    assert idea.title == "b"
+    (idea,) = load_ideas(CASES / "no_title.json")
+    assert (idea.title, idea.experiment) == ("b", "Try other rates.")
+
+
+@pytest.mark.parametrize("key", ["ideas", "Ideas", "seed_ideas", "archive"])
+def test_ideas_in_an_object(tmp_path, key):
+    path = write(tmp_path / "ideas.json", {"version": 1, "names": ["x"], key: [ONE, TWO]})
+    assert [idea.raw for idea in load_ideas(path)] == [ONE, TWO]
+
+
+def test_ideas_and_seed_ideas_together(tmp_path):
+    template = load_template(str(make_template(tmp_path / "t")))
+    write(template.folder / "seed_ideas.json", {"ideas": [ONE, {**TWO, "Name": "seed"}]})
+    write(template.folder / "ideas.json", [])
+    assert [idea.name for idea in template_ideas(template)] == ["adaptive_lr", "seed"]
+    write(template.folder / "ideas.json", [{**ONE, "Title": "Newer"}])
+    assert [idea.title for idea in template_ideas(template)] == ["Newer", "Dual"]
+
+
 def test_find_idea(tmp_path):
     folder = make_template(tmp_path / "t")
     template = load_template(str(folder))
-    with pytest.raises(ConfigError, match="has no ideas.json: pass --ideas FILE"):
+    with pytest.raises(ConfigError, match="has no ideas.json with an idea: pass --ideas FILE"):
         find_idea(template, "adaptive_lr")
     write(folder / "seed_ideas.json", [ONE])
     assert find_idea(template, "adaptive_lr").raw == ONE
@@ -110,7 +171,12 @@ def test_find_idea_in_other_files(tmp_path):
         ('[\n  {"Name": "a", "Title": 3, "Experiment": "c"}]', 2, 'needs "Title"'),
         ('\n{"Name": "a\\nb", "Experiment": "c"}', 2, '"Name" must be one short line'),
         ('[{"Name": "a", "Experiment": "\\ud800"}]', 1, "lone surrogate"),
-        ('[{"Name": "a", "Experiment": "c"},\n{"Name": "a", "Experiment": "d"}]', 2, '"a" is already used at line 1'),
+        ('{"ideas": []}', 1, "holds no idea"),
+        ('{"version": 2,\n "Ideas": [\n{"Name": "a", "Experiment": "b"},\n\n{"Name": "c"}]}', 5, 'needs "Experiment"'),
+        ('{"Title": "a",\n "Tags": ["b"]}', 1, 'needs "Name"'),
+        ('[{"Name": "a", "Experiment": 3}]', 1, 'needs "Experiment"'),
+        ('[{"Name": "a", "Experiments": [{"why": null}, []]}]', 1, 'needs "Experiment"'),
+        ('[{"Name": "a", "Experiment": ' + "[" * 30 + '"b"' + "]" * 30 + "}]", 1, "nested too deeply"),
         ("[" * 100_000, 1, "nested too deeply"),
         ('[{"Name": "a", "Experiment": "c", "n": ' + "9" * 5000 + "x}]", 1, "not valid JSON"),
     ],
@@ -129,10 +195,12 @@ def test_what_was_written_is_read(tmp_path, items):
     names = [item["Name"].strip() for item in items]
     if any(len(item["Name"]) > 200 for item in items):
         return
-    if len(set(names)) < len(names):
-        assert "is already used at line" in refused(path)
-        return
     ideas = load_ideas(path)
+    assert len({idea.name for idea in ideas}) == len(ideas) <= len(items)
+    texts_of = {(item["Title"].strip(), item["Experiment"].strip()) for item in items}
+    assert {(idea.title, idea.experiment) for idea in ideas} == texts_of, "nothing is lost"
+    if len(set(names)) < len(names):
+        return
     assert [idea.name for idea in ideas] == names
     assert [idea.raw for idea in ideas] == items
     for idea in ideas:

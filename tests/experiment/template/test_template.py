@@ -402,3 +402,9 @@ def test_the_bundled_templates_all_load():
     assert "tiny" in template_names()
     for name in template_names():
         assert load_template(name).name == name
+
+
+def test_a_key_is_no_setting(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_Planted0123456789\n")
+    folder = make_template(tmp_path, '[settings]\nhub = "none"\n')
+    assert refused(folder, {"hub": "hf_Planted0123456789"}).startswith("--set hub=HF_TOKEN: settings are recorded")

@@ -1,0 +1,45 @@
+"""What people see of a session while it runs holds no key, however it comes in."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from ai_sci.agent.session.screen import LogScreen, PlainScreen, TerminalScreen
+
+KEY = "sk-planted+0123/456=789"
+
+
+@pytest.fixture(autouse=True)
+def planted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture[str]):
+    screen = PlainScreen()
+    screen.note(f"the key {KEY}")
+    for piece in (f"a {KEY[:9]}", f"{KEY[9:]} b\n"):
+        screen.output(piece)
+    assert capsys.readouterr().err == "the key OPENAI_API_KEY\n    a OPENAI_API_KEY b\n"
+
+
+def test_messages_of_the_logger(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO, "ai_sci"):
+        LogScreen().note(f"the key {KEY}")
+    assert caplog.messages == ["the key OPENAI_API_KEY"]
+
+
+def test_the_live_panel_while_a_reply_streams():
+    shown = io.StringIO()
+    console = Console(file=shown, width=60, force_terminal=True)
+    screen = TerminalScreen(console)
+    for char in f"Your key is {KEY}, and sk-":
+        screen.delta(char)
+        console.print(screen._panel())
+    screen.note(f"{KEY} noted")
+    screen.close()
+    assert "Your key is OPENAI_API_KEY, and" in shown.getvalue() and "OPENAI_API_KEY noted" in shown.getvalue()
+    assert "sk-p" not in shown.getvalue()
