@@ -26,7 +26,7 @@ class SearchReplaceBlocks(EditFormat):
             named = name_above(reply.lines, block.head, floor, editable)
             search, new = _read_block(reply.lines, block)
             path = _block_path(named, edits[-1].path if edits else None, editable)
-            edits.append(Edit("block", path, search, new, block.head + 1))
+            edits.append(Edit("block", path, search, new, block.head + 1, doubled=block.doubled))
             if new.count("```") % 2 and not search.count("```") % 2 and _stray_fence(new):
                 reply.problems.append(
                     f"The block at line {block.head + 1} of the reply closes its code fence before `>>>>>>> REPLACE`."
@@ -65,7 +65,7 @@ def _read_block(lines: Sequence[str], block: Block) -> tuple[str, str]:
         return "\n".join(shown)
 
     search = [hide(line) for line in lines[block.head + 1 : block.divider]]
-    new = [hide(line) for line in lines[block.divider + 1 : block.end]]
+    new = [hide(line) for line in lines[block.divider + 1 : block.end - block.doubled]]
     plain = ["file.txt", "```", "<<<<<<< SEARCH", *search, "=======", *new, ">>>>>>> REPLACE", "```", ""]
     ((_, found_search, found_new),) = block_reader()("\n".join(plain), ("```", "```"), ["file.txt"])
     return show(found_search), show(found_new)

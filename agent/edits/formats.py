@@ -19,6 +19,8 @@ class Edit:
     replace: str
     line: int  # of the reply, counting from 1
     number: int = 0  # among the edits of the reply, counting from 1
+    doubled: bool = False  # a block with a second divider directly above its end
+    name_line: str = ""  # the first line of a fence that names its file there; "" where the name stands above
 
     @property
     def label(self) -> str:

@@ -145,6 +145,10 @@ def _nowhere(lines: Sequence[str], search: Sequence[str], aligned: Sequence[int]
             f"is not in {path}: lines {start + 1}-{stop} have the same text with other indentation (tabs, spaces?).",
             _shown(lines, search, start),
         )
+    filled = [line.rstrip() for line in lines if line.strip()]
+    if runs(filled, [line.rstrip() for line in search if line.strip()]):
+        why = f"is not in {path}: it differs in a blank line. Leave blank lines at its edges out, and keep all others."
+        return NoLocation(why, _shown(lines, search, _nearest(lines, search) or 0))
     known = {line.strip() for line in lines}
     strange = next((index for index, line in enumerate(search) if line.strip() and line.strip() not in known), None)
     why = "" if strange is None else f": its line {strange + 1}, `{search[strange].strip()[:80]}`, is nowhere there"

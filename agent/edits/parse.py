@@ -1,8 +1,9 @@
 """Parses a reply with every edit format: its edits, in the order of the reply, and its prose.
 
-The built-in formats are SEARCH/REPLACE blocks, unified diffs (a ```diff fence with `---` and `+++` lines, or with a
-file's name above it), and whole files (a fence with the file's name above it or in its info string, and no markers
-inside). Anything else, shell commands above all, is ignored. Other packages can add formats (`docs/extending.md`).
+The built-in formats are SEARCH/REPLACE blocks, patches from `*** Begin Patch` to `*** End Patch`, unified diffs (a
+```diff fence with `---` and `+++` lines, or with a file's name above it), and whole files (a fence with the file's name
+above it, in its info string or as its first line, and no markers inside). Anything else, shell commands above all, is
+ignored. Other packages can add formats (`docs/extending.md`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from functools import cache
 from ai_sci.agent.edits.announcing import announced_edit
 from ai_sci.agent.edits.blocks import SearchReplaceBlocks
 from ai_sci.agent.edits.formats import Edit, EditFormat
+from ai_sci.agent.edits.patch_envelope import PatchEnvelopes
 from ai_sci.agent.edits.reasoning import fenced_drafts, part_reasoning
 from ai_sci.agent.edits.scan import Scan, all_completed, name_above, scan_reply
 from ai_sci.agent.edits.unified_diff import UnifiedDiffs
 from ai_sci.agent.edits.whole_file import WholeFiles
 from ai_sci.experiment.base import ConfigError, installed_plugins, make_plugin
 
-_OURS: tuple[EditFormat, ...] = (SearchReplaceBlocks(), UnifiedDiffs(), WholeFiles())
+_OURS: tuple[EditFormat, ...] = (SearchReplaceBlocks(), PatchEnvelopes(), UnifiedDiffs(), WholeFiles())
 
 
 @cache

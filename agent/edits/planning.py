@@ -18,7 +18,9 @@ from ai_sci.agent.edits.files import EditRefused
 from ai_sci.agent.edits.formats import Edit, lines_of
 from ai_sci.agent.edits.match import NoLocation, replace_once, runs, split_ends
 from ai_sci.agent.edits.parse import parse_reply
-from ai_sci.agent.edits.whole_file import is_quotation, left_out, why_not_whole
+from ai_sci.agent.edits.references import PROSE
+from ai_sci.agent.edits.stand_ins import find_stand_in
+from ai_sci.agent.edits.whole_file import is_quotation, why_not_whole
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -39,6 +41,7 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
     parsed = parse_reply(reply, editable, cut_off)
     _refuse_if(parsed.problems + _unstorable(parsed.edits) + _foreign(parsed.edits, editable))
     edits = [edit for edit in parsed.edits if not _is_quoted(edit, files)]
+    edits = [edit for edit in edits if not _is_excerpt(edit, edits, files)]
     texts, reasons = _apply_edits(edits, files, editable)
     _refuse_if(_mixed(edits) + reasons + _emptied(texts, files))
     return EditPlan(_changed(texts, files), len(edits))
@@ -52,6 +55,8 @@ def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable:
     for name, text in new.items():
         added = "".join(set(text) - set(files.get(name, "")))  # a file that is not UTF-8 may keep the bytes it has
         reasons += [] if _is_storable(added) else [f"{name} has characters that no file can have."]
+        stand_in = find_stand_in(files.get(name, ""), text, name)
+        reasons += [f"{name} leaves lines out (`{stand_in.text[:80]}`). Write them all."] if stand_in else []
     _refuse_if(reasons + _emptied(new, files))
     return EditPlan(new, len(new))
 
@@ -125,6 +130,14 @@ def _is_quoted(edit: Edit, files: Mapping[str, str]) -> bool:
     return edit.kind == "whole" and is_quotation(edit.replace, files.get(edit.path or "", ""))
 
 
+def _is_excerpt(edit: Edit, edits: Sequence[Edit], files: Mapping[str, str]) -> bool:
+    """Whether a fence that names a file in its first line is only a piece of it, or of what is edited elsewhere."""
+    if not edit.name_line:
+        return False
+    others = any(other.path == edit.path for other in edits if other is not edit)
+    return others or why_not_whole(edit.path or "", edit.replace, files.get(edit.path or "")) is not None
+
+
 def _mixed(edits: Sequence[Edit]) -> list[str]:
     """A reason for each file given whole and then again, whole or in pieces: which one is meant is ambiguous."""
     reasons = []
@@ -155,7 +168,8 @@ def _applied(edit: Edit, path: str, text: str | None) -> str:
         why = why_not_whole(path, edit.replace, text)
         if why:
             raise NoLocation(f"this is not the whole of {path}: {why}. Send SEARCH/REPLACE blocks, or all of the file.")
-        return _with_ends_of(edit.replace, text)
+        keeps_name = bool(edit.name_line) and (text or "").startswith(edit.name_line)
+        return _with_ends_of(f"{edit.name_line}\n{edit.replace}" if keeps_name else edit.replace, text)
     if not edit.search.strip():
         if text is None or not text.strip():
             return _with_ends_of(edit.replace, text)
@@ -164,10 +178,16 @@ def _applied(edit: Edit, path: str, text: str | None) -> str:
         raise NoLocation(f"{part} is empty, which only starts a new file, and {path} has {len(lines_of(text))} lines.")
     if text is None:
         raise NoLocation(f"{path} does not exist yet, so that its SEARCH part has to be empty.")
-    elided = left_out(edit.replace)
-    if elided and elided not in text and elided not in edit.search:
+    if edit.doubled and (path.endswith(PROSE) or any(line.strip() == "=======" for line in lines_of(text))):
         raise NoLocation(
-            f"what replaces it leaves lines out (`{elided[:80]}`), and they would be lost. Write them all."
+            "it has `=======` 2 times, so where its SEARCH part ends cannot be told. Leave such lines of the file out "
+            "of the block, or send the whole file."
+        )
+    stand_in = find_stand_in(edit.search, edit.replace, path)
+    if stand_in:
+        raise NoLocation(
+            f"what replaces it leaves lines out. Its line {stand_in.index + 1}, `{stand_in.text[:80]}`, would take the "
+            f"place of code such as `{stand_in.lost[:80]}`. Write all of the code, or keep it out of the {edit.kind}."
         )
     try:
         return replace_once(text, edit.search, edit.replace, path)

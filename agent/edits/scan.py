@@ -1,15 +1,16 @@
 """Finds the SEARCH/REPLACE blocks and the code fences of a reply, and the names of files above them.
 
 The markers are aider's, parsed more strictly, because a misread block becomes a wrong edit that nobody notices: there
-is one divider, exactly `=======`, indented like the block's first line. A shorter or longer row of `=` is content; a
-second divider is refused, since either could end the SEARCH part. File names have to be exact; no similar name is
-guessed.
+is one divider, exactly `=======`, indented like the block's first line. A shorter or longer row of `=` is content,
+unless it is as long as the block's first marker and there is no other divider. A second divider is refused, since
+either could end the SEARCH part; one directly above the end is left to the planner, which knows the file. File names
+have to be exact; no similar name is guessed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 # As in aider.coders.editblock_coder; a test compares them.
@@ -21,7 +22,8 @@ ALMOST_HEAD = re.compile(r"^<{4,}\s*SEARCH", re.IGNORECASE)
 ALMOST_END = re.compile(r"^>{4,}\s*REPLACE", re.IGNORECASE)
 
 OPENING = re.compile(r"^\s*(`{3,})([^`]*)$|^\s*(~{3,})(.*)$")
-FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([^`]*)$")
+FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([^`]*)$|\s*<(?:source|code|pre|codeblock|sourcecode)>\s*([\w./-]*)\s*$")
+TAG = re.compile(r"\s*<(source|code|pre|codeblock|sourcecode)>\s*([\w./-]*)\s*$")  # aider's other fences
 BULLET = re.compile(r"(?:[-+*]|\d{1,3}[.)])\s+")
 LABEL = re.compile(r"(?:file ?name|file|path)\s*:\s*", re.IGNORECASE)
 # A lone word with one of these extensions names a file; `CustomSAE.encode` above a block does not.
@@ -33,16 +35,21 @@ LONE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")
 OUTSIDE = re.compile(r"(?:\.\.[\\/]|/|~/|[A-Za-z]:\\)\S+")
 MOST_BLANK_LINES = 2
 LONGEST_NAME_LINE = 300
-COMPLETED = re.compile(r"^(?:\*\*|`)?ALL_COMPLETED(?:\*\*|`)?[.!]?$")
+# Also as a heading, a list item, or before a token that ends a message (`<|im_end|>`, `</s>`).
+COMPLETED = re.compile(
+    r"^(?:#{1,6}\s+|[-+*]\s+|\d{1,3}[.)]\s+)?(?:\*{1,3}|__?|`)?ALL_COMPLETED(?:\*{1,3}|__?|`)?[.!]?(?:\*{1,3}|__?|`)?"
+    r"(?:\s*(?:<[|｜]?[/\w▁-]+[|｜]?>|\[/?[A-Z]+\]))*$"
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Line indices of a block's three markers."""
+    """Line indices of a block's three markers. `doubled`: whether another divider stands directly above its end."""
 
     head: int
     divider: int
     end: int
+    doubled: bool = False
 
 
 @dataclass
@@ -72,6 +79,7 @@ def scan_reply(text: str) -> Scan:
     """The blocks and fences of a reply; anything ambiguous is a sentence in `problems`. Never raises."""
     scan = Scan(text.replace("\r\n", "\n").split("\n"))
     fence: Fence | None = None
+    last_of_closing_tags = {line.strip(): index for index, line in enumerate(scan.lines) if line.lstrip()[:2] == "</"}
     index = 0
     while index < len(scan.lines):
         line = scan.lines[index]
@@ -88,7 +96,7 @@ def scan_reply(text: str) -> Scan:
         elif ALMOST_END.match(marker):
             scan.problems.append(f"Line {index + 1} of the reply ends a block (`{marker[:60]}`) that was not begun.")
         elif fence is None:
-            fence = opened(index, line)
+            fence = opened(index, line, last_of_closing_tags)
             if fence:
                 scan.fences.append(fence)
             else:
@@ -100,8 +108,11 @@ def scan_reply(text: str) -> Scan:
     return scan
 
 
-def opened(index: int, line: str) -> Fence | None:
-    """The fence that the line opens."""
+def opened(index: int, line: str, last_of_closing_tags: Mapping[str, int] | None = None) -> Fence | None:
+    """The fence that the line opens. A tag opens one only where it is closed as well."""
+    tag = TAG.match(line)
+    if tag and (last_of_closing_tags or {}).get(f"</{tag[1]}>", -1) > index:
+        return Fence(index, f"</{tag[1]}>", tag[2])
     match = OPENING.match(line)
     if not match:
         return None
@@ -109,8 +120,10 @@ def opened(index: int, line: str) -> Fence | None:
 
 
 def closes(line: str, fence: Fence) -> bool:
-    """Whether the line is a closing mark at least as long as the fence's own."""
+    """Whether the line is the closing tag, or a closing mark at least as long as the fence's own."""
     mark = line.strip()
+    if fence.mark.startswith("<"):
+        return mark == fence.mark
     return len(mark) >= len(fence.mark) and mark == fence.mark[0] * len(mark)
 
 
@@ -129,36 +142,51 @@ def _take_block(scan: Scan, head: int) -> int:
             f"{where} is not closed: the next one starts at line {end + 1}, before a line with `>>>>>>> REPLACE`."
         )
         return end
-    divider = _find_divider(scan, head, end, where)
-    if divider is not None:
-        scan.blocks.append(Block(head, divider, end))
+    dividers = _find_dividers(scan, head, end, where)
+    if dividers:
+        scan.blocks.append(Block(head, dividers[0], end, doubled=len(dividers) > 1))
     return end + 1
 
 
-def _find_divider(scan: Scan, head: int, end: int, where: str) -> int | None:
-    """The index of the block's one divider; None, with a problem noted, when there is not exactly one."""
+def _find_dividers(scan: Scan, head: int, end: int, where: str) -> list[int]:
+    """The index of the block's divider, and of a second one directly above its end; none, with a problem noted, when
+    there is no divider or more."""
     lines = scan.lines
     indent = lines[head][: len(lines[head]) - len(lines[head].lstrip())]
     exact = [index for index in range(head + 1, end) if lines[index].rstrip() == f"{indent}======="]
-    if len(exact) == 1:
-        return exact[0]
+    if not exact:
+        row = "=" * lines[head].count("<")
+        exact = [index for index in range(head + 1, end) if lines[index].rstrip() == f"{indent}{row}"][:1]
+    if len(exact) == 1 or (len(exact) == 2 and exact[1] == end - 1):
+        return exact
     if exact:
         places = ", ".join(str(index + 1) for index in exact)
         scan.problems.append(
             f"{where} has `=======` {len(exact)} times (lines {places}), so where its SEARCH part ends cannot be told. "
             "Leave such lines of the file out of the block, or send the whole file."
         )
-        return None
+        return []
     near = [index for index in range(head + 1, end) if DIVIDER.match(lines[index].strip())]
     found = f" Line {near[0] + 1} has {lines[near[0]].rstrip()!r}." if near else ""
     scan.problems.append(f"{where} has no line `=======` between its SEARCH and its REPLACE part.{found}")
-    return None
+    return []
 
 
 def all_completed(text: str) -> bool:
-    """Whether the reply says `ALL_COMPLETED` on a line of its own, outside code fences and blocks."""
+    """Whether the reply says `ALL_COMPLETED` on a line of its own, outside blocks; or alone in a code fence that no
+    sentence leads to, such as `At the end I write:`."""
     scan = scan_reply(text)
-    return any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free)
+    if any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free):
+        return True
+    return any(_is_completed_fence(scan, fence) for fence in scan.fences)
+
+
+def _is_completed_fence(scan: Scan, fence: Fence) -> bool:
+    body = "\n".join(scan.lines[fence.open + 1 : fence.close])
+    if fence.taken or not COMPLETED.match(body.strip()):
+        return False
+    above = "\n".join(scan.lines[: fence.open]).rstrip()
+    return not re.search(r"[\w:,]$", above)
 
 
 # --- names of files --------------------------------------------------------------------------------------------------
@@ -204,7 +232,7 @@ def name_above(lines: Sequence[str], index: int, floor: int, editable: Sequence[
         fence = FENCE.match(line)
         if fence:
             fences += 1
-            named = _name_in_info(fence.group(2), editable) if fences == 1 else None
+            named = _name_in_info(fence.group(2) or fence.group(3) or "", editable) if fences == 1 else None
             if named:
                 return Named(named)
             if fences > 2:
@@ -223,6 +251,13 @@ def fence_name(scan: Scan, fence: Fence, editable: Sequence[str]) -> str | None:
     ends = [block.end for block in scan.blocks if block.end < fence.open]
     ends += [other.close for other in scan.fences if other.close is not None and other.close < fence.open]
     return name_above(scan.lines, fence.open + 1, max(ends, default=-1), editable).path
+
+
+def name_in_first_line(scan: Scan, fence: Fence, editable: Sequence[str]) -> str | None:
+    """The editable file that the first line inside a fence names, alone or in a comment."""
+    first = "".join(scan.lines[fence.open + 1 : fence.open + 2]) if fence.close != fence.open + 1 else ""
+    name = _bare_name(re.sub(r"^\s*(?://|--|%|/\*|<!--)|(?:\*/|-->)\s*$", "", first))
+    return name if name in editable else None
 
 
 def lone_names(scan: Scan) -> set[int]:

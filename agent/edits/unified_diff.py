@@ -56,16 +56,23 @@ def _diff_edits(fence: Fence, body: Sequence[str], name_above: str | None, probl
         if path is None:
             problems.append(f"{where} names no file, or removes or renames one; it needs `--- a/NAME`, `+++ b/NAME`.")
             continue
-        for offset, hunk in _hunks(lines):
-            line = fence.open + 2 + start + offset
-            before_after = _read_hunk(hunk)
-            if before_after is None:
-                problems.append(
-                    f"The hunk at line {line} of the reply cannot be read for certain. Its lines have to start with a "
-                    "space, `+` or `-`; a SEARCH/REPLACE block always works."
-                )
-            elif before_after[0] != before_after[1]:
-                edits.append(Edit("hunk", path, *before_after, line))
+        edits += hunk_edits(path, fence.open + 1 + start, lines, problems)
+    return edits
+
+
+def hunk_edits(path: str, start: int, lines: Sequence[str], problems: list[str]) -> list[Edit]:
+    """An edit for each hunk in the lines, which start at index `start` of the reply."""
+    edits: list[Edit] = []
+    for offset, hunk in _hunks(lines):
+        line = start + offset + 1
+        before_after = _read_hunk(hunk)
+        if before_after is None:
+            problems.append(
+                f"The hunk at line {line} of the reply cannot be read for certain. Its lines have to start with a "
+                "space, `+` or `-`; a SEARCH/REPLACE block always works."
+            )
+        elif before_after[0] != before_after[1]:
+            edits.append(Edit("hunk", path, *before_after, line))
     return edits
 
 

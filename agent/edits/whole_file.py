@@ -14,19 +14,15 @@ from collections.abc import Sequence
 from ai_sci.agent.edits.formats import Edit, EditFormat, lines_of
 from ai_sci.agent.edits.match import runs
 from ai_sci.agent.edits.quiet import without_warnings
-from ai_sci.agent.edits.scan import Fence, Scan, fence_name, is_file_like
+from ai_sci.agent.edits.scan import Fence, Scan, fence_name, is_file_like, name_in_first_line
+from ai_sci.agent.edits.stand_ins import find_stand_in
 
 SHELL = {"bash", "sh", "shell", "zsh", "console", "shell-session", "cmd", "bat", "batch", "powershell", "ps1", "fish"}
 NOT_A_FILE = SHELL | {"output", "log", "traceback", "pytb"}
 NOT_PYTHON = NOT_A_FILE | {"text", "txt", "plaintext", "plain", "json", "markdown", "md", "toml", "yaml"}
 
+OTHER_MARKER = re.compile(r"^<{5,} ?\w.*", re.MULTILINE)
 LEAST_SHARE = 0.5
-LEFT_OUT = re.compile(
-    r"^\s*(?:#|//)?\s*(?:\.{3}|…)\s*\(?.*\b(?:rest|unchanged|remain\w*|omitted|existing|same as|as before|previous)\b"
-    r"|^\s*#\s*\(?(?:the )?(?:rest of|remaining|existing) (?:the )?"
-    r"(?:code|file|class|function|implementation|methods?)\b.*(?:unchanged|same|\.{3}|…|here)",
-    re.IGNORECASE,
-)
 
 
 class WholeFiles(EditFormat):
@@ -36,16 +32,24 @@ class WholeFiles(EditFormat):
         """An edit for each fence that may be a file; `is_quotation` and `why_not_whole` judge it later."""
         edits: list[Edit] = []
         for fence in reply.fences:
-            path = None if fence.taken else fence_name(reply, fence, editable)
+            if fence.taken:
+                continue
+            above = fence_name(reply, fence, editable)
+            path = above or name_in_first_line(reply, fence, editable)
             if path is None or not _may_be_file(fence.info, path, editable):
                 continue
+            inner = _inner_fence(reply, fence, path)
+            if not above and (fence.close is None or inner):
+                continue  # perhaps only an example
             fence.taken = True
             if fence.close is None:
                 reply.problems.append(f"The code fence of {path} at line {fence.open + 1} of the reply is not closed.")
                 continue
-            reply.problems += _inner_fence(reply, fence, path)
-            body = reply.lines[fence.open + 1 : fence.close]
-            edits.append(Edit("whole", path, "", "".join(f"{line}\n" for line in body), fence.open + 1))
+            reply.problems += inner
+            name_line = "" if above else reply.lines[fence.open + 1]
+            body = reply.lines[fence.open + 1 + bool(name_line) : fence.close]
+            text = "".join(f"{line}\n" for line in body)
+            edits.append(Edit("whole", path, "", text, fence.open + 1, name_line=name_line))
         return edits
 
 
@@ -79,11 +83,6 @@ def _inner_fence(scan: Scan, fence: Fence, path: str) -> list[str]:
     ]
 
 
-def left_out(text: str) -> str | None:
-    """The first line that stands for omitted ones, such as `# ... rest of the code remains the same`."""
-    return next((line.strip() for line in lines_of(text) if LEFT_OUT.search(line)), None)
-
-
 def is_quotation(text: str, current: str) -> bool:
     """Whether the text only repeats consecutive lines of the file, and not all of them."""
     part, whole = _stripped(text), _stripped(current)
@@ -94,9 +93,12 @@ def is_quotation(text: str, current: str) -> bool:
 
 def why_not_whole(path: str, text: str, current: str | None) -> str | None:
     """Why the text is not the whole file; None when it may be."""
-    elided = left_out(text)
-    if elided and elided not in (current or ""):
-        return f"it leaves lines out (`{elided[:80]}`)"
+    stand_in = find_stand_in(current or "", text, path, whole=True)
+    if stand_in:
+        return f"it leaves lines out (`{stand_in.text[:80]}`, its line {stand_in.index + 1})"
+    marker = OTHER_MARKER.search(text)
+    if marker and marker[0] not in (current or ""):
+        return f"`{marker[0][:60]}` is a marker other than `<<<<<<< SEARCH`, `=======` and `>>>>>>> REPLACE`"
     syntax = _parse_error(text) if path.endswith(".py") else None
     if syntax:
         return f"it does not parse ({syntax})"

@@ -189,6 +189,17 @@ class ReplyRejected:
     kind: ClassVar[str] = "reply_rejected"
     verdict: str  # "edit_refused", "no_edit" or "lint_failed"
     reasons: list[str]
+    case: str = ""  # of `no_edit`, as in prompts/why_no_edit.md; "" in older journals
+
+    @property
+    def is_format_failure(self) -> bool:
+        """Whether the model failed at writing an edit, and not the code that it wrote."""
+        return self.verdict == "edit_refused" or self.case in (
+            "no edit",
+            "empty",
+            "empty, cut off",
+            "edit in reasoning",
+        )
 
 
 @dataclass(frozen=True)

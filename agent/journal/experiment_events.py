@@ -96,6 +96,7 @@ class RunClosed:
     base_commit: str  # the commit whose code the next edit builds on
     code_hash: str  # of that code
     artefacts: dict[str, str] = field(default_factory=dict)  # sha256 of each untracked file
+    format_failures: int = 0  # replies without a usable edit, among the failures that closed it; 0 in older journals
 
 
 @dataclass(frozen=True)

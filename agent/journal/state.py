@@ -113,6 +113,7 @@ class State:
     last: Event | None = None  # the event that decides the next step
     replies: int = 0
     failures: int = 0  # in a row, for the current run, plots or notes
+    format_failures: int = 0  # those of them that are replies without an edit that could be read and applied
     losses: int = 0  # attempts lost in a row since the last resume
     runs_without_attempt: int = 0  # runs in a row closed without a single attempt
     completion_doubted: bool = False
@@ -130,6 +131,7 @@ class State:
     compared: ReplayCompared | None = None
     edits_applied: int = 0
     edits_refused: int = 0
+    edits_missing: int = 0  # replies that should have held an edit and held none
     commits: int = 0
     plots: list[str] = field(default_factory=list)
     plot_attempts: int = 0
@@ -145,6 +147,12 @@ class State:
         record = self.runs.get(self.run)
         last = record.attempts[-1].attempt if record and record.attempts else 0
         return last + 1
+
+    @property
+    def failures_in_words(self) -> str:
+        """The failures in a row, and how many of them are replies without an edit that could be used."""
+        words = f"{self.failures} failure{'s' * (self.failures != 1)} in a row"
+        return f"{words}, {self.format_failures} of them without a usable edit" if self.format_failures else words
 
     @property
     def run_is_open(self) -> bool:
@@ -220,7 +228,7 @@ def advance(state: State, entry: Entry, previous_at: float | None) -> None:
             state.baseline = event
             state.base_commit = event.commit or state.base_commit
         case Told(prompt=prompt) if prompt in _PHASE_OF_PROMPT:
-            state.phase, state.failures = _PHASE_OF_PROMPT[prompt], 0
+            state.phase, state.failures, state.format_failures = _PHASE_OF_PROMPT[prompt], 0, 0
         case ConversationRebuilt():
             state.learned_window = event.learned_window or state.learned_window
         case Replied(cut_to=int() as window):
@@ -263,7 +271,7 @@ def _close(state: State, event: RunClosed) -> None:
     record = state.runs.setdefault(event.run, RunRecord(event.run))
     state.runs_without_attempt = 0 if record.attempts else state.runs_without_attempt + 1
     record.closed = event
-    state.failures = 0
+    state.failures = state.format_failures = 0
     state.base_commit = event.base_commit
     state.code_hash = state.base_code_hash = event.code_hash
 
@@ -283,6 +291,8 @@ def _count(state: State, event: Event) -> None:
             state.edits_applied += event.blocks
         case ReplyRejected():
             state.edits_refused += event.verdict == "edit_refused"
+            state.edits_missing += event.verdict == "no_edit" and event.is_format_failure
+            state.format_failures += event.is_format_failure
             state.failures += 1
         case AttemptFinished(verdict=verdict) if verdict not in ("ok", "lost"):
             state.failures += 1

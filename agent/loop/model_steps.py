@@ -7,11 +7,13 @@ from typing import Any
 
 from ai_sci.agent.edits import (
     EditRefused,
+    Seen,
     all_completed,
     part_reasoning,
     plan_edits,
     plan_files,
     scan_reply,
+    seen_instead,
     write_files,
 )
 from ai_sci.agent.journal import (
@@ -117,13 +119,13 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     except EditRefused as refused:
         session.record(ReplyRejected("edit_refused", list(refused.reasons)))
         return
+    if plan.new_files and _is_cut_in_reasoning(session, reply):
+        session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
+        return
     if (plan.blocks or all_completed(part_reasoning(reply.text).text)) and _is_broken_off(reply):
         verdict = "edit_refused" if plan.blocks else "no_edit"
         why = prompting.why_no_edit("broken off", reason=reply.finish_reason)
         session.record(ReplyRejected(verdict, [why]))
-        return
-    if plan.new_files and _is_cut_in_reasoning(session, reply):
-        session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
         return
     if not plan.new_files:
         _apply_reply_without_edit(context, reply, plan.blocks)
@@ -149,12 +151,6 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     session.record(EditApplied(names, plan.blocks, commit, code_hash, lint))
 
 
-def _is_broken_off(reply: Replied) -> bool:
-    """Whether the server ended the reply, at a place that tells nothing. A reply at its output limit is judged by where
-    it ends, and an editor that returns whole files knows what it does."""
-    return reply.files is None and reply.finish_reason != "length" and not ended_normally(reply.finish_reason)
-
-
 def _is_cut_in_reasoning(session: Session, reply: Replied) -> bool:
     """Whether the reply may be nothing but reasoning: it was cut off, and has none where earlier ones have some.
 
@@ -165,12 +161,20 @@ def _is_cut_in_reasoning(session: Session, reply: Replied) -> bool:
     return any(isinstance(event, Replied) and event.reasoning for event in session.journal.events)
 
 
+def _is_broken_off(reply: Replied) -> bool:
+    """Whether the server ended the reply, at a place that tells nothing. A reply at its output limit is judged by where
+    it ends, and an editor that returns whole files knows what it does."""
+    return reply.files is None and reply.finish_reason != "length" and not ended_normally(reply.finish_reason)
+
+
 def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: int) -> None:
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip() and ended_normally(reply.finish_reason):
         draw_plots(context)  # the model is content with plot.py as it is
     elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
-        _reject_without_edit(session, _why_no_edit(reply, blocks))
+        case = _why_no_edit(reply, blocks)
+        seen = seen_instead(part_reasoning(reply.text).text, session.editable) if case == "no edit" else Seen()
+        _reject_without_edit(session, case, seen=seen)
     elif state.runs:
         session.record(CompletionAccepted())
     elif not state.completion_doubted:
@@ -182,7 +186,7 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
 
 
 def _reject_without_edit(session: Session, case: str, **fields: Any) -> None:
-    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)]))
+    session.record(ReplyRejected("no_edit", [prompting.why_no_edit(case, **fields)], case))
 
 
 def _why_no_edit(reply: Replied, blocks: int) -> str:
@@ -225,7 +229,5 @@ def after_failure(context: SessionContext, verdict: str) -> None:
     else:
         given_up = PLOT if state.phase is Phase.plots else NOTES
         session.restore([given_up])
-        commit = session.commit(
-            [given_up], f"{state.phase}: given up after {state.failures} failures in a row ({verdict})"
-        )
+        commit = session.commit([given_up], f"{state.phase}: given up after {state.failures_in_words} ({verdict})")
         session.record(PhaseGivenUp(verdict, commit))

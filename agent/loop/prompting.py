@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ai_sci.agent.edits import edit_instructions
-from ai_sci.agent.journal import RunClosed, Told, render
+from ai_sci.agent.journal import ReplyRejected, RunClosed, Told, render
 from ai_sci.agent.loop.outcome_texts import identical_run
 from ai_sci.agent.session import NOTES, PLOT, Session, code_files, read_texts
 from ai_sci.experiment.base import format_duration
@@ -67,6 +67,7 @@ def result(session: Session, closed: RunClosed) -> Told:
             "run_closed",
             run=closed.run,
             failures=session.started.max_failures,
+            replies=closed.format_failures,
             status=closed.status,
             base=base[-1] if base else 0,
             files=_texts(session),
@@ -84,7 +85,9 @@ def failure(session: Session, verdict: str) -> Told:
         case "edit_refused":
             return Told("refused", render("refused", reasons=state.reasons))
         case "no_edit":
-            return Told("no_edit", render("no_edit", reasons=state.reasons, phase=str(state.phase), run=state.run))
+            remind = isinstance(last, ReplyRejected) and last.is_format_failure
+            text = render("no_edit", reasons=state.reasons, phase=str(state.phase), run=state.run, remind=remind)
+            return Told("no_edit", text)
         case "lint_failed":
             return Told("lint", render("lint", report=state.lint))
     if last is state.plots_outcome and state.plots_outcome is not None:

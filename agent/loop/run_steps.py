@@ -30,10 +30,13 @@ def accept(context: SessionContext, finished: AttemptFinished) -> None:
 def close_run(context: SessionContext, verdict: str) -> None:
     """Closes a failed run and restores the last accepted code, for the next run to build on."""
     session, state = context.session, context.state
+    replies = state.format_failures
     session.restore(session.code_files)
     commit = session.commit(
         session.code_files,
-        f"run {state.run}: closed, {verdict} ({state.failures} failure{'s' * (state.failures != 1)} in a row)",
+        f"run {state.run}: closed, {verdict} ({state.failures_in_words})",
         {"Run": state.run, "Verdict": verdict, "Cost": f"{state.spent.cost:.6f}"},
     )
-    session.record(RunClosed(state.run, verdict, {}, commit, state.base_commit, session.code_hash()))
+    session.record(
+        RunClosed(state.run, verdict, {}, commit, state.base_commit, session.code_hash(), format_failures=replies)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -51,11 +52,11 @@ class HttpTrace:
     body: str = ""  # of an error response
     answer: bytes = b""  # a complete body that came with a success status
     connection: Any = None  # httpcore's stream, once the response has begun
-    streaming: bool = True  # what was asked for
     left: bool = False  # a request has left, for whatever: `requests` counts only those of OpenAI's client
     scheme: str = ""  # of the last one
     host: str = ""
     hold: bool = False  # let none leave: HeldBack is raised in its place
+    streaming: bool = True  # what was asked for
 
     def hang_up(self) -> None:
         """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
@@ -76,7 +77,8 @@ def traced(trace: HttpTrace) -> Generator[None, None, None]:
 
 
 def watch_http(litellm: Any) -> None:
-    """Hook the HTTP client of the providers that use OpenAI's client; needed once, before a live model is called.
+    """Hook the HTTP client of the providers that use OpenAI's client, and see every request and response; needed once,
+    before a live model is called.
 
     Raises ConfigError for a proxy or a certificate in the environment that cannot be used.
     """
@@ -113,33 +115,6 @@ def _unusable(error: Exception) -> str:
     return f"{words}; check {' and '.join(sorted(names)) or 'the certificates of this machine'}"
 
 
-def _watch_transport(transport: Any) -> None:
-    """Have every request of a traced thread noted as it leaves, and every response seen.
-
-    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
-    """
-    handle = transport.handle_request
-    if hasattr(handle, "noted"):
-        return
-
-    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
-        trace: HttpTrace | None = getattr(_current, "trace", None)
-        if trace is None:
-            return handle(self, request)
-        if request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
-            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
-            if trace.hold:
-                raise HeldBack
-        response: httpx.Response = handle(self, request)
-        response.request = request
-        response.iter_lines = lambda: _lines(response)
-        _look_at(response, trace)
-        return response
-
-    handle_request.noted = True  # type: ignore[attr-defined]
-    transport.handle_request = handle_request
-
-
 def _probing_transport(verify: Any) -> httpx.HTTPTransport:
     """httpx's transport with TCP keep-alive. It is shared, and litellm closes clients that it evicts from its cache, so
     `close` does nothing: the transport lives as long as the process."""
@@ -148,6 +123,34 @@ def _probing_transport(verify: Any) -> httpx.HTTPTransport:
     transport = httpx.HTTPTransport(verify=verify, cert=os.getenv("SSL_CERTIFICATE"), socket_options=_socket_options())
     transport.close = lambda: None
     return transport
+
+
+def _watch_transport(transport: Any) -> None:
+    """Have every request of a traced thread noted as it leaves, and its response seen.
+
+    litellm opens clients in many places, some of them at import and some with a proxy; only this method sees them all.
+    """
+    handle = transport.handle_request
+    if hasattr(handle, "watched"):
+        return
+
+    @functools.wraps(handle)
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        trace: HttpTrace | None = getattr(_current, "trace", None)
+        if trace is None:
+            return handle(self, request)  # type: ignore[no-any-return]
+        if request.url.scheme in ("http", "https") and request.url.host:  # else it cannot leave
+            trace.left, trace.scheme, trace.host = True, request.url.scheme, request.url.host
+            if trace.hold:
+                raise HeldBack
+        response: httpx.Response = handle(self, request)
+        response.request = request
+        response.iter_lines = lambda: _lines(response)
+        _after_response(response)
+        return response
+
+    handle_request.watched = True  # type: ignore[attr-defined]
+    transport.handle_request = handle_request
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:
@@ -179,8 +182,11 @@ def _before_request(_: Any) -> None:
     trace.requests += 1
 
 
-def _look_at(response: httpx.Response, trace: HttpTrace) -> None:
+def _after_response(response: Any) -> None:
     log.debug("HTTP %s from %s", response.status_code, response.request.url.host)
+    trace: HttpTrace | None = getattr(_current, "trace", None)
+    if trace is None:
+        return
     trace.status = response.status_code
     trace.connection = response.extensions.get("network_stream")
     if response.status_code >= 400:

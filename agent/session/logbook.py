@@ -75,8 +75,9 @@ def _story(event: Event) -> str | None:
             return f"{line}, taken over from {finished.reused}" if finished.reused else line
         case RunClosed(run=run, status="ok", commit=commit):
             return f"**run {run} accepted**, commit {commit[:8]}"
-        case RunClosed(run=run, status=status):
-            return f"**run {run} closed: {status}**"
+        case RunClosed(run=run, status=status, format_failures=count):
+            replies = f", {count} repl{'y' if count == 1 else 'ies'} without a usable edit" if count else ""
+            return f"**run {run} closed: {status}**{replies}"
         case CompletionAccepted():
             return "the model has finished its experiments"
         case PlotsFinished(verdict="ok", files=files):

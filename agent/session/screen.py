@@ -221,6 +221,4 @@ def _standing(state: State) -> str:
     spent = state.spent
     cost = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced_calls else "")
     tokens = f"{spent.prompt_tokens} tokens sent, {spent.completion_tokens} received"
-    return (
-        f"{spent.calls} calls, {tokens}, {cost}   accepted {len(state.accepted)}   failures in a row {state.failures}"
-    )
+    return f"{spent.calls} calls, {tokens}, {cost}   accepted {len(state.accepted)}   {state.failures_in_words}"

@@ -149,7 +149,10 @@ def _as_text(folder: Path, state: State) -> str:
     if state.spent_before is not None:
         before = state.spent_before
         lines.append(f"            and before the branch, not counted here: {before.calls} calls, ${before.cost:.4f}")
-    lines.append(f"  edits     {state.edits_applied} blocks applied, {state.edits_refused} replies refused")
+    lines.append(
+        f"  edits     {state.edits_applied} blocks applied, {state.edits_refused} replies refused, "
+        f"{state.edits_missing} without an edit"
+    )
     if state.plots:
         lines.append(f"  plots     {', '.join(state.plots)}")
     if state.status.resumable and state.status is not Status.running:

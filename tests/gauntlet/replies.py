@@ -62,8 +62,18 @@ TALK = [
         "```bash\nsed -i s/3/4/ experiment.py\npython experiment.py --out_dir=run_2\n```\n",
         "holds no edit",
     ),
-    asked("a tool call in text", '<tool_call>{"name": "edit", "arguments": {"file": "experiment.py"}}</tool_call>'),
-    asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n"),
+    asked(
+        "a tool call in text",
+        '<tool_call>{"name": "edit", "arguments": {"file": "experiment.py"}}</tool_call>',
+        "line 1 has a tool call",
+        quick=True,
+    ),
+    asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n", "line 3 has no file's name"),
+    asked("an edit as JSON", '{"file": "experiment.py", "search": "3 * x", "replace": "4 * x"}', "has JSON"),
+    refused(
+        "markers with other words", EDIT.replace("SEARCH", "ORIGINAL").replace(" REPLACE", " UPDATED"), "a marker other"
+    ),
+    asked("a diff without names", f"```diff\n-{RUN_1}\n+{RUN_2}\n```\n", "the diff at line 1 needs"),
     asked("the result, made up", '{"waves": {"means": {"test_r2": 0.99}}}\n\nRun 2 is done: test_r2 0.99.'),
     asked("a block that changes nothing", block(RUN_1, RUN_1), "leaves every file as it was"),
     asked(
@@ -105,7 +115,23 @@ BLOCKS = [
     ),
     refused("one good block and one bad", EDIT + "\n" + block("no such line", "x = 1"), "SEARCH part"),
     refused("a block that deletes everything", block(CODE.rstrip("\n"), ""), "leave nothing of experiment.py"),
-    refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out"),
+    refused("lines left out", block(RUN_1, "    # ... rest of the function ..."), "leaves lines out", quick=True),
+    refused("dots for code", block(RUN_1, "    x = 2 * x\n    ..."), "`...`, would take the place of code"),
+    refused("left out in another language", block(RUN_1, "    # der Rest bleibt gleich"), "der Rest bleibt gleich"),
+    refused(
+        "the rest left out of the whole file",
+        whole_file(CODE_OF_RUN_2 + "\n# ... other code unchanged\n"),
+        "not the whole",
+    ),
+    taken("a comment about the rest of something", block(RUN_1, f"    # keep the rest of the input as it is\n{RUN_2}")),
+    taken("a second divider at the end", EDIT.replace(">>>>>>>", "=======\n>>>>>>>")),
+    taken("markers of nine characters", EDIT.replace("<<<<<<<", "<" * 9).replace("=======", "=" * 9)),
+    taken("a tag for a fence", EDIT.replace("```python", "<source>").replace("```", "</source>")),
+    taken(
+        "a patch envelope", f"*** Begin Patch\n*** Update File: experiment.py\n@@\n-{RUN_1}\n+{RUN_2}\n*** End Patch\n"
+    ),
+    taken("the whole file, named inside", f"```python\n# experiment.py\n{CODE_OF_RUN_2}```\n"),
+    refused("a blank line too many", block(f"\n{RUN_1}", RUN_2), "differs in a blank line"),
     refused(
         "tabs for spaces",
         block("\treturn 3 * x[:, None] - 1", "\treturn 4 * x[:, None] - 1"),

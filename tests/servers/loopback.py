@@ -36,9 +36,9 @@ class Recorded:
 
     @property
     def key(self) -> str:
-        """The key that came with it, "" when none did."""
-        own = self.headers.get("x-api-key") or self.headers.get("x-goog-api-key")
-        return own or self.headers.get("authorization", "").removeprefix("Bearer ")
+        """The API key that came with it; "" without one."""
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer
 
 
 class LoopbackServer:

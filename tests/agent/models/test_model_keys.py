@@ -20,21 +20,13 @@ from ai_sci.agent.models.keys import key_problem, tidy_keys
 from ai_sci.agent.models.litellm_setup import load
 from ai_sci.experiment.base import ConfigError
 from ai_sci.keys import is_key_name, mask_keys
-from tests.agent.models.calls import ask, model_at, serve
+from tests.agent.models.calls import PROTOCOLS, ask, every_protocol, model_at, serve
 from tests.servers import faults
 from tests.servers.loopback import Fault
 from tests.servers.openai_strict import StrictServer
 
 KEY = "sk-planted+0123/456=789"
-VARIABLES = {
-    "openai": "OPENAI_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "responses": "OPENAI_API_KEY",
-}
-every_protocol = pytest.mark.parametrize("protocol", VARIABLES)  # but Ollama's, which has no keys
+VARIABLES = {protocol: f"{protocol.upper()}_API_KEY" for protocol in PROTOCOLS} | {"responses": "OPENAI_API_KEY"}
 
 in_header = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=80)
 
@@ -54,7 +46,7 @@ ECHOES: dict[str, Callable[[str], Fault]] = {
         500, f"Basic {base64.b64encode(f'user:{key}'.encode()).decode()} is unknown"
     ),
     "in a stream": lambda key: faults.stream_error(message=f"the engine died serving {key}"),
-    "no JSON in a stream": lambda key: faults.bad_event(f"{{{key}".encode()),
+    "no JSON in a stream": lambda key: faults.bad_event(f"data: {{{key}\n\n".encode()),
     "in HTTP 200": lambda key: faults.error_in_200(f"upstream refused {key}"),
     "redirect": lambda key: faults.redirect(f"/v1/{quote(key, safe='')}"),
 }
