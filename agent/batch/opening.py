@@ -30,6 +30,7 @@ from ai_sci.agent.commands import (
     RunOptions,
     SessionStopped,
     asked_model,
+    check_git,
     check_machine,
     choose_model,
     engine_kind,
@@ -61,6 +62,7 @@ def run_batch(options: BatchOptions, screen: Screen) -> tuple[Path, Status]:
     begin_preload()
     executions = Executions(options.session, len(slots or ()), screen)
     check_machine()
+    check_git(folder.parent)
     for note in dict.fromkeys(note for one in planned for note in one.idea.notes):
         screen.note(note)
     _check_models(planned, options.session, options.budgets, screen)

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ai_sci.agent.commands.doctor_template import examine_template
 from ai_sci.agent.commands.file_locks import unreliable_filesystem
 from ai_sci.agent.commands.finding import Finding
 from ai_sci.agent.models import key_problem
+from ai_sci.agent.session import try_git
 from ai_sci.experiment.base import AiSciError, cache_root, format_size
 from ai_sci.experiment.sandbox import find_sandbox
 
@@ -30,17 +32,21 @@ ROOM_FOR_ENVIRONMENT = 6 << 30  # bytes: the sae environment and its data, with 
 
 def examine(template_name: str, runs_dir: Path = Path("runs")) -> list[Finding]:
     """All findings about this machine, the template and the model. Raises nothing."""
-    return [*_machine(), _runs_folder(runs_dir), _sandbox(), _slurm(), *examine_template(template_name), *_model()]
+    return [
+        *_machine(),
+        _git(runs_dir),
+        _runs_folder(runs_dir),
+        _sandbox(),
+        _slurm(),
+        *examine_template(template_name),
+        *_model(),
+    ]
 
 
 def _machine() -> Iterator[Finding]:
     yield Finding(
         "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     )
-    if shutil.which("git"):
-        yield Finding("ok", "git")
-    else:
-        yield Finding("fix", "git is not installed: every session is a git repository. Install git.")
     gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     yield Finding("ok" if gpus else "note", f"GPUs: {', '.join(gpus) or 'none, so templates take their CPU settings'}")
     cache = cache_root()
@@ -53,6 +59,17 @@ def _machine() -> Iterator[Finding]:
         yield Finding("note", f"{room}: the sae template needs about {format_size(ROOM_FOR_ENVIRONMENT)}")
     else:
         yield Finding("ok", room)
+
+
+def _git(runs_dir: Path) -> Finding:
+    runs_dir = runs_dir.expanduser()
+    place = runs_dir if os.access(runs_dir, os.W_OK) else Path(tempfile.gettempdir())
+    try:
+        return Finding("ok", f"git {try_git(place)}: a trial commit works")
+    except AiSciError as error:
+        return Finding("fix", f"every session is a git repository, and a trial commit does not work: {error}")
+    except OSError as error:
+        return Finding("fix", f"no trial commit in {place}: {error.strerror}")
 
 
 def _runs_folder(runs_dir: Path) -> Finding:

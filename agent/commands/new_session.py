@@ -8,6 +8,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+from ai_sci.agent.session import GitFailed, try_git
 from ai_sci.experiment.base import ConfigError, cache_folder
 
 
@@ -40,3 +41,11 @@ def check_machine() -> None:
     if shutil.which("git") is None:
         raise ConfigError("git is not installed, and every session is a git repository: install git.")
     cache_folder("baselines")
+
+
+def check_git(folder: Path) -> None:
+    """Makes a trial commit below `folder`, for a batch: its sessions open when it is under way. Raises ConfigError."""
+    try:
+        try_git(folder)
+    except GitFailed as error:
+        raise ConfigError(f"no session can be opened: {error}") from error

@@ -45,6 +45,6 @@ from ai_sci.agent.journal.journal import (
     read_journal,
 )
 from ai_sci.agent.journal.prompts import authorship, render
-from ai_sci.agent.journal.spent import Spent
+from ai_sci.agent.journal.spent import REPLAYED, Spent
 from ai_sci.agent.journal.state import Phase, RunRecord, State, Status, advance, fold, forgets_window
 from ai_sci.agent.journal.tail import Tail

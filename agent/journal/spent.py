@@ -18,7 +18,7 @@ from ai_sci.agent.journal.events import (
     SessionEnded,
 )
 
-_REPLAYED = ("replay:", "history:")  # models whose replies another session paid for
+REPLAYED = ("replay:", "history:")  # models whose replies another session paid for
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Spent:
                 self.calls += 1
                 self.cached_tokens += event.cached_tokens
                 self.unpriced_calls += event.cost is None
-                if event.model.startswith(_REPLAYED):
+                if event.model.startswith(REPLAYED):
                     self.replayed_tokens += event.prompt_tokens + event.completion_tokens
             case BaselineStarted():
                 self.gpu_hold = GpuHold(event.gpus, at, event.limit)

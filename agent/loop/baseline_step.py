@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
-from ai_sci.agent.journal import BaselineMeasured, BaselineStarted
+from ai_sci.agent.journal import REPLAYED, BaselineMeasured, BaselineStarted
 from ai_sci.agent.loop import budgeting, outcome_texts
 from ai_sci.agent.loop.attempt_steps import MAX_LOST
 from ai_sci.agent.loop.recorded_outcomes import earlier_baseline
@@ -16,7 +17,8 @@ from ai_sci.experiment.base import EnvironmentFailed, Verdict
 
 def measure_baseline(context: SessionContext) -> None:
     """Raises EnvironmentFailed when every try is lost, BudgetReached when a budget runs out."""
-    context.session.show("measuring the baseline (run 0)")
+    brings = context.execution.template.brings_baseline
+    context.session.show("trying the unmodified code" if brings else "measuring the baseline (run 0)")
     key = context.execution.baseline_key
     gpus, waited = 0, 0.0  # of the last launch
 
@@ -43,14 +45,19 @@ def measure_baseline(context: SessionContext) -> None:
             context.session.output(f"{reason}; it is repeated\n")
         raise EnvironmentFailed(f"the baseline was lost {MAX_LOST} times in a row, the last time because {reason}")
 
+    started = context.session.started
+    replayed = started.origin != "" or context.state.model.startswith(REPLAYED)  # what it plays was seen to run
     outcome = earlier_baseline(context, key) or context.execution.measure_baseline(
-        context.session.folder, execute, context.session.output
+        *(context.session.folder, execute, context.session.output),
+        try_start=not replayed,
+        origin=Path(started.template),
     )
     commit = None
     if outcome.metrics:
         tracked, _ = split_artefacts(context.session.folder, context.session.folder / "run_0")
+        log = f"attempts/{'run_1.0' if brings else 'run_0.1'}/output.log"
         commit = context.session.commit(
-            [*tracked, "attempts/run_0.1/output.log"],
+            [*tracked, log],
             f"run 0: baseline {outcome.verdict.value} ({outcome.source})",
             {
                 "Run": 0,

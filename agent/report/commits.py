@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ai_sci.agent.session import GitFailed
+from ai_sci.agent.session import GitFailed, run_git
+from ai_sci.experiment.base import ConfigError
 
 LARGEST = 8 << 20  # bytes; larger files are only named on the page
 _HEADER = re.compile(rb"[0-9a-f]{40,64}\Z")
 
 
 class Commits:
-    """Files and differences of the commits in one session folder. Raises GitFailed when git refuses."""
+    """Files and differences of the commits in one session folder. Raises ConfigError when git refuses."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,28 +59,14 @@ class Commits:
             elif pieces:
                 pieces[-1].append(line.decode("utf-8", "replace"))
         if len(pieces) != len(asked):
-            raise GitFailed(f"git diff-tree in {self.folder} answered {len(pieces)} of {len(asked)} questions.")
+            raise ConfigError(f"git diff-tree in {self.folder} answered {len(pieces)} of {len(asked)} questions.")
         return {pair: "\n".join(lines).strip("\n") for pair, lines in zip(asked, pieces)}
 
     def _git(self, command: list[str], lines: list[str]) -> bytes:
-        with tempfile.TemporaryFile() as given:
-            given.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                done = subprocess.run(
-                    ["git", "--git-dir", str(self.folder / ".git"), "--literal-pathspecs", *command],
-                    stdin=given,
-                    capture_output=True,
-                    check=True,
-                )
-            except FileNotFoundError as error:
-                raise GitFailed(
-                    "git is not installed, and a report reads the session's commits: install git."
-                ) from error
-            except subprocess.CalledProcessError as error:
-                said = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-                raise GitFailed(f"git {command[0]} failed in {self.folder}: {said}") from error
-        return done.stdout
+        try:
+            return run_git(self.folder, *command, stdin="".join(f"{line}\n" for line in lines))
+        except GitFailed as error:  # a resume would not help
+            raise ConfigError(f"a report reads the session's commits: {error}") from error
 
 
 def _tree_names(content: bytes) -> list[str]:

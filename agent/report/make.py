@@ -18,7 +18,7 @@ from ai_sci.agent.report.markdown import batch_markdown, session_markdown
 from ai_sci.agent.report.render import BatchFacts, Meta, render_page
 from ai_sci.agent.report.session_facts import MOST_IMAGE_BYTES, SessionFacts, read_facts
 from ai_sci.agent.report.time_breakdown import together
-from ai_sci.agent.session import JOURNAL, GitFailed
+from ai_sci.agent.session import JOURNAL
 from ai_sci.experiment.base import ConfigError
 from ai_sci.keys import mask_keys
 
@@ -143,7 +143,7 @@ def _read_batch_facts(
                 continue
         except NewerJournal:
             status, reason = "unreadable", "written by a newer ai-sci: upgrade"
-        except (JournalError, GitFailed, ConfigError):
+        except (JournalError, ConfigError):
             # One broken session must not prevent a page about the others.
             status, reason = "unreadable", "its journal or its commits cannot be read"
         idea = record.added.idea

@@ -106,7 +106,7 @@ class SessionFacts:
 def read_facts(folder: Path, entries: Sequence[Entry], name: str, image_bytes: int = MOST_IMAGE_BYTES) -> SessionFacts:
     """The session in `folder` as of these records, with at most `image_bytes` of plots.
 
-    Raises ConfigError and GitFailed.
+    Raises ConfigError.
     """
     if not entries or not isinstance(entries[0].event, SessionStarted):
         raise ConfigError(f"{folder}: the journal does not begin with a session.")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ai_sci.experiment.base import AiSciError
+from ai_sci.agent.session.git_command import run_git
 from ai_sci.keys import mask_keys
 
 LARGEST_TRACKED = 1 << 20  # bytes; larger artefacts stay untracked, with their hash in the commit message
@@ -34,14 +33,6 @@ _EXCLUDED = [
     "__pycache__/",
 ]
 
-log = logging.getLogger(__name__)
-
-
-class GitFailed(AiSciError):
-    """git is missing or refused; the session is kept and can be resumed."""
-
-    exit_code = 3
-
 
 class GitLog:
     """The git side of one session folder. Raises GitFailed when git refuses."""
@@ -50,36 +41,9 @@ class GitLog:
         """`lock`: a descriptor that git commands inherit, since one may outlive a killed harness."""
         self.folder = folder
         self._held = () if lock is None else (lock,)
-        # Inside a git hook these are set, and git would commit to the wrong repository.
-        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
-            os.environ.pop(name, None)
 
     def _git(self, *args: str, stdin: str | None = None) -> str:
-        """Runs git. Lists and messages go through `stdin`: an argument may be 128 KiB long, a list of files more."""
-        try:
-            from git import Git
-            from git.exc import GitCommandError, GitCommandNotFound
-        except ImportError as error:  # GitPython looks for git when it is imported
-            raise GitFailed(f"git cannot be used: {str(error).splitlines()[0]} Install git.") from error
-        log.debug("git %s in %s", " ".join(args), self.folder)
-        with tempfile.TemporaryFile() as given:
-            given.write((stdin or "").encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                return Git(str(self.folder)).execute(  # type: ignore[return-value]
-                    ["git", *args],
-                    istream=given,
-                    env={"GIT_LITERAL_PATHSPECS": "1"},
-                    strip_newline_in_stdout=False,
-                    pass_fds=self._held,
-                )
-            except GitCommandNotFound as error:
-                raise GitFailed("git is not installed: install git, then `ai-sci resume` goes on.") from error
-            except GitCommandError as error:
-                detail = (error.stderr or str(error)).strip().removeprefix("stderr: ").strip("'\n ")
-                said = detail.splitlines()[0] if error.stderr else f"exit code {error.status}"
-                log.debug("git ended with %s: %s", error.status, detail)
-                raise GitFailed(f"git {args[0]} failed in {self.folder}: {said}") from error
+        return run_git(self.folder, *args, stdin=stdin, held=self._held).decode("utf-8", "surrogateescape")
 
     def create(self, files: Iterable[str], message: str) -> str:
         """A new repository with one commit of `files`. Returns the commit."""
@@ -89,20 +53,14 @@ class GitLog:
     def adopt(self, source: Path, commit: str) -> None:
         """A new repository with the history and the files of `source`, which is only read, at `commit`."""
         self._init()
-        self._git("-c", "protocol.version=2", "fetch", "-q", "--no-tags", str(source), commit)
+        # The other end is a git of its own, which looks at who owns the source: that is only read.
+        there = "git -c 'safe.directory=*' upload-pack"
+        self._git("fetch", "-q", "--no-tags", f"--upload-pack={there}", str(source.absolute()), commit)
         self._git("reset", "-q", "--hard", commit)
 
     def _init(self) -> None:
-        self._git("init", "-q", "-b", "main")
-        config = (self.folder / ".git" / "config").open("a")
-        with config:
-            # The user's hooks, daemons, signing and line-ending rules must not affect a session.
-            config.write(
-                "[user]\n\tname = ai-sci\n\temail = ai-sci@localhost\n[commit]\n\tgpgsign = false\n"
-                "[core]\n\thooksPath = /dev/null\n\tautocrlf = false\n\tfsmonitor = false\n"
-                # What the journal says is committed must survive a power cut.
-                "\tfsync = committed\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
-            )
+        self._git("init", "-q", "--template=")
+        (self.folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")  # `init -b` came with git 2.28
         (self.folder / ".git" / "info").mkdir(exist_ok=True)
         (self.folder / ".git" / "info" / "exclude").write_text("\n".join(_EXCLUDED) + "\n")
         # Overrides any .gitattributes an experiment leaves, so files are committed byte for byte.
@@ -164,6 +122,15 @@ class GitLog:
         self._git("reset", "-q", commit)
         self._git("checkout", "-q", commit, "--", ".")
         self.restore(commit, files)
+
+
+def try_git(folder: Path) -> str:
+    """Makes a commit in a repository for a moment below `folder`; returns git's version. Raises GitFailed."""
+    with tempfile.TemporaryDirectory(prefix=".git-trial-", dir=folder) as name:
+        trial = Path(name)
+        (trial / "file").touch()
+        GitLog(trial).create(["file"], "a trial")
+        return run_git(trial, "version").decode().strip().removeprefix("git version ")
 
 
 def split_artefacts(folder: Path, out_dir: Path) -> tuple[list[str], dict[str, str]]:

@@ -33,6 +33,7 @@ from ai_sci.agent.journal import (
     encode,
     fold,
 )
+from ai_sci.agent.session.git_command import GitFailed
 from ai_sci.agent.session.git_log import GitLog
 from ai_sci.agent.session.logbook import rebuild_log, write_log
 from ai_sci.agent.session.screen import Screen
@@ -173,7 +174,7 @@ def create_folder(folder: Path, template: Template, started: dict[str, Any], not
 def folder_in_making(folder: Path) -> Generator[Path, None, None]:
     """A temporary folder, renamed to `folder` once complete, so that no partial folder is ever seen.
 
-    Raises ConfigError when `folder` exists or cannot be written.
+    Raises ConfigError when `folder` exists, cannot be written, or git refuses: there is no session to resume yet.
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists: take another --session, or `ai-sci resume {folder}`.")
@@ -187,6 +188,9 @@ def folder_in_making(folder: Path) -> Generator[Path, None, None]:
         raise ConfigError(
             f"cannot write {error.filename or folder}: {error.strerror or error}. Choose another --runs-dir."
         ) from error
+    except GitFailed as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ConfigError(f"no session can be opened: {error}") from error
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

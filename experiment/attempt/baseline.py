@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ai_sci.experiment.attempt.failed_baseline import keep_failure, kept_failure
 from ai_sci.experiment.attempt.grading import graded_results
+from ai_sci.experiment.attempt.missing_here import what_is_missing
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.base import Limits, Verdict, cache_folder, hash_of, locked
+from ai_sci.experiment.attempt.start_check import drop_output, start_plan
+from ai_sci.experiment.base import Limits, Verdict, cache_folder, format_duration, hash_of, locked
 from ai_sci.experiment.environment import Environment
 from ai_sci.experiment.results import SELF_REPORTED, ResultError, read_results
 from ai_sci.experiment.sandbox import Sandbox
@@ -53,8 +55,13 @@ def measure_baseline(
     limits: Limits | None = None,
     machine: str = "",
     failed_since: float = math.inf,
+    try_start: bool = False,
+    origin: Path | None = None,
 ) -> BaselineOutcome:
     """Makes sure that the session has a `run_0`, and applies the template's checks to it.
+
+    With `try_start`, the code of a template that brings its results is started once all the same: they may come from
+    another machine. `origin` is the folder that the template was loaded from, if not its own.
 
     Results are cached before they are checked, so fixing a template's checks does not mean measuring again. `execute`
     runs an attempt, called only if needed; `machine` identifies the machine where that happens, if not this one. A
@@ -65,30 +72,39 @@ def measure_baseline(
     if template.brings_baseline:
         if not run_0.is_dir():
             copy_run(template.folder / "run_0", run_0)
-        return checked_baseline(template, run_0, "template")
+        brought = checked_baseline(template, run_0, "template")
+        if not try_start or brought.verdict is not Verdict.ok:
+            return brought
+    else:
+        brought = None
 
     key = baseline_key(template, environment, machine)
     folder = cache_folder("baselines")
-    kept = folder / key
-
+    kept, started = folder / key, folder / f"{key}.started"
     failure = folder / f"{key}.failed.json"
     limits = limits or template.limits
-    conditions = hash_of(asdict(limits), sandbox.tier, sandbox.backend, str(data))
+    conditions = hash_of(
+        asdict(limits), sandbox.tier, sandbox.backend, str(data), *([] if brought is None else ["start"])
+    )
     failed_since = min(failed_since, time.time())
     since: list[float] = []
 
     def waiting() -> None:
         since.append(time.monotonic())
-        tell("another session is measuring this baseline; waiting for it\n")
+        doing = "starting this code" if brought else "measuring this baseline"
+        tell(f"another session is {doing}; waiting for it\n")
 
     with locked(folder / f"{key}.lock", waiting):
         waited = time.monotonic() - since[0] if since else 0.0
-        if _usable(kept):
+        if brought and _text(started) == conditions:
+            return replace(brought, waited=waited)
+        if not brought and _usable(kept):
             copy_run(kept, run_0)
             return replace(checked_baseline(template, run_0, "cached"), waited=waited)
         if failed := kept_failure(failure, conditions, failed_since):
-            reason = f"another session measured it: {failed.reason}"
-            return BaselineOutcome({}, failed.verdict, (reason,), "cached", waited=waited)
+            reason = f"another session {'started' if brought else 'measured'} it: {failed.reason}"
+            unusable = brought or BaselineOutcome({}, failed.verdict, (), "cached")
+            return replace(unusable, verdict=failed.verdict, reasons=(reason,), waited=waited)
         plan = AttemptPlan(
             session=session,
             run=0,
@@ -100,11 +116,25 @@ def measure_baseline(
             sandbox=sandbox,
             limits=limits,
         )
+        if brought:
+            plan = start_plan(plan)
         outcome = execute(plan)
+        missing = what_is_missing(outcome, plan, origin or template.folder)
+        if brought:
+            drop_output(plan, outcome)
+            brought = replace(brought, seconds=outcome.seconds, waited=waited)
+            if missing is None:  # whatever else went wrong, it started, and the model will see it
+                if outcome.verdict is Verdict.timed_out:
+                    tell(f"it started, and was ended after {format_duration(outcome.seconds)}\n")
+                started.write_text(conditions)
+                return brought
         if outcome.verdict is not Verdict.ok:
-            reason = f"{outcome.reason} (log: {outcome.log})"
+            told = f"the unmodified code does not run here: {outcome.reason}" if brought else outcome.reason
+            log = "" if brought else f" (log: {outcome.log})"
+            reason = f"{told}{log}. {missing}" if missing else f"{told}{log}"
             keep_failure(failure, conditions, outcome, reason)
-            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
+            unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
+            return replace(unusable, verdict=outcome.verdict, reasons=(reason,))
         copy_run(run_0, kept)
     return replace(checked_baseline(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
@@ -133,6 +163,13 @@ def _machine() -> Iterator[str]:
             if line.startswith("Model:"):
                 yield line
     yield os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def _usable(folder: Path) -> bool:

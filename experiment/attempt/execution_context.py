@@ -53,13 +53,20 @@ class ExecutionContext:
         return conditions_key(self.template, self.environment, self.machine)
 
     def measure_baseline(
-        self, session: Path, execute: Callable[[AttemptPlan], AttemptOutcome], tell: Callable[[str], None]
+        self,
+        session: Path,
+        execute: Callable[[AttemptPlan], AttemptOutcome],
+        tell: Callable[[str], None],
+        try_start: bool,
+        origin: Path,
     ) -> BaselineOutcome:
         """See `baseline.measure_baseline`."""
         return measure_baseline(
             *(session, self.template, self.environment, self.data, self.sandbox, execute, tell, self.limits),
             machine=self.machine,
             failed_since=self.begun,
+            try_start=try_start,
+            origin=origin,
         )
 
 

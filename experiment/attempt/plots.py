@@ -87,7 +87,10 @@ def _process(plan: PlotPlan, work: Path, log: Path) -> ProcessSpec:
         cwd=work,
         writable=[work],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, smoke=False, allocation=NO_GPU),
+        env={
+            **experiment_env(plan.environment.python, plan.data, smoke=False, allocation=NO_GPU),
+            **plan.environment.variables,
+        },
         limits=plan.limits,
         log=log,
         sandbox=plan.sandbox,

@@ -56,6 +56,11 @@ class AttemptPlan:
         return self.session / f"run_{self.run}"
 
     @property
+    def log(self) -> Path:
+        """What the experiment prints."""
+        return self.folder / "output.log"
+
+    @property
     def code_folders(self) -> list[Path]:
         """Where the code lies, as its tracebacks name it."""
         return [inner_folder(self.session, data_beside(self.template)), self.session]
@@ -140,14 +145,11 @@ def run_attempt(
     files = plan.template.files()
     snapshot(plan)
     protected = Protected(plan.session, files, plan.out_dir.name)
-    log = plan.folder / "output.log"
     asked = time.monotonic()
     with slot or nullcontext(plan.allocation) as place:
         waited, executed = round(time.monotonic() - asked, 3), _at(place, plan)
         launch = AttemptLaunch(executed, place=place.name, gpus=len(place.gpus or ()), waited=waited)
-        done = run_process(
-            _process(executed, log), on_output, lambda process: on_launch(replace(launch, process=process))
-        )
+        done = run_process(process_of(executed), on_output, lambda process: on_launch(replace(launch, process=process)))
 
     changed = protected.changes()
     if changed:
@@ -165,7 +167,7 @@ def run_attempt(
         metrics=results.metrics if results else {},
         digest="" if verdict is Verdict.ok else failure_excerpt(verdict, reason, done.tail, names, plan.code_folders),
         out_dir=out_dir,
-        log=log,
+        log=plan.log,
         exit_code=done.exit_code,
         peak_memory=done.peak_memory,
         stderrs=results.stderrs if results else {},
@@ -181,7 +183,8 @@ def _at(allocation: Allocation, plan: AttemptPlan) -> AttemptPlan:
     return replace(plan, allocation=allocation, limits=limits, time_setting="--max-time")
 
 
-def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
+def process_of(plan: AttemptPlan) -> ProcessSpec:
+    """The process of an attempt, its sandbox and its limits."""
     limits, setting = plan.limits, plan.time_setting
     if plan.time_limit < limits.time:
         limits, setting = replace(limits, time=plan.time_limit), "[smoke] time"
@@ -191,9 +194,12 @@ def _process(plan: AttemptPlan, log: Path) -> ProcessSpec:
         cwd=plan.session,
         writable=[plan.out_dir],
         readable=[path for path in readable if path.exists()],
-        env=experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.allocation),
+        env={
+            **experiment_env(plan.environment.python, plan.data, plan.is_smoke, plan.allocation),
+            **plan.environment.variables,
+        },
         limits=limits,
-        log=log,
+        log=plan.log,
         sandbox=plan.sandbox,
         hidden=[other_sessions(plan.session), *plan.hidden, *secret_folders()],  # the other sessions, and keys
         time_setting=setting,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai_sci.experiment.base import (
@@ -26,6 +26,7 @@ from ai_sci.experiment.base import (
     trusted_environment,
 )
 from ai_sci.experiment.environment.interpreters import find_interpreter
+from ai_sci.experiment.environment.linked_packages import linked_paths
 from ai_sci.experiment.environment.pip_errors import explain
 from ai_sci.experiment.environment.requirements import content_of
 from ai_sci.experiment.template import Template
@@ -41,7 +42,9 @@ import json, sys
 folders = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path]
 import importlib.metadata
 packages = sorted(f"{one.metadata['Name']} {one.version}" for one in importlib.metadata.distributions())
-print(json.dumps([sys.executable, sys.prefix, sys.version, folders, packages]))
+import site
+users = site.ENABLE_USER_SITE and site.getusersitepackages() in sys.path
+print(json.dumps([sys.executable, sys.prefix, sys.version, folders, packages, site.getuserbase() if users else None]))
 """
 
 
@@ -50,12 +53,19 @@ class Environment:
     """An interpreter to run experiments with.
 
     Always start `python` by this path, since resolving its symlink would leave the venv. `key` changes with the
-    installed packages. `roots` are the folders and links that it must be able to read: its own and its base's.
+    installed packages. `roots` are the folders and links that it must be able to read: its own, its base's, and those
+    of editable installs. `user_base` holds the packages of `pip install --user`, if it uses them.
     """
 
     python: Path
     key: str
     roots: tuple[Path, ...]
+    user_base: Path | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What it needs in its environment to find the same packages with another home."""
+        return {"PYTHONUSERBASE": str(self.user_base)} if self.user_base else {}
 
 
 def ensure_environment(template: Template, python: Path | None, tell: Tell) -> Environment:
@@ -70,7 +80,7 @@ def ensure_environment(template: Template, python: Path | None, tell: Tell) -> E
         return _found_on_path()
     environment = _planned(template)
     if _is_complete(environment):
-        return environment
+        return _with_links(environment)
     folder = environment.python.parents[1]
     cache_folder("envs")
 
@@ -80,7 +90,7 @@ def ensure_environment(template: Template, python: Path | None, tell: Tell) -> E
     with locked(_beside(folder, ".lock"), waiting) as lock:
         if not _is_complete(environment):
             _build(template, environment, tell, lock)
-    return environment
+    return _with_links(environment)
 
 
 def is_ready(template: Template) -> bool:
@@ -108,6 +118,12 @@ def _planned(template: Template) -> Environment:
     folder = cache_root() / "envs" / key
     roots = _roots([folder, *base.prefixes, base.path.resolve().parent.parent])
     return Environment(folder / "bin" / "python", key, roots)
+
+
+def _with_links(environment: Environment) -> Environment:
+    folders = environment.python.parents[1].glob("lib/python*/site-packages")
+    linked = [path for folder in folders for path in linked_paths(folder)]
+    return replace(environment, roots=_roots([*environment.roots, *linked])) if linked else environment
 
 
 def _build(template: Template, environment: Environment, tell: Tell, lock: int) -> None:
@@ -202,14 +218,16 @@ def _probed(python: Path, refused_prefix: str | None = None) -> Environment | No
             timeout=60,
             check=False,
         )
-        executable, prefix, version, folders, packages = json.loads(done.stdout)
+        executable, prefix, version, folders, packages, user_base = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     if done.returncode != 0 or prefix == refused_prefix:
         return None
-    needed = [*folders, Path(executable).resolve().parent.parent, *_links(Path(executable))]
+    linked = [path for folder in folders if folder.endswith("-packages") for path in linked_paths(Path(folder))]
+    needed = [*folders, *linked, Path(executable).resolve().parent.parent, *_links(Path(executable))]
     roots = _roots(path for path in needed if Path(path).exists())
-    return Environment(Path(executable), "python-" + hash_of(executable, prefix, version, packages), roots)
+    key = "python-" + hash_of(executable, prefix, version, packages)
+    return Environment(Path(executable), key, roots, Path(user_base) if user_base else None)
 
 
 def _links(path: Path) -> Iterator[Path]:

@@ -14,3 +14,4 @@ from ai_sci.experiment.results.results import (
     parse_results,
     read_results,
 )
+from ai_sci.experiment.results.tracebacks import error_chain

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 _HEADER = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?')
-_LINKS = (
-    "During handling of the above exception, another exception occurred:",
-    "The above exception was the direct cause of the following exception:",
-)
+_CAUSED = "The above exception was the direct cause of the following exception:"
+_LINKS = ("During handling of the above exception, another exception occurred:", _CAUSED)
 # from faulthandler: on SIGSEGV and the like, and on the SIGABRT sent on a time-out
 _STACK = re.compile(r"(?P<current>Current t|T)hread 0x[0-9a-f]+.*\(most recent call first\):")
 _MARKS = re.compile(r"\s*[\^~\s]+")
@@ -53,6 +51,16 @@ def find_tracebacks(lines: list[str]) -> list[Traceback]:
         found.append(one)
         position = one.end
     return found
+
+
+def error_chain(lines: list[str]) -> list[str]:
+    """The message of the last traceback, then those that were its direct causes (`raise … from …`)."""
+    messages: list[str] = []
+    for one in reversed(find_tracebacks(lines)):
+        messages.append(" ".join(one.message))
+        if not one.link.endswith(_CAUSED):
+            break
+    return messages
 
 
 def _link_before(lines: list[str], header: int, found: list[Traceback]) -> str:

@@ -42,7 +42,7 @@ def test_a_session_that_ends_again_and_again_is_given_up(batch, tmp_path):
     tools.mkdir()
     git = tools / "git"
     git.write_text(
-        f'#!/bin/sh\ncase "$PWD $*" in *night/idea_000*commit*) echo "No space left" >&2; exit 1;; esac\n'
+        f'#!/bin/sh\ncase "$PWD $*" in *night/idea_000*" commit "*) echo "No space left" >&2; exit 1;; esac\n'
         f'exec {shutil.which("git")} "$@"\n'
     )
     git.chmod(git.stat().st_mode | stat.S_IXUSR)

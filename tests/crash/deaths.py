@@ -95,25 +95,27 @@ def _wrap_journal(scene: Scene) -> None:
 
 
 def _wrap_git(scene: Scene) -> None:
-    import git.cmd
+    import subprocess
 
-    execute, popen = git.cmd.Git.execute, git.cmd.safer_popen
+    from ai_sci.agent.session import git_log
 
-    def dying_execute(self: Any, command: list[str], *args: Any, **kwargs: Any) -> Any:
-        moment = scene.comes("commit" if command[1] == "commit" else "git")
+    run_git, popen = git_log.run_git, subprocess.Popen
+
+    def dying_git(folder: Path, *args: str, **kwargs: Any) -> bytes:
+        moment = scene.comes("commit" if args[0] == "commit" else "git")
         if moment == "during":
 
             def dying_popen(*args: Any, **kwargs: Any) -> NoReturn:
                 popen(*args, **kwargs)
                 die()
 
-            git.cmd.safer_popen = dying_popen  # type: ignore[assignment]
-        result = execute(self, command, *args, **kwargs)
+            subprocess.Popen = dying_popen  # type: ignore[assignment,misc]
+        result = run_git(folder, *args, **kwargs)
         if moment == "after":
             die()
         return result
 
-    git.cmd.Git.execute = dying_execute  # type: ignore[assignment]
+    git_log.run_git = dying_git  # type: ignore[assignment]
 
 
 def _wrap_renames(scene: Scene) -> None:

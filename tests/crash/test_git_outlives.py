@@ -18,7 +18,8 @@ def slow_git(folder: Path, nth: int, seconds: float, command: str = "commit") ->
     folder.mkdir()
     program = folder / "git"
     program.write_text(
-        f'#!/bin/sh\n[ "$1" = {command} ] && echo >> {folder}/commits && [ $(wc -l < {folder}/commits) = {nth} ] '
+        f'#!/bin/sh\ncase " $* " in *" {command} "*) ;; *) exec {real} "$@";; esac\n'
+        f"echo >> {folder}/commits && [ $(wc -l < {folder}/commits) = {nth} ] "
         f'&& sleep {seconds}\nexec {real} "$@"\n'
     )
     program.chmod(0o755)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from tests.end_to_end.command import ai_sci
 from tests.end_to_end.templates import good_session, make_template, write_script
+from tests.old_git import refusing_git
 
 
 @pytest.fixture
@@ -173,10 +175,23 @@ def test_new_does_not_write_over_a_folder(tmp_path, template):
 def test_doctor_names_what_is_missing(tmp_path):
     done = ai_sci("doctor", "--template", "tiny", cwd=tmp_path, AI_SCI_CACHE=str(tmp_path / "cache"))
     assert done.code == 0, done.out
-    assert "sandbox: bwrap" in done.out
+    assert "sandbox: bwrap" in done.out and "a trial commit works" in done.out
     done = ai_sci("doctor", "--template", "tiny", cwd=tmp_path, PATH="/nowhere", AI_SCI_CACHE=str(tmp_path / "cache"))
     assert done.code == 2
-    assert "Install git" in done.out
+    assert "install git" in done.out
+    path = refusing_git(tmp_path / "git", "commit", "fatal: not today")
+    done = ai_sci("doctor", "--template", "tiny", cwd=tmp_path, PATH=path, AI_SCI_CACHE=str(tmp_path / "cache"))
+    assert done.code == 2 and re.search(
+        r"\[fix \] .*a trial commit does not work: git commit .*: fatal: not today", done.out
+    )
+
+
+def test_a_batch_whose_git_refuses_is_not_opened(tmp_path, template):
+    path = refusing_git(tmp_path / "git", "init", "fatal: not today")
+    model = write_script(tmp_path / "script", good_session())
+    done = ai_sci("batch", "--ideas", "all", "--template", template, "--model", model, cwd=tmp_path, PATH=path)
+    assert done.code == 2 and "no session can be opened: git init failed" in done.error
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_show_json_of_a_session_is_valid_before_anything_happened(tmp_path, template):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.gauntlet import (
     disks,
+    elsewhere,
     endings,
     experiment,
     hunger,
@@ -24,8 +25,8 @@ GROUPS: dict[str, list[Case]] = {
     "model API": [*model_api.CASES, *model_answers.CASES, *model_limits.CASES, *protocols.CASES, *keys.CASES],
     "replies": [*replies.CASES, *reasoning.CASES, *endings.CASES],
     "experiment": [*experiment.CASES, *hunger.CASES, *results.CASES],
+    "machine": [*machine.CASES, *disks.CASES, *elsewhere.CASES],
     "templates": templates.CASES,
-    "machine": [*machine.CASES, *disks.CASES],
 }
 
 

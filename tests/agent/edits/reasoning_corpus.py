@@ -206,7 +206,7 @@ WORDS = {
     "a diff that does not apply": '```diff\n """\n <think>\n-x\n </think>\n```\n',
     "a link": "See [thought](notes.txt) for more.",
     "a details element": "<details>\n<summary>More</summary>\nIt is 0.2.\n</details>",
-    "a response": "Here is my response:",
+    "a response": "Here is my response: it is better.",
     "a fence of thoughts": "```thinking\nIs 0.2 better? It is.\n```",
     "a heading in brackets": "[Reasoning]\nIt is better.",
     "a heading": "Here is my thought process:\n\n1. It is better.",

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from ai_sci.agent.session.git_log import LARGEST_TRACKED, MOST_TRACKED, GitFailed, GitLog, split_artefacts
+from ai_sci.agent.session.git_command import GitFailed
+from ai_sci.agent.session.git_log import LARGEST_TRACKED, MOST_TRACKED, GitLog, split_artefacts
 
 
 def git(folder, *args: str) -> str:
