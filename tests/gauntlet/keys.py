@@ -83,7 +83,7 @@ CASES = [
     ),
     passes(
         "key shown where JSON should be",
-        faults.echo(lambda key: faults.bad_event(f"data: {{{key}\n\n".encode())),
+        faults.echo(lambda key: faults.bad_event(f"{{{key}".encode())),
         "not_a_reply",
     ),
     passes(
