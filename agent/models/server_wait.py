@@ -24,7 +24,7 @@ _ABOUT = r"(?:about |approximately |another |~)?"
 _IN = re.compile(
     rf"(?:{_AGAIN}[^.;\n\d]{{0,40}}?(?:\b(?:in|after|for|within)\s+|[\"':=]\s*)|\bwait(?:ing)?\s+(?:for\s+)?)"
     rf"{_ABOUT}(?P<span>{_SPAN})|{_AGAIN}[^.;\n\d]{{0,40}}?\bin\s+(?P<clock>\d+:\d\d:\d\d)\b"
-    r"|(?:retry|resets?|available)[-_ ]?(?:after|in)[-_ ]?(?P<unit>ms|milli|min|hour)?\w*[\"']?\s*[:=]\s*[\"']?"
+    r"|(?:retry|resets?|available)[-_ ]?(?:after|in)[-_ ]?(?P<unit>ms|milli|min|hour)?\w*[\\\"']*\s*[:=]\s*[\\\"']*"
     r"(?P<bare>\d+(?:\.\d+)?)\b",
     re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.models.calls import PROTOCOLS, every_protocol
+from tests.agent.models.calls import PROTOCOLS
 from tests.servers import faults
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.deepseek_strict import DeepSeekServer

@@ -92,6 +92,7 @@ def test_only_limits_that_are_used_up_count():
         ('{"message": "slow down", "retryAfter": 17}', 17.0),
         ('{"error": {"retry_after_ms": 1500}}', 1.5),
         ('{"error": {"type": "usage_limit_reached", "resets_in_seconds": 17000}}', 17000.0),
+        (r'{"error": {"message": "{\"resets_in_seconds\": 17000}"}}', 17000.0),
         ("Will reset in 04:59:12", 17952.0),
         ("try again in an hour", HOUR),
         ("Your next request is allowed in 4 hours", 4 * HOUR),
