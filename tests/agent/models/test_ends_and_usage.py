@@ -106,6 +106,7 @@ PARTS = [
         ([{"type": "text", "text": "The plan."}], "The plan.", ""),
         ([{"text": "The plan."}], "The plan.", ""),
         (["The ", "plan."], "The plan.", ""),
+        ({"type": "text", "text": "The plan."}, "The plan.", ""),
         ([{"type": "reasoning", "text": "hm"}, {"type": "output_text", "text": "The plan."}], "The plan.", "hm"),
         ([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}, "The plan."], "The plan.", "hm"),
         ([{"type": "thinking", "thinking": "hm"}], "", "hm"),
