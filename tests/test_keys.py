@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import os
+import re
 from collections.abc import Callable
 from unittest import mock
 from urllib.parse import quote, quote_plus
@@ -54,7 +55,9 @@ def _utf16(char: str) -> list[int]:
 def _hidden(value: str) -> bool:
     """Whether a value is long enough, and no mere word, number or path."""
     key = bare_key(value)
-    return len(key) >= 8 and not key.isdigit() and not key.isalpha() and not key.startswith(("/", "~"))
+    letters = re.sub("[._/]", "", key)
+    is_text = letters.isdigit() or letters.isalpha() or len(set(key)) == 1
+    return len(key) >= 8 and not is_text and not key.startswith(("/", "~"))
 
 
 @pytest.fixture
@@ -139,6 +142,28 @@ def test_what_is_no_key_stays(environment: os._Environ[str], tmp_path):
     )
     text = f"1 of 20250101 is enforced in {tmp_path}, at most 4096: set OPENAI_API_KEY"
     assert mask_keys(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("val_loss", "experiment.py", "data/train.csv", "training", "Training", "ACCURACY", "placeholder", "anything"),
+        *("20250101", "========", "x" * 24),
+    ],
+)
+@pytest.mark.parametrize("name", ["SORT_KEY", "APP_SECRET", "OPENAI_API_KEY"])
+def test_what_code_and_prose_hold_as_well_stays(environment: os._Environ[str], name: str, text: str):
+    environment.update({name: text, "DB_URL": f"postgres://me:{text}@host/db"})
+    assert mask_keys(f"a {text} b") == f"a {text} b"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["hf_abcdefghij", "sk_abcdefghij", "sk-abcdef", "another-key", "Tr0ub4dor", "CorrectHorse", "abcdefghijklmnop"],
+)
+def test_short_keys_are_hidden(environment: os._Environ[str], key: str):
+    environment.update(APP_SECRET=key)
+    assert mask_keys(f"a {key} b") == "a APP_SECRET b"
 
 
 def test_the_longer_of_two_keys_is_found_first(environment: os._Environ[str]):

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_sci.agent.models.cost import ModelFacts, look_up
+from ai_sci.agent.models.errors import one_line
 from ai_sci.agent.models.keys import refuse_impossible_keys
 from ai_sci.experiment.base import ConfigError
 
@@ -49,7 +50,9 @@ def resolve(litellm: Any, name: str, api_base: str | None) -> Target:
         _check_url(api_base)
     try:
         bare_name, provider, key, _ = litellm.get_llm_provider(model=name, api_base=api_base)
-    except litellm.BadRequestError:
+    except litellm.BadRequestError as error:
+        if reason := error.__cause__ or error.__context__:  # GitHub Copilot, say, is signed in to here
+            raise ConfigError(f"no request can be made for {name}: {one_line(str(reason))}") from error
         raise ConfigError(_unknown(litellm, name, api_base)) from None
     refuse_impossible_keys(litellm, name, provider, key)
     facts = look_up(litellm, name, provider, bare_name)

@@ -25,14 +25,17 @@ _NO_CREDIT = re.compile(
 )
 # A limit of requests or tokens that passes, as some servers and gateways report it with 403.
 _LIMITED = re.compile(
-    r"rate[ _-]?limit|too[ _]many[ _](requests|tokens)|throttl|resource[ _]?exhausted|slow down"
-    r"|(requests?|tokens?|calls|queries) per (second|minute|hour|day)"
+    r"rate[ _-]?limit|too[ _]many[ _](\w+[ _])?(requests|tokens|calls)|throttl|resource[ _]?exhausted|slow down"
+    r"|(requests?|tokens?|calls|queries)[ _]per[ _](second|minute|hour|day)"
+    r"|(hourly|daily|weekly|monthly|usage|concurrency) (\w+ )?(limit|quota|allowance|cap)\b"
     r"|(limit|quota|capacity)s?\W{0,3}(\w+\W+){0,6}?(exceeded|exhausted|reached|hit|used up)"
     r"|(exceed(s|ed|ing)?|exhausted|reached|hit|over|out of) (\w+\W+){0,6}?(quotas?|limits?)\b",
     re.IGNORECASE,
 )
-_OF_MONEY = re.compile(
-    r"spend|budget|billing|payment|credit|balance|key limit|quota project|plan does not", re.IGNORECASE
+# One on money, or on what a single request holds.
+_LASTS = re.compile(
+    r"spend|budget|billing|payment|credit|balance|key limit|quota project|plan does not|(size|length) limit",
+    re.IGNORECASE,
 )
 
 
@@ -47,5 +50,5 @@ def says_no_credit(words: str) -> bool:
 
 
 def says_limited(words: str) -> bool:
-    """Whether a limit on requests or tokens is reached, which passes; not one on money."""
-    return _LIMITED.search(words) is not None and _OF_MONEY.search(words) is None
+    """Whether a limit on requests or tokens is reached, which passes."""
+    return _LIMITED.search(words) is not None and _LASTS.search(words) is None

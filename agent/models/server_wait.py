@@ -12,13 +12,20 @@ LONGEST = 31 * 86400.0  # seconds; a later time is a mistake of the server's
 _READ = 20_000  # characters of a body
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PIECE = r"(\d+(?:\.\d+)?)\s*(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])\.?"
+_PIECE = (
+    r"(\d+(?:\.\d+)?)\s*(milli(?:seconds?)?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])\.?"
+)
 _SPAN = rf"{_PIECE}(?:(?:\s*,)?(?:\s*and)?\s*{_PIECE})*"
-_AGAIN = r"(?:try(?:ing)? again|retry|retries|resets?|available|back|access|resumes?|renews?|refills?)"
+_AGAIN = (
+    r"(?:try(?:ing)? again|retry|retries|resets?|available|back|access|allowed|lifted|restored|resumes?|renews?"
+    r"|refills?|refresh(?:es)?)"
+)
 _ABOUT = r"(?:about |approximately |another |~)?"
 _IN = re.compile(
     rf"(?:{_AGAIN}[^.;\n\d]{{0,40}}?(?:\b(?:in|after|for|within)\s+|[\"':=]\s*)|\bwait(?:ing)?\s+(?:for\s+)?)"
-    rf"{_ABOUT}(?P<span>{_SPAN})|retry[-_ ]after\w*[\"']?\s*[:=]\s*[\"']?(?P<bare>\d+(?:\.\d+)?)\b",
+    rf"{_ABOUT}(?P<span>{_SPAN})|{_AGAIN}[^.;\n\d]{{0,40}}?\bin\s+(?P<clock>\d+:\d\d:\d\d)\b"
+    r"|(?:retry|resets?|available)[-_ ]?(?:after|in)[-_ ]?(?P<unit>ms|milli|min|hour)?\w*[\\\"']*\s*[:=]\s*[\\\"']*"
+    r"(?P<bare>\d+(?:\.\d+)?)\b",
     re.IGNORECASE,
 )
 _MONTHS: list[str] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -30,6 +37,7 @@ _AT = re.compile(
     r"(?P<zone>\s?\(?(?:UTC|GMT|[A-Za-z]+/[A-Za-z_/]+)\)?)?)",
     re.IGNORECASE,
 )
+_ONE = re.compile(r"\b(?:an?|one) (?=(?:second|minute|hour|day)\b)", re.IGNORECASE)
 _EPOCH = re.compile(r"(?:\||reset\D{0,12})\s*(1\d{12}|1\d{9})\b", re.IGNORECASE)
 _FIELD = re.compile(r"(remaining|reset|\br|\bt)\s*=\s*(\d+)")  # of the headers `RateLimit` in their two forms
 
@@ -50,13 +58,10 @@ def server_wait(headers: Mapping[str, str], body: str, *, limited: bool, now: da
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """From `Retry-After` (seconds or an HTTP date) or OpenAI's `retry-after-ms`."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(headers.get(name, ""))
-        if seconds is not None:
-            return max(0.0, seconds * scale)
-    when = _http_date(headers.get("retry-after", ""))
-    return None if when is None else max(0.0, (when - now).total_seconds())
+    """From `Retry-After` (seconds, an HTTP date, or what some servers take for one) or OpenAI's `retry-after-ms`."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    seconds = _until(headers.get("retry-after", ""), now) if milliseconds is None else milliseconds / 1000.0
+    return None if seconds is None else max(0.0, seconds)
 
 
 def _limit_resets(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -66,7 +71,7 @@ def _limit_resets(headers: Mapping[str, str], now: datetime) -> float | None:
         if name == "ratelimit":
             fields = {kind[:3]: count for kind, count in _FIELD.findall(value)}
             used_up, reset = fields.get("rem", fields.get("r")) == "0", fields.get("res", fields.get("t", ""))
-        elif "ratelimit" in name and "reset" in name:
+        elif re.search("rate-?limit", name) and "reset" in name:
             left = _number(headers.get(name.replace("reset", "remaining"), "0"))
             used_up, reset = left == 0 and headers.get(name.replace("reset", "status"), "") != "allowed", value
         else:
@@ -92,9 +97,12 @@ def _until(value: str, now: datetime) -> float | None:
 
 def _in_words(body: str, now: datetime) -> float | None:
     """From sentences such as "try again in 5h", "resets at 3pm (Europe/Berlin)" or `"retryDelay": "34s"`."""
-    body = body[:_READ]
+    body = _ONE.sub("1 ", body[:_READ])
     if told := _IN.search(body):
-        return float(told["bare"]) if told["bare"] else _seconds(told["span"])
+        if told["clock"]:
+            hours, minutes, seconds = map(int, told["clock"].split(":"))
+            return hours * 3600.0 + minutes * 60.0 + seconds
+        return _seconds(told["span"] or f"{told['bare']} {told['unit'] or 's'}")
     if epoch := _EPOCH.search(body):
         return _later(_until(epoch[1], now))
     for match in _AT.finditer(body):

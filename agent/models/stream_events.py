@@ -64,10 +64,11 @@ class StreamTap:
             for choice in (getattr(chunk, "choices", None) or [])[:1]:
                 self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
                 delta: Any = getattr(choice, "delta", None)
-                content, thought = getattr(delta, "content", None), getattr(delta, "reasoning", None)
-                if isinstance(content, list):
+                content = getattr(delta, "content", None)
+                thought = getattr(delta, "reasoning", None) or getattr(delta, "thinking", None)
+                if isinstance(content, (list, dict)):
                     delta.content, delta.reasoning_content = wire_bodies.split_parts(content)
-                elif isinstance(thought, str):  # OpenRouter's and vLLM's name for it
+                elif isinstance(thought, str):  # what OpenRouter, vLLM and others call it
                     delta.reasoning_content = thought
             yield chunk
 
@@ -115,6 +116,6 @@ def _readable(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     for choice in event.get("choices") or []:
         delta = choice.get("delta") if isinstance(choice, dict) else None
-        if isinstance(delta, dict) and isinstance(delta.get("content"), list):
+        if isinstance(delta, dict) and isinstance(delta.get("content"), (list, dict)):
             delta["content"], delta["reasoning_content"] = wire_bodies.split_parts(delta["content"])
     yield event

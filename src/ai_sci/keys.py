@@ -11,7 +11,11 @@ import re
 from typing import Any
 
 _SHORTEST = 8  # a shorter value is no key, and would be found in ordinary text
-_SHORTEST_WORD = 16  # of lower-case letters alone or digits alone: `disabled` and `20250101` are no keys either
+_SHORTEST_WORD = 16  # of words or of digits alone
+# What is found in code and prose as well: `val_loss` and `experiment.py` in SORT_KEY, `placeholder` or `20250101` as
+# the key of a server that wants none. With a provider's prefix a word is a key.
+_WORD = r"(?:[A-Z]?[a-z]+|[A-Z]+)"
+_TEXT = re.compile(rf"(?!(?:gh[a-z]|gsk|hf|pk|sk)_){_WORD}(?:[._/]{_WORD})*|[0-9]+")
 # Words of a variable's name: *_KEY, *_TOKEN, *_SECRET, *_PASSWORD, and all others in which litellm looks for a key.
 _ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CRED", "JWT")
 _WORDS = {"AUTH", "DSN", "HEADERS", "LICENSE", "PASS", "PAT", "PWD", "WEBHOOK"}
@@ -143,12 +147,15 @@ def _in_variable(name: str, value: str) -> tuple[_Key, ...]:
         from urllib.parse import unquote  # costs 10 ms, as do html and base64
 
         found = re.findall(r"://[^/\s:@]*:([^/\s@]+)@", value)
-        return tuple(_Key(name, one) for one in {*found, *map(unquote, found)} if len(one) >= _SHORTEST)
+        return tuple(_Key(name, one) for one in {*found, *map(unquote, found)} if _can_be_key(one))
     value = bare_key(value)
-    word = re.fullmatch(r"[a-z]+|[0-9]+", value) is not None and not name.upper().endswith("API_KEY")
-    if len(value) < (_SHORTEST_WORD if word else _SHORTEST) or _refers(value):
-        return ()
-    return (_Key(name, value),)
+    return (_Key(name, value),) if _can_be_key(value) and not _refers(value) else ()
+
+
+def _can_be_key(value: str) -> bool:
+    """Whether this is long enough, and not what ordinary text holds as well."""
+    shortest = _SHORTEST_WORD if _TEXT.fullmatch(value) else _SHORTEST
+    return len(value) >= shortest and len(set(value)) > 1  # `xxxxxxxx`, `========`
 
 
 def _refers(value: str) -> bool:

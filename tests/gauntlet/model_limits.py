@@ -15,7 +15,7 @@ from tests.gauntlet.story import ENDING, FIRST, SECOND
 from tests.servers import faults
 from tests.servers.anthropic_strict import AnthropicServer
 from tests.servers.loopback import Exchange, Fault
-from tests.servers.miscounting import CuttingServer, TinyWindow, UncachedOnlyServer
+from tests.servers.miscounting import CuttingOllama, CuttingServer, TinyWindow, UncachedOnlyServer
 from tests.servers.openai_strict import StrictServer
 
 FIVE_HOURS = r"takes requests again at [\d :-]+ \(in (5h|4h59m)\): resume then, or with --wait [56]h"
@@ -186,6 +186,7 @@ def larger_window(stage: Stage) -> None:
 
 WINDOWS = [
     Case("prompt cut without a word", LONG, server=CuttingServer, check=rebuilt, quick=True),
+    Case("prompt cut without a word by Ollama", LONG, server=CuttingOllama, check=rebuilt),
     Case(
         "prompt cut without a word, whatever is left out",
         server=TinyWindow,

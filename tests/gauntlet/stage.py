@@ -220,7 +220,8 @@ class Stage:
 
     def _model(self) -> str:
         if self.case.server is not None:
-            return _MODELS.get(self.case.server, "openai/strict-model")
+            kinds = self.case.server.__mro__
+            return next((_MODELS[kind] for kind in kinds if kind in _MODELS), "openai/strict-model")
         replies = self.case.replies or story()
         assert not callable(replies)
         script = self.folder / "script"

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.servers.answers import Answer
 from tests.servers.loopback import Recorded
+from tests.servers.ollama_strict import OllamaServer
 from tests.servers.openai_strict import StrictServer
 
 
@@ -17,6 +18,16 @@ class CuttingServer(StrictServer):
     def _usage(self, answer: Answer, request: Recorded) -> dict[str, Any]:
         usage = super()._usage(answer, request)
         return {**usage, "prompt_tokens": min(usage["prompt_tokens"], self.window), "prompt_tokens_details": {}}
+
+
+class CuttingOllama(OllamaServer):
+    """Ollama itself."""
+
+    window = CuttingServer.window
+
+    def _end(self, answer: Answer, request: Recorded) -> dict[str, Any]:
+        end = super()._end(answer, request)
+        return {**end, "prompt_eval_count": min(end["prompt_eval_count"], self.window)}
 
 
 class TinyWindow(CuttingServer):

@@ -92,3 +92,10 @@ def test_an_error_of_another_http_library_is_the_networks():
     claimed.status_code = 500  # type: ignore[attr-defined]  as litellm's errors have it
     claimed.__cause__ = requests.exceptions.ChunkedEncodingError("broken")
     assert explain(claimed, HttpTrace()).failure.kind == "not_a_reply"
+
+
+def test_a_provider_that_signs_in_first_and_cannot_is_no_unknown_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHATGPT_TOKEN_DIR", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match="no request can be made for chatgpt/gpt-5: .*device code"):
+        open_model("chatgpt/gpt-5")

@@ -32,6 +32,9 @@ def refused(words: str) -> TryFailed:
         "User quota is exhausted",
         "Concurrency limit reached",
         "over your limits",
+        "Too many concurrent requests",
+        "requests_per_minute exceeded",
+        "Daily token allowance used up",
     ],
 )
 def test_a_limit_that_passes_is_waited_for(words):
@@ -56,6 +59,7 @@ def test_a_limit_that_passes_is_waited_for(words):
         "Token expired",
         "your plan does not include this model",
         "The token limit was configured by your administrator",
+        "The request is over the size limit",
     ],
 )
 def test_a_refusal_that_stays_is_not(words):
