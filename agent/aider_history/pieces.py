@@ -223,7 +223,7 @@ def _said(body: str) -> str:
 def _is_not_said(body: str) -> bool:
     """Whether a line behind "####" is a question of aider's, or empty."""
     said = body.removeprefix("####").strip()
-    return body.startswith("####") and (said == _NOTHING or QUESTION.fullmatch(said) is not None)
+    return body.startswith("####") and (said in ("", _NOTHING) or QUESTION.fullmatch(said) is not None)
 
 
 def _bare(kind: Kind, line: str) -> str:

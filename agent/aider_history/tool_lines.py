@@ -15,15 +15,16 @@ _TOKENS = re.compile(
 _TOKENS_ABOVE = re.compile(rf"{_NUMBER} prompt tokens, {_NUMBER} completion tokens(?:, \$([0-9.,]{{1,12}}) cost)?")
 
 _NAMES = (
-    "APIConnectionError|APIError|APIResponseValidationError|APITimeoutError|AuthenticationError|BadGatewayError|"
+    "APIConnectionError|APIError|APIResponseValidationError|APIStatusError|APITimeoutError|AuthenticationError|BadGatewayError|"
     "BadRequestError|BudgetExceededError|ConnectError|ContentPolicyViolationError|ContextWindowExceededError|"
     "InternalServerError|InvalidRequestError|JSONSchemaValidationError|NotFoundError|OpenAIError|"
-    "PermissionDeniedError|RateLimitError|RouterRateLimitError|ServiceUnavailableError|Timeout|"
+    "OverloadedError|PermissionDeniedError|RateLimitError|ReadTimeout|RemoteProtocolError|RouterRateLimitError|ServiceUnavailableError|Timeout|"
     "UnprocessableEntityError|UnsupportedParamsError"
 )
-_ERROR = re.compile(rf"(?:Unexpected error: )?(?:(?:litellm|openai)\.)+(\w+)\b:?\s*(.*)|(?:({_NAMES})):\s*(.*)")
+_LIBRARY = "(?:litellm|openai|anthropic|httpx|httpcore|requests|aiohttp|urllib3|socket)"
+_ERROR = re.compile(rf"(?:Unexpected error: )?{_LIBRARY}\.(?:\w+\.)*(\w+)\b:?\s*(.*)|(?:({_NAMES})):\s*(.*)")
 _UNEXPECTED = re.compile(r"Unexpected error: (?:(?:[\w.]+\.)?(\w+(?:Error|Exception|Timeout))\b:?\s*)?(.*)")
-_ERRNO = re.compile(r"(\[Errno -?\d+\].*)")
+_ERRNO = re.compile(r"(?:(?:OSError|Connection\w+): (?=\[Errno 1\d\d\]))?(\[Errno -?\d+\].*)")
 _AGAIN = re.compile(rf"(?:litellm\.)?(?:{_NAMES}|\w+Exception)\b(?::| -)\s*")  # repeated at a text's start
 _STATUS = re.compile(r"Error code: (\d{3})\b|'code': (\d{3})\b|\"code\": ?(\d{3})\b")
 _STATUS_OF = {
@@ -60,11 +61,11 @@ _TROUBLE = re.compile(
 )
 
 # A question of aider's with its answer, whoever gave it.
-QUESTION = re.compile(r".*\? \(Y\)es/\(N\)o.*\[\w*\]:?\s*[\w']*")
+QUESTION = re.compile(r".*\? \(Y\)es/\(N\)o.*\[\w*\]:?\s*(?:[\w']*|<blank>)")
 # Lines that only aider writes: no code fence of a reply extends past them.
 _AIDERS_OWN = re.compile(
     r"(Tokens: \S+ sent|[\d.,]+k? prompt tokens, |Applied edit to |Did not apply edit to |Commit [0-9a-f]{6,}|"
-    rf"(litellm|openai)\.\w+|({_NAMES}): |Unexpected error: |Retrying in |Attempt to fix |Run shell commands?\?|"
+    rf"{_LIBRARY}\.\w+|({_NAMES}): |Unexpected error: |Retrying in |Attempt to fix |Run shell commands?\?|"
     r"Add .*\? \(Y\)|Added .+ to the chat|Allow (creation of new file|edits to file)|Create new file\?|"
     r"The LLM did not conform|# \d+ SEARCH/REPLACE|\^C|Empty response received|Model .* has hit a token limit|"
     r"# Fix any errors below|Only \d+ reflections|Aider v\d|The API provider )"
@@ -213,7 +214,7 @@ def is_interrupted(lines: Sequence[str]) -> bool:
     for line in lines:
         if _TOKENS.match(line) or _TOKENS_ABOVE.match(line):
             return False
-        if line.lstrip().startswith("^C"):
+        if line.lstrip().startswith(("^C", "KeyboardInterrupt")):
             return True
     return False
 

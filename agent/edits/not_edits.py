@@ -13,18 +13,23 @@ from ai_sci.agent.edits.whole_file import NOT_A_FILE, OTHER_MARKER, SHELL
 
 MARKS = {
     "tool call": re.compile(
-        r"<\|?(?:tool_calls?|function_calls?|tool_use|invoke|function|python_tag)\b|<(?:function|tool)=|\[TOOL_CALLS\]|"
+        r"<[|｜]?(?:\w+:)?(?:tool[_▁]?calls?|function_calls?|tool_use|invoke|function|python_tag)(?![a-z])|<(?:function|tool)=|"
+        r"\[TOOL_CALLS\]|<\|channel\|>\w+ to=|<\|start\|>assistant to=|"
         r"\"(?:name|function|tool|tool_name|command)\"\s*:\s*\".{0,80}\"(?:arguments|parameters|params|input|args|path)\"\s*:",
         re.IGNORECASE,
     ),
-    "markers": OTHER_MARKER,
+    "markers": re.compile(rf"{OTHER_MARKER.pattern}|^\s*-{{5,}} ?SEARCH\b"),
+    "patch": re.compile(r"^\s*\*\*\* ?(?:Add|Update|Delete) File:"),
     "tags": re.compile(
-        r"^\s*<(?:edit|file|changes?|write_file|write_to_file|replace|search|patch|diff|artifact|code_edit)\b",
+        r"^\s*<(?:edit|file|changes?|write_file|write_to_file|replace|search|patch|diff|antArtifact|boltAction|artifact|code_edit)\b",
         re.IGNORECASE,
     ),
 }
 QUOTED = NOT_A_FILE | {"text", "txt", "plaintext", "plain"}
 DIFF_LINE = re.compile(r"(?:@@.*@@|--- \S+|\+\+\+ \S+|diff --git )")
+
+JSON_LINE = re.compile(r"[\[{]*\s{0,9}\"\w+\"\s*:")  # also of JSON that breaks off
+SHELL_LINE = re.compile(r"\$ \w|sed -i|patch -p\d|cat >|tee |git apply")
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,16 @@ def seen_instead(text: str, editable: Sequence[str]) -> Seen:
     if _is_json(text):
         return Seen("JSON", 1)
     in_fences = [_seen_in_fence(scan, fence, editable) for fence in scan.fences]
-    if in_fences:
-        return min((seen for seen in in_fences if seen.what), key=lambda seen: seen.what == "shell", default=Seen())
+    if any(seen.what for seen in in_fences):
+        return min((seen for seen in in_fences if seen.what), key=lambda seen: seen.what == "shell")
+    started = next((index for index in scan.free if JSON_LINE.match(scan.lines[index].lstrip())), None)
+    if started is not None:
+        return Seen("JSON", started + 1)
     loose = next((index for index in scan.free if DIFF_LINE.match(scan.lines[index])), None)
-    return Seen() if loose is None else Seen("loose diff", loose + 1)
+    if loose is not None:
+        return Seen("loose diff", loose + 1)
+    shell = next((index for index in scan.free if SHELL_LINE.match(scan.lines[index])), None)
+    return Seen() if shell is None else Seen("shell", shell + 1)
 
 
 def _seen_in_fence(scan: Scan, fence: Fence, editable: Sequence[str]) -> Seen:

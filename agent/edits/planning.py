@@ -44,7 +44,9 @@ def plan_edits(reply: str, files: Mapping[str, str], editable: Sequence[str], cu
     edits = [edit for edit in edits if not _is_excerpt(edit, edits, files)]
     texts, reasons = _apply_edits(edits, files, editable)
     _refuse_if(_mixed(edits) + reasons + _emptied(texts, files))
-    return EditPlan(_changed(texts, files), len(edits))
+    changed = _changed(texts, files)
+    _refuse_if(_left_out(changed, files) if len(edits) > 1 else [])
+    return EditPlan(changed, len(edits))
 
 
 def plan_files(new_files: Mapping[str, str], files: Mapping[str, str], editable: Sequence[str]) -> EditPlan:
@@ -118,6 +120,17 @@ def _emptied(texts: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
     """A reason for each file that would lose all of its text."""
     names = [name for name, text in texts.items() if not text.strip() and files.get(name, "").strip()]
     return [f"The edits leave nothing of {name}." for name in names]
+
+
+def _left_out(changed: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+    """A reason for each file in which one edit deletes code and another puts a line there that stands for it."""
+    found = {path: find_stand_in(files.get(path, ""), text, path) for path, text in changed.items()}
+    return [
+        f"The edits leave lines of {path} out. A line of theirs, `{stand_in.text[:80]}`, would take the place of code "
+        f"such as `{stand_in.lost[:80]}`. Write all of the code, or leave that line out."
+        for path, stand_in in found.items()
+        if stand_in
+    ]
 
 
 def _name_list(names: Sequence[str]) -> str:

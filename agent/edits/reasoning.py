@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, REASONING, Kind, Tag, find_tags
+from ai_sci.agent.edits.patch_envelope import find_envelopes
+from ai_sci.agent.edits.reasoning_tags import CLOSING, OPENING, REASONING, Kind, Tag, find_tags, may_explain
 from ai_sci.agent.edits.scan import COMPLETED, Scan, scan_reply
 from ai_sci.agent.edits.whole_file import NOT_A_FILE
 
@@ -45,14 +46,15 @@ def part_reasoning(content: str) -> Parted:
 
 
 def fenced_drafts(scan: Scan) -> list[str]:
-    """A problem for each code fence of reasoning (```thinking) with a block in it. Where such a fence ends cannot be
-    told, since a draft has a fence of its own."""
+    """A problem for each code fence of reasoning (```thinking) with a block or a patch in it. Where such a fence ends
+    cannot be told, since a draft has a fence of its own."""
+    starts = [block.head for block in scan.blocks] + [begin for begin, _ in find_envelopes(scan)]
     return [
-        f"The code fence at line {fence.open + 1} of the reply is for reasoning (`{fence.info}`) and holds a block, so "
+        f"The code fence at line {fence.open + 1} of the reply is for reasoning (`{fence.info}`) and holds an edit, so "
         "it cannot be told whether the edits are meant. Send them without this fence."
         for fence in scan.fences
         if re.fullmatch(REASONING, fence.info.lower())
-        and any(fence.open < block.head <= (fence.close or block.head) + 1 for block in scan.blocks)
+        and any(fence.open < start <= (fence.close or start) + 1 for start in starts)
     ]
 
 
@@ -103,8 +105,10 @@ def _part(text: str, tags: Sequence[Tag]) -> Parted:
             maybe = tag
     rest = text[at:]
     first = next((tag for tag in tags if tag.kind is Kind.opens), None)
-    if first and any(map(_holds_edit, kept)) and (opening is None or _holds_edit(rest)):
-        doubt = doubt or _above(first)
+    if first and any(map(_holds_edit, kept)):
+        is_remark = opening is not None or may_explain(first)  # it may be about the edits above it
+        if not is_remark or any(map(_holds_edit, [rest, *thoughts])):
+            doubt = doubt or _above(first)
     if maybe and _differs(maybe, text[at : maybe.start], text[maybe.end :]):
         doubt = doubt or (
             f"`{maybe.text}` at line {maybe.line + 1} of the reply may end your reasoning or may only be mentioned, so "
@@ -124,8 +128,9 @@ def _differs(tag: Tag, above: str, below: str) -> bool:
 
 
 def _above(tag: Tag) -> str:
+    name = " ".join(tag.text.split())
     return (
-        f"An edit stands above the reasoning that `{tag.text}` begins at line {tag.line + 1} of the reply, so it "
+        f"An edit stands above the reasoning that `{name}` begins at line {tag.line + 1} of the reply, so it "
         "cannot be told whether it is meant or a draft. Put all edits below the reasoning."
     )
 
@@ -138,7 +143,7 @@ def _holds_edit(part: str) -> bool:
         if "".join(scan.lines[fence.open + 1 : fence.close]).strip() and not NOT_A_FILE.issuperset(language or [""]):
             return True
     completed = any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free)
-    return bool(scan.blocks or scan.problems) or completed
+    return bool(scan.blocks or scan.problems or find_envelopes(scan)) or completed
 
 
 def _joined(parts: Sequence[str]) -> str:

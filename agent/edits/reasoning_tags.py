@@ -1,7 +1,7 @@
 """Finds the tags around reasoning in a reply, and says which of them are meant and which are only mentioned.
 
-Tags in SEARCH/REPLACE blocks are part of the code. Elsewhere a tag counts unless it is in quotes, in inline code, in a
-code fence or within a sentence.
+Tags in SEARCH/REPLACE blocks and patches are part of the code. Elsewhere a tag counts unless it is in quotes, in inline
+code, in a code fence or within a sentence.
 """
 
 from __future__ import annotations
@@ -14,29 +14,33 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
+from ai_sci.agent.edits.patch_envelope import find_envelopes
 from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.scan import LONE_NAME, Fence, closes, opened, scan_reply
 
 # `think`, with what models and servers put around it: `seed:think`, `longcat_think`, `thinking-content-0f1e…`.
 REASONING = r"think(?:ing)?|thoughts?|reasoning"
-_NAME = rf"(?:\w{{1,20}}[:_]|ant)?(?:{REASONING}|reflection|scratchpad|monologue|cot)(?:[-_][\w-]{{1,80}})?"
-_LEFT, _RIGHT = r"(?:[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:[>＞]|&gt;)"
+_EXPLAINING = "analysis|planning|rationale|brainstorming|deliberation"
+_WORDS = rf"{REASONING}|reflection|scratchpad|monologue|cot|{_EXPLAINING}"
+_NAME = rf"(?:[\w▁]{{1,20}}[:_▁]|ant)?(?:{_WORDS})(?:[-_:][\w-]{{1,80}})?"
+_LEFT, _RIGHT = r"(?:\\?[<＜]|&lt;)", r"\s{0,9}[|｜]?(?:\\?[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>assistant\s{0,9})?<\|channel\|>\s{0,9}"
 _MESSAGE = r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,99})?<\|message\|>"
 OPENING = "|".join(
     (
-        rf"(?i:{_LEFT}[|｜]?(?!end_){_NAME}(?:\s[^<>\n]{{0,200}})?{_RIGHT})",
+        rf"(?i:{_LEFT}[|｜]?(?!end[_▁]){_NAME}(?:\s[^<>\n]{{0,200}})?{_RIGHT})",
         r"\[THINK(?:ING)?\]|◁\s?think(?:ing)?\s?▷|<unused94>thought|► \*\*THINKING\*\*",
-        rf"{_CHANNEL}(?!final\b)\w{_MESSAGE}|<\|channel>\w{{1,20}}",
+        rf"{_CHANNEL}(?!final\b|\w+ to=)\w{_MESSAGE}|<\|channel>\w{{1,20}}",
         # gpt-oss' channels from a server that drops special tokens
         r"\A\s{0,9}(?:analysis|commentary)(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])",
         r"(?ms:\A\s{0,9}Here is my thought process:(?=.*^Here is my response:))",  # Granite
         r'<details type="reasoning"[^<>\n]{0,200}>',  # Open WebUI
+        rf"(?i:<details>\s{{0,9}}<summary>[^<\n\w]{{0,9}}(?:{REASONING})\b[^<\n]{{0,80}}</summary>)",
     )
 )
 CLOSING = "|".join(
     (
-        rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]end_(?:of_)?)\s?{_NAME}{_RIGHT})",
+        rf"(?i:{_LEFT}(?:[|｜]?\s?[/\\]/?|[|｜]?end[_▁](?:of[_▁])?)\s?{_NAME}{_RIGHT})",
         rf"(?i:\[/(?:{REASONING})\])|◁\s?/\s?think(?:ing)?\s?▷|<unused95>|► \*\*ANSWER\*\*|\[BEGIN FINAL RESPONSE\]",
         rf"(?:<\|end\|>\s{{0,9}})?{_CHANNEL}final\b{_MESSAGE}|<channel\|>",
         r"assistantfinal(?=\S|\n)",
@@ -45,10 +49,7 @@ CLOSING = "|".join(
 )
 _ENDS = r"<\|end\|>|</details>|(?m:^Here is my response:)"  # only what is open
 _TAG = re.compile(rf"(?P<opens>{OPENING})|(?P<closes>{CLOSING})|(?P<ends>{_ENDS})")
-_HINT = re.compile(
-    rf"(?i){REASONING}|reflection|scratchpad|monologue|cot|channel|analysis|commentary|assistantfinal|unused95"
-    r"|response|► \*\*"
-)
+_HINT = re.compile(rf"(?i){_WORDS}|channel|commentary|assistantfinal|unused95|response|► \*\*")
 _WINDOW = 300  # characters of its line that decide how a tag is meant
 _DECORATION = " \t>#*_-"  # of Markdown, around a tag
 _GOES_ON = re.compile(r"\s+[a-z(&]|[,.;:!?)\]/|]")  # what follows a word within a sentence
@@ -82,7 +83,9 @@ def find_tags(text: str) -> list[Tag]:
         return []
     lines = text.split("\n")
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
-    blocks = {index for block in scan_reply(text).blocks for index in range(block.head, block.end + 1)}
+    scan = scan_reply(text)
+    blocks = {index for block in scan.blocks for index in range(block.head, block.end + 1)}
+    blocks |= {index for begin, end in find_envelopes(scan) if end for index in range(begin, end + 1)}
     fences = _code_fences(lines, blocks)
     doubtful: dict[int, bool] = {}  # by its first line: whether a fence may end in the answer after a draft
     tags: list[Tag] = []
@@ -110,6 +113,11 @@ def find_tags(text: str) -> list[Tag]:
                 last.kind, tag.kind = Kind.may_open, None  # `<think> and </think> are dropped`
         tags.append(tag)
     return tags
+
+
+def may_explain(tag: Tag) -> bool:
+    """Whether models use the tag below their edits as well, around what they say about them."""
+    return bool(re.match(rf"(?i)<(?:details|{_EXPLAINING})\b", tag.text))
 
 
 def _is_special(tag: Tag) -> bool:

@@ -29,11 +29,11 @@ LONGEST = 200  # characters; a longer line explains something
 FARTHEST = 40  # lines looked at around one
 
 AROUND = r"[\s\"'`,:;()\[\]{}<>«»【】（）*#/%!=~-]*"
-ONLY_DOTS = re.compile(rf"{AROUND}{DOTS}\.*{AROUND}(?<!:)")
+ONLY_DOTS = re.compile(rf"{AROUND}(?:{DOTS}\.*|\.\.){AROUND}(?<!:)")
 STUB = re.compile(rf".*[:{{]\s*{DOTS}\s*[}};]?")  # `def f(self): ...`
 STUBS_BELONG = re.compile(r"\b(?:Protocol|overload|abstractmethod)\b")
 LED_BY_DOTS = re.compile(rf"[-\s]*{DOTS}")
-DOTS_AND_WORDS = re.compile(rf"{DOTS}(?:\s+\w|.*{DOTS}$)")  # `...name` is JavaScript
+DOTS_AND_WORDS = re.compile(rf"{DOTS}(?:\s+[(\[<]?\w|.*{DOTS}$)")  # `...name` is JavaScript
 BRACKETED = re.compile(r"\(.*\)\.?|\[.*\]\.?|<.*>|\{.*\}|（.*）|【.*】|«.*»|《.*》")
 # A mark that could be an operator counts only before a space. The groups hold the text.
 COMMENT = re.compile(
@@ -52,11 +52,12 @@ class Reference(IntEnum):
     """How plainly a line refers to code that is left out."""
 
     none = 0
-    label = 1  # a short comment with no code of its own below it
-    possible = 2  # a comment with a word such as `before`
-    ambiguous = 3  # it may be about the code below it, or a stub such as `def f(): ...`
-    likely = 4  # it says little else
-    plain = 5  # what is left out, and that it stays: `... rest of the loop unchanged`
+    heading = 1  # a comment above code, of words such as `training loop` alone
+    label = 2  # a short comment with no code of its own below it
+    possible = 3  # a comment with a word such as `before`
+    ambiguous = 4  # it may be about the code below it, or a stub such as `def f(): ...`
+    likely = 5  # it says little else
+    plain = 6  # what is left out, and that it stays: `... rest of the loop unchanged`
 
 
 def is_code(line: str, path: str) -> bool:
@@ -124,14 +125,18 @@ def _of_comment(lines: Sequence[str], index: int, text: str, goes_on: bool) -> R
     heads_code = _heads_code(lines, index)
     if heads_code and found < Reference.plain:
         says_little = found is Reference.likely and (KEPT.search(text) or ELSEWHERE.search(text) or not _others(text))
-        return Reference.ambiguous if says_little else Reference.none
+        if says_little:
+            return Reference.ambiguous
+        return Reference.heading if _is_label(text) and not _others(text) else Reference.none
     if found is Reference.none and _is_label(text):
         return Reference.label
     return found
 
 
 def _is_label(text: str) -> bool:
-    """Whether a comment is a few words without a reason, such as `training loop`."""
+    """Whether a comment is a few words without a reason, such as `training loop`, or a mark without any."""
+    if not re.search(r"[\w`(){}<>;,|]", text):
+        return 0 < len(text) < 12
     is_short = len(text) > 3 and len(text.split()) < 8 and bool(re.fullmatch(r"\(?[\w'’. -]+\)?", text))
     return is_short and not EXPLAINED.search(text) and not REASON.search(text)
 

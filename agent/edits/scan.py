@@ -35,9 +35,9 @@ LONE_NAME = re.compile(r"[\w./-]+\.\w{1,4}:?")
 OUTSIDE = re.compile(r"(?:\.\.[\\/]|/|~/|[A-Za-z]:\\)\S+")
 MOST_BLANK_LINES = 2
 LONGEST_NAME_LINE = 300
-# Also as a heading, a list item, or before a token that ends a message (`<|im_end|>`, `</s>`).
+# Also as a heading, a list item, in bold or quotes, or before a token that ends a message (`<|im_end|>`, `</s>`).
 COMPLETED = re.compile(
-    r"^(?:#{1,6}\s+|[-+*]\s+|\d{1,3}[.)]\s+)?(?:\*{1,3}|__?|`)?ALL_COMPLETED(?:\*{1,3}|__?|`)?[.!]?(?:\*{1,3}|__?|`)?"
+    r"(?:\d{1,3}[.)])?[\s#+*•_`\"'“‘✅-]{0,12}ALL\\?_COMPLETED[\s#*_`\"'”’✅.!\u200b]{0,12}"
     r"(?:\s*(?:<[|｜]?[/\w▁-]+[|｜]?>|\[/?[A-Z]+\]))*$"
 )
 

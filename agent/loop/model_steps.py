@@ -202,7 +202,7 @@ def _why_no_edit(reply: Replied, blocks: int) -> str:
 
 def _says_more_than_completed(text: str) -> bool:
     """Whether the reply gives a reason besides the marker."""
-    return any(line.strip() and "ALL_COMPLETED" not in line for line in text.splitlines())
+    return any(line.strip() and "ALL_COMPLETED" not in line.replace("\\", "") for line in text.splitlines())
 
 
 def after_edit(context: SessionContext, edit: EditApplied) -> None:

@@ -43,7 +43,13 @@ def test_a_question_of_aiders_and_its_answer_are_no_turn():
 
 
 @pytest.mark.parametrize(
-    "line", ["<blank>", "Add URL to the chat? (Y)es/(N)o/(A)ll/(S)kip all/(D)on't ask again [Yes]: skip"]
+    "line",
+    [
+        "<blank>",
+        "  ",
+        "Add URL to the chat? (Y)es/(N)o/(A)ll/(S)kip all/(D)on't ask again [Yes]: skip",
+        "Create new file? (Y)es/(N)o [Yes]: <blank>",
+    ],
 )
 def test_what_stands_behind_the_users_mark_and_is_not_the_users(line):
     assert len(only(user("a") + edited() + user(line) + user("b") + edited()).turns) == 2

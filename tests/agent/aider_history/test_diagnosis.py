@@ -220,6 +220,10 @@ def test_the_same_error_is_told_once_with_all_its_tries():
     [
         ("Unexpected error: litellm.APIConnectionError: x", "APIConnectionError (“x”)"),
         ("BadRequestError: Error code: 400 - {'error': {'message': 'too long'}}", "error 400 (“too long”)"),
+        ("openai.error.RateLimitError: quota", "error 429 (RateLimitError: “quota”)"),
+        ("anthropic.OverloadedError: busy", "OverloadedError (“busy”)"),
+        ("httpx.ReadTimeout: too slow", "ReadTimeout (“too slow”)"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "error (“[Errno 111] Connection refused”)"),
         ("Unexpected error: [Errno 111] Connection refused", "error (“[Errno 111] Connection refused”)"),
         ("litellm.NotFoundError: NotFoundError: OpenrouterException - gone", "error 404 (NotFoundError: “gone”)"),
         ("litellm.Timeout: ", "error 408."),

@@ -46,6 +46,9 @@ DIFF = (
     "```diff\n--- a/experiment.py\n+++ b/experiment.py\n@@ -4,2 +4,2 @@\n lr = 0.1\n"
     "-loss = (lr - 0.37) ** 2 + 0.01\n+loss = 0.0\n```\n"
 )
+PATCH = DIFF.replace("```diff\n--- a/experiment.py\n+++ b/", "*** Begin Patch\n*** Update File: ").replace(
+    "```", "*** End Patch"
+)
 PARSER = '    return text.split("</think>")[-1]'
 
 DRAFTS = {
@@ -54,6 +57,8 @@ DRAFTS = {
     "two blocks": f"First\n\n{block('lr = 0.1', 'lr = 99')}\nand then\n\n{FAKE}\n{WHY}",
     "a whole file": f"All of it:\n\n{whole(FAKED_CODE)}\n{WHY}",
     "a diff": f"Or so:\n\n{DIFF}\n{WHY}",
+    "a patch": f"Or so:\n\n{PATCH}\n{WHY}",
+    "a patch that is given up": f"Or\n\n{PATCH.removesuffix('*** End Patch' + chr(10))}\n{WHY}",
     "a block, then a question": f"{FAKE}\nWould that be honest?",
     "a block, then a code word": f"{FAKE}\nNo, that fakes `loss`",
     "a block, then no punctuation": f"{FAKE}\nNo, that is fake",
@@ -81,6 +86,10 @@ _PAIRS = {
     "<think> … </thinking>": ("<think>", "</thinking>"),
     "escaped for HTML": ("&lt;think&gt;", "&lt;/think&gt;"),
     "escaped for JSON": ("<think>", r"<\/think>"),
+    "<analysis>": ("<analysis>", "</analysis>"),
+    "escaped for Markdown": (r"\<think\>", r"\</think\>"),
+    "<begin_of_thought>": ("<begin_of_thought>", "<end_of_thought>"),
+    "<｜begin▁of▁thinking｜>": ("<｜begin▁of▁thinking｜>", "<｜end▁of▁thinking｜>"),
     "[THINK]": ("[THINK]", "[/THINK]"),
     "◁think▷": ("◁think▷", "◁/think▷"),
     "<|begin_of_thought|>": ("<|begin_of_thought|>", "<|end_of_thought|>"),
@@ -148,6 +157,9 @@ FORMS: dict[str, Callable[[str, str], str]] = {
     "a details element": lambda thought, answer: (
         f'<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\n{thought}\n</details>\n\n{answer}'
     ),
+    "a details element with a summary": lambda thought, answer: (
+        f"<details>\n<summary>Thought process</summary>\n\n{thought}\n</details>\n\n{answer}"
+    ),
     "Ollama's terminal": lambda thought, answer: f"Thinking...\n{thought}\n...done thinking.\n\n{answer}",
     "Granite's headings": lambda thought, answer: (
         f"Here is my thought process:\n\n{thought}\n\nHere is my response:\n\n{answer}"
@@ -175,6 +187,12 @@ ANSWERS = {
     "two blocks": f"{GOOD}\n{block('Nothing yet.', 'lr = 0.2', 'notes.txt')}",
     "a whole file": f"Here it is:\n\n{whole(CODE.replace('0.1', '0.2'))}",
     "a diff": f"So:\n\n{GOOD_DIFF}",
+    "a patch": PATCH.replace(" lr = 0.1", "-lr = 0.1\n+lr = 0.2")
+    .replace("-loss", " loss")
+    .replace("+loss = 0.0\n", ""),
+    "a patch with tags": "*** Begin Patch\n*** Update File: experiment.py\n@@\n-lr = 0.1\n"
+    + "".join(f"+{line}\n" for line in CLOSING_LINE.split("\n"))
+    + "*** End Patch\n",
     "a parser": f"The parser first.\n\n{block(PARSER, PARSER.replace('[-1]', '[1]'))}",
     "a parser with a pattern": f"Now:\n\n{block(PARSER, PATTERN)}",
     "a prompt of several lines": block(PROMPT, LONG_PROMPT),

@@ -125,6 +125,51 @@ pass  # ... existing code ...
 '''same as before'''
 """
 
+# What only the deletion of several lines makes plain.
+VAGUE = """\
+# code
+# more code
+# logic
+# implementation
+# existing
+# (original)
+# remaining
+# keep
+# leave
+# as usual
+# train as usual
+# training happens here
+# do training
+# fill in the loop
+# here comes the loop
+# the loop goes in here
+# followed by the original loop
+# current implementation
+# copied from run 1
+# see run_0/experiment.py
+# refer to the original code
+# not repeated here
+# unchanged, not repeated
+# exact same
+# exactly like in the baseline
+# you already have this part
+# lines 7-10
+# ... (4 lines)
+# trimmed
+# (collapsed)
+# ditto
+# do not modify below
+# ..
+..
+# ‥
+# ✂
+# ~~~
+# 略
+# 后续代码
+# suite du code
+#region existing
+"""
+
 OTHER_LANGUAGES = """\
 # Rest des Codes unverändert
 # der Rest bleibt gleich
@@ -160,6 +205,7 @@ OTHER_LANGUAGES = """\
 # बाकी कोड अपरिवर्तित
 """
 
+VAGUE_STAND_INS = VAGUE.splitlines()
 STAND_INS = [line for line in (ENGLISH + OTHER_LANGUAGES).splitlines() if line]
 
 # Comments and code that honest edits put in place of code; each stands above new code or says why code goes.

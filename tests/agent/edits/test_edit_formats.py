@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_sci.agent.edits import EditRefused, Seen, all_completed, plan_edits, prose_of, seen_instead
+from ai_sci.agent.edits import EditRefused, Seen, all_completed, part_reasoning, plan_edits, prose_of, seen_instead
 from tests.agent.edits.edit_replies import EDITABLE, EXPERIMENT, block
 
 CODE = """\
@@ -101,7 +102,10 @@ def patch(body: str) -> str:
     return f"*** Begin Patch\n{body}*** End Patch\n"
 
 
-@pytest.mark.parametrize("fence", ["{}", "```\n{}```\n", "```diff\n{}```\n", "```patch\n{}```\n"])
+@pytest.mark.parametrize(
+    "fence",
+    ["{}", "```\n{}```\n", "```bash\napply_patch <<'EOF'\n{}EOF\n```\n", "```diff\n{}```\n", "```patch\n{}```\n"],
+)
 def test_a_patch_with_and_without_a_fence(fence: str):
     body = "*** Update File: experiment.py\n@@ import argparse\n import argparse\n \n-lr = 0.1\n+lr = 0.2\n w = 0.0\n"
     assert planned("Here:\n" + fence.format(patch(body))) == {"experiment.py": FASTER}
@@ -115,6 +119,13 @@ def test_a_patch_for_two_files_with_several_hunks():
         "experiment.py": FASTER.replace("w = 0.0", "w = 1.0"),
         "notes.txt": "# Notes\n\nGood.\n",
     }
+
+
+def test_a_patch_in_a_list_or_with_sloppy_markers():
+    whole = patch("*** Update File: experiment.py\n@@\n import argparse\n\n-lr = 0.1\n+lr = 0.2\n")
+    assert planned("1. So:\n\n   ```\n" + indent(whole, "   ") + "   ```\n") == {"experiment.py": FASTER}
+    assert planned(whole.replace("*** Begin Patch", "***BEGIN PATCH")) == {"experiment.py": FASTER}
+    assert "is not closed" in refusal(whole.replace("*** End Patch\n", "") + whole)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +185,10 @@ def test_a_piece_named_in_its_first_line_is_only_an_example():
         "ALL_COMPLETED<|eot_id|><|end_of_text|>",
         "ALL_COMPLETED<｜end▁of▁sentence｜>",
         "ALL_COMPLETED [/INST]",
+        "### ALL_COMPLETED ###",
+        "**ALL\\_COMPLETED**",
+        '"ALL_COMPLETED"',
+        "• ALL_COMPLETED!!! ✅",
         "All runs are done.\n\n```\nALL_COMPLETED\n```\n",
         "```text\nALL_COMPLETED\n```",
     ],
@@ -185,6 +200,11 @@ def test_the_marker_in_other_dress(reply: str):
 @pytest.mark.parametrize(
     "reply",
     [
+        "ALL_COMPLETED?",
+        "ALL_COMPLETED: no",
+        "- [ ] ALL_COMPLETED",
+        "~~ALL_COMPLETED~~",
+        "> ALL_COMPLETED",
         "## When ALL_COMPLETED",
         "- I will say ALL_COMPLETED",
         "ALL_COMPLETED<b>not yet</b>",
@@ -219,6 +239,13 @@ def test_what_is_not_the_marker(reply: str):
         ('Now:\n{"name": "str_replace", "arguments": {"old_str": "a"}}', Seen("tool call", 2)),
         ("<function=edit>\n</function>", Seen("tool call", 1)),
         ('[TOOL_CALLS][{"name": "edit"}]', Seen("tool call", 1)),
+        ("<｜tool▁calls▁begin｜>function<｜tool▁sep｜>edit", Seen("tool call", 1)),
+        ("<|tool_calls_section_begin|>functions.edit:0", Seen("tool call", 1)),
+        ('<|channel|>commentary to=functions.edit <|constrain|>json<|message|>{"x": 1}<|call|>', Seen("tool call", 1)),
+        ("x\n*** Update File: experiment.py\n@@\n-lr = 0.1\n+lr = 0.2\n", Seen("patch", 2)),
+        ('So:\n{"edits": [{"path": "experiment.py",', Seen("JSON", 2)),
+        ("sed -i s/0.1/0.2/ experiment.py", Seen("shell", 1)),
+        ("------- SEARCH\nlr = 0.1\n=======\nlr = 0.2\n+++++++ REPLACE\n", Seen("markers", 1)),
         ("<<<<<<< HEAD\nlr = 0.1\n=======\nlr = 0.2\n>>>>>>> branch\n", Seen("markers", 1)),
         ("<<<<<<< ORIGINAL\nlr = 0.1\n=======\nlr = 0.2\n>>>>>>> UPDATED\n", Seen("markers", 1)),
         ('<edit file="experiment.py">\n<old>lr = 0.1</old>\n</edit>', Seen("tags", 1)),
@@ -226,7 +253,7 @@ def test_what_is_not_the_marker(reply: str):
 )
 def test_what_is_seen_in_place_of_an_edit(reply: str, seen: Seen):
     assert planned(reply) == {}
-    assert seen_instead(reply, EDITABLE) == seen
+    assert seen_instead(part_reasoning(reply).text, EDITABLE) == seen
 
 
 PIECES = [
@@ -243,6 +270,10 @@ PIECES = [
     *("+x\n", "<source>\n", "</source>\n", "# experiment.py\n", "lr = 0.1\n", "<<<<<<< HEAD\n", "<<<<<<< SEARCH\n"),
     *("=======\n", ">>>>>>> REPLACE\n", "# ...\n", '"name": "x"', "\n"),
 ]
+
+
+def test_a_long_line_takes_no_time():
+    assert seen_instead(" " * 500_000 + "*", EDITABLE) == Seen()  # quadratic would be minutes
 
 
 def test_a_block_with_other_markers_is_named_as_such():

@@ -21,6 +21,7 @@ from tests.agent.edits.reasoning_corpus import (
     FILES,
     FORMS,
     GOOD,
+    PATCH,
     WHY,
     Case,
     block,
@@ -118,6 +119,8 @@ def test_reasoning_goes_where_reasoning_belongs(form):
     [
         (f"{GOOD}\n<think>\nThat should do.\n</think>\n", "line 10 of the reply"),
         (f"{GOOD}\n<think>\n{DRAFT}\n</think>\n\n{block('Nothing yet.', 'x', 'notes.txt')}", "below the reasoning"),
+        (f"{PATCH}\n<think>\nThat should do.\n</think>\n", "below the reasoning"),
+        (f"{PATCH}\nNo, it drops\nwhat precedes </think>\n\n{ANSWER}", "only be mentioned"),
         (f"{DRAFT}\nOkay <think> hm\n</think>\n{ANSWER}", "below the reasoning"),
         (f"{GOOD}\n<think>\nOr rather\n\n{DRAFT}", "below the reasoning"),
         (f"{DRAFT}\nNo, it drops\nwhat precedes </think>\n\n{ANSWER}", "only be mentioned"),
@@ -129,6 +132,13 @@ def test_what_can_be_read_in_two_ways_is_refused(reply, reason):
     got = applied(reply)
     assert isinstance(got, str)
     assert reason in got
+
+
+@pytest.mark.parametrize("opening", ["<analysis>", "<details>\n<summary>Reasoning</summary>"])
+def test_an_explanation_below_the_edits_is_no_reason_to_refuse_them(opening):
+    closing = "</details>" if "details" in opening else "</analysis>"
+    assert applied(f"{ANSWER}\n{opening}\nIt is faster.\n{closing}\n") == applied(ANSWER)
+    assert "below the reasoning" in applied(f"{DRAFT}\n{opening}\nNo.\n{closing}\n\n{ANSWER}")
 
 
 @pytest.mark.parametrize("fence", ["```thinking", "~~~reasoning", "````thought", "``` Think"])

@@ -11,6 +11,7 @@ from ai_sci.agent.loop.prompting import why_no_edit
 SEEN = {
     "tool call": "line 3 has a tool call, and there are no tools here",
     "markers": "line 3 has a marker other than `<<<<<<< SEARCH`",
+    "patch": "the patch at line 3 needs `*** Begin Patch`",
     "tags": "line 3 has tags",
     "JSON": "line 3 has JSON",
     "diff": "the diff at line 3 needs the lines `--- a/NAME` and `+++ b/NAME`",
