@@ -24,6 +24,7 @@ _JOURNALS = ("journal.jsonl", "batch.jsonl")  # a folder that holds one is a ses
 # What tells an environment, or a part of one that shares the template's own folder, and a cache.
 _MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate", "activate", "site-packages", "CACHEDIR.TAG")
 _LOGS = {"wandb", "mlruns"}  # what experiment trackers write into the current folder
+_START = 512  # bytes of a journal, in which its first event is named
 _SHOWN = 5
 
 
@@ -107,24 +108,26 @@ def require_small(folder: Path, chosen: Selection, named: Sequence[str]) -> None
     if not sizes:
         return
     largest = max(sizes, key=lambda path: sizes[path])
+    together = sum(sizes.values())
     if sizes[largest] > LARGEST:
-        what = f"{folder / largest} is {format_size(sizes[largest])}, and at most {format_size(LARGEST)} of a file"
-    elif sum(sizes.values()) > LARGEST_TOGETHER:
-        what = (
-            f"{folder} holds {len(sizes)} files of {format_size(sum(sizes.values()))} (the largest is {largest}), and "
-            f"at most {format_size(LARGEST_TOGETHER)}"
+        what, limit = (
+            f"{folder / largest} is {format_size(sizes[largest])}",
+            f"no file in it may exceed {format_size(LARGEST)}",
         )
+    elif together > LARGEST_TOGETHER:
+        what = f"{folder} holds {len(sizes)} files of {format_size(together)} in all (the largest is {largest})"
+        limit = f"it may not exceed {format_size(LARGEST_TOGETHER)}"
     else:
         return
     raise ConfigError(
-        f"{what} is copied into every session: move it out of the template, name it in the template's .gitignore, "
-        "or, if every session needs its own copy, name it in [experiment] copy in template.toml"
+        f"{what}, but every session copies the template, and {limit}: move large files out of the template, name them "
+        "in its .gitignore, or, if every session needs them, name them in [experiment] copy in template.toml"
     )
 
 
 def is_session(folder: Path) -> bool:
     """Whether the folder is a session or a batch of ours."""
-    return any((folder / name).is_file() for name in _JOURNALS)
+    return any((folder / name).is_file() and _is_journal(folder / name) for name in _JOURNALS)
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -154,6 +157,16 @@ def _is_output(folder: Path, path: PurePath, named: Sequence[str] = ()) -> bool:
     if any((folder / mark).exists() for mark in _MARKS):
         return True
     return folder.name in _LOGS and not (folder / "__init__.py").is_file()
+
+
+def _is_journal(file: Path) -> bool:
+    """False for other people's records: requests to an API, say, are kept in files called batch.jsonl."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(_START)
+    except OSError:
+        return True
+    return not start.startswith(b"{") or b'"event"' in start  # a damaged journal is one
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -247,9 +247,9 @@ def test_a_large_file_is_refused_with_what_to_do(tmp_path):
         file.truncate(101 * 1024**2)
     line = refused(folder)
     assert line.startswith(
-        f"{folder}/weights/model.pt is 101M, and at most 100M of a file is copied into every session"
+        f"{folder}/weights/model.pt is 101M, but every session copies the template, and no file in it may exceed 100M: "
     )
-    assert "move it out" in line and ".gitignore" in line and "[experiment] copy" in line
+    assert "move large files out" in line and ".gitignore" in line and "[experiment] copy" in line
     (folder / ".gitignore").write_text("*.pt\n")
     assert "because .gitignore names it: weights/model.pt" in told(folder)
 
@@ -259,7 +259,16 @@ def test_many_files_that_are_large_together_are_refused(tmp_path):
     for path in (folder / "shards").iterdir():
         with path.open("wb") as file:
             file.truncate(99 * 1024**2)
-    assert "holds 13 files" in refused(folder) and "at most 1G is copied" in refused(folder)
+    assert "holds 13 files" in refused(folder) and "it may not exceed 1G" in refused(folder)
+
+
+def test_other_peoples_records_are_no_session(tmp_path):
+    folder = make_template(tmp_path / "t")
+    for name in ("batch.jsonl", "data/batch.jsonl", "data/medline/journal.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"custom_id": "request-1", "method": "POST"}\n')
+    assert copied(folder) == {"batch.jsonl", "data/batch.jsonl", "data/medline/journal.jsonl"}
+    assert told(folder) == ""
 
 
 def test_a_session_is_no_template(tmp_path):
