@@ -52,7 +52,7 @@ def test_what_a_session_would_not_copy(template):
     assert "[note] The template has no plot.py" in of(template, "plot.py")
     with (template / "big.pt").open("wb") as file:
         file.truncate(1 << 30)
-    assert of(template, "big.pt").startswith("[fix ] template t: ") and "move it out" in of(template, "big.pt")
+    assert of(template, "big.pt").startswith("[fix ] template t: ") and "move large files out" in of(template, "big.pt")
 
 
 def test_ideas(template):

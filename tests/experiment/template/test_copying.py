@@ -59,6 +59,7 @@ def git(folder: Path, *args: str) -> None:
         ("runs/night/batch.jsonl", "runs/night/a/journal.jsonl", "runs/night/logs/a.log"),
         ("a_session/journal.jsonl", "a_session/model.pt"),
         ("runs.detached.log", "runs/job.detached.log"),
+        ("nohup.out", "slurm-123.out", "slurm-123_4.out"),
         ("env/pyvenv.cfg", "env/bin/python", "env/lib/python3.11/site-packages/numpy/x.py"),
         ("tools/env/pyvenv.cfg", "tools/env/lib/x.py"),
         ("conda/conda-meta/history", "conda/lib/x.py"),
@@ -252,6 +253,18 @@ def test_a_large_file_is_refused_with_what_to_do(tmp_path):
     assert "move large files out" in line and ".gitignore" in line and "[experiment] copy" in line
     (folder / ".gitignore").write_text("*.pt\n")
     assert "because .gitignore names it: weights/model.pt" in told(folder)
+
+
+def test_a_large_file_among_the_results_is_refused_too(tmp_path):
+    folder = fill(make_template(tmp_path / "t"), "run_0/checkpoints/last.ckpt")
+    with (folder / "run_0" / "checkpoints" / "last.ckpt").open("wb") as file:
+        file.truncate(5 * 1024**3)
+    assert told(folder) == "", "without results it is no baseline, and not copied"
+    (folder / "run_0" / "final_info.json").write_text('{"loss": 1}')
+    line = refused(folder)
+    assert line.startswith(f"{folder}/run_0/checkpoints/last.ckpt is 5G, but ") and ".gitignore" not in line
+    (folder / "template.toml").write_text('[experiment]\ncopy = ["run_0/checkpoints/*"]\n')
+    assert told(folder) == ""
 
 
 def test_many_files_that_are_large_together_are_refused(tmp_path):
