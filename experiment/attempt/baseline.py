@@ -138,7 +138,7 @@ def measure_baseline(
         if outcome.verdict is not Verdict.ok:
             told = f"the unmodified code does not run here: {outcome.reason}" if brought else outcome.reason
             log = "" if brought else f" (log: {outcome.log})"
-            reason = f"{told}{log}. {missing}" if missing else f"{told}{log}"
+            reason = f"{told.rstrip('.')}{log}. {missing}" if missing else f"{told}{log}"
             keep_failure(failure, conditions, outcome, reason)
             unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
             return replace(unusable, verdict=outcome.verdict, reasons=(reason,))

@@ -26,7 +26,7 @@ _FILE = re.compile(
     r"|No such file or directory|cannot open shared object file|errno = 2\b|unable to open database file"
     r"|in the (?:cached files|disk cache|local cache)|Dataset not found"
 )
-_NAMES = re.compile(r"(?<!\w)'([^'\n]+)'|\"([^\"\n]+)\"|((?:~|\.{0,2})/[^\s'\",:;()\[\]]+)")
+_NAMES = re.compile(r"(?<!\w)'([^'\n]+)'|\"([^\"\n]+)\"|((?:~|\.{0,2})/[^\s'\"`,:;()\[\]<>]+)")
 _FIND = (
     "import importlib.util, sys; spec = importlib.util.find_spec(sys.argv[1]); "
     "print(spec.origin or [*spec.submodule_search_locations][0])"
@@ -100,7 +100,8 @@ def _file(error: str, plan: AttemptPlan, template: Path) -> str:
         return "A file that it needs is missing in the sandbox"
     if Path(named).is_absolute():
         return f"{named} does not exist on this machine"
-    return f"The template's folder has no {named}"
+    where = "The template's folder has no" if "/" in named else "Neither the template's folder nor the PATH has"
+    return f"{where} {named}"
 
 
 def _named_file(error: str, plan: AttemptPlan, template: Path) -> str:
