@@ -47,7 +47,9 @@ def run(options: RunOptions | None = None, *, progress: bool = False, **keywords
         template        name of a bundled template, or a folder ("sae"); ideas_file: another file of ideas
         model           any litellm name, "scripted:FOLDER" or "replay:SESSION"; by default AI_SCI_MODEL, else the
                         template's scripted session. api_base: the model's server
-        max_runs        how many runs the model may make; context_window: tokens of the model's window
+        max_runs        how many runs the model may make; max_failures: failures in a row that close a run
+        context_window  tokens of the model's window; wait: longest wait for a usage limit to reset, seconds or "6h"
+        notes           the text of notes.txt at the start; created: files that may be edited besides the template's
         runs_dir        where the session's folder goes ("runs"); session: its name
         overrides       the template's settings, {"epochs": 3}
         timeout, memory, disk       limits of one attempt: seconds or "2h", bytes or "8G"
@@ -73,8 +75,8 @@ def resume(
 ) -> SessionView:
     """Continues a session that stopped early; one that has ended is returned unchanged.
 
-    Takes ResumeOptions, or the keywords model, api_base, max_runs, context_window and max_cost, max_tokens, max_time,
-    max_gpu_hours, max_disk (these include what was spent before). Raises as `run`.
+    Takes ResumeOptions, or the keywords model, api_base, max_runs, context_window, wait and max_cost, max_tokens,
+    max_time, max_gpu_hours, max_disk (these include what was spent before). Raises as `run`.
     """
     folder = Path(session).expanduser()
     if is_batch(folder):

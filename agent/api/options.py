@@ -34,7 +34,16 @@ _READ = {
     "runs_dir": _path,
     "python": _path,
 }
-_WHOLE = {"max_runs": 1, "context_window": 256, "from_turn": 1, "slots": 1, "at_once": 1, "tokens": 1}  # at least
+# At least.
+_WHOLE = {
+    "max_runs": 1,
+    "max_failures": 1,
+    "context_window": 256,
+    "from_turn": 1,
+    "slots": 1,
+    "at_once": 1,
+    "tokens": 1,
+}
 _REAL = ("cost", "gpu_hours")
 _BUDGETS = {f"max_{one.name}" for one in dataclasses.fields(Budgets)}
 

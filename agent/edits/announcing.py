@@ -20,10 +20,10 @@ _PROMISE = re.compile(
 )
 _NEXT = re.compile(
     r"(and |but |so )?(next|now|then|also|after (that|this)|finally|lastly|second(ly)?|third(ly)?|another|additionally"
-    r"|in addition|furthermore|similarly|likewise|here|below|the (next|second|third|other|remaining|following|last)"
-    r"|in|for|to|edit|update|change|modify|add)\b",
+    r"|in addition|furthermore|similarly|likewise|the (next|second|third|other|remaining|following|last))\b",
     re.IGNORECASE,
 )
+_LEADS_IN = re.compile(r"(and |but |so )?(here|below|in|for|to|edit|update|change|modify|add)\b", re.IGNORECASE)
 
 
 def announced_edit(scan: Scan, editable: Sequence[str], cut_off: bool) -> str | None:
@@ -38,7 +38,7 @@ def announced_edit(scan: Scan, editable: Sequence[str], cut_off: bool) -> str | 
     colon = sentence.endswith((":", "：", ":`"))
     named = name_above(scan.lines, last + 1, last - 1, editable)
     speaks_of_editing = bool(named.path or named.mentions or _EDITING.search(sentence))
-    begins = _NEXT.match(sentence) or _PROMISE.search(sentence)
-    if colon and (cut_off or begins or speaks_of_editing):
+    if colon and (cut_off or speaks_of_editing or _NEXT.match(sentence)):
         return sentence
+    begins = _NEXT.match(sentence) or _LEADS_IN.match(sentence) or _PROMISE.search(sentence)
     return sentence if cut_off and begins and speaks_of_editing else None

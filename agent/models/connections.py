@@ -56,6 +56,7 @@ class HttpTrace:
     scheme: str = ""  # of the last one
     host: str = ""
     hold: bool = False  # let none leave: HeldBack is raised in its place
+    streaming: bool = True  # what was asked for
 
     def hang_up(self) -> None:
         """Shut the socket down: wakes a thread that is reading from it, and makes the server stop generating."""
@@ -191,6 +192,8 @@ def _after_response(response: Any) -> None:
     if response.status_code >= 400:
         trace.headers = dict(response.headers)
         trace.body = response.read().decode("utf-8", "replace")
-    elif "content-length" in response.headers and "json" in response.headers.get("content-type", ""):
+    elif ("content-length" in response.headers or not trace.streaming) and "json" in response.headers.get(
+        "content-type", ""
+    ):
         # A stream has no length, so this is a complete body, which the stream reader would not see.
         trace.answer = response.read()

@@ -90,7 +90,7 @@ def try_once(
     """The reply to one request, within `seconds`. Raises TryFailed."""
     inbox: queue.SimpleQueue[Piece | End | _Broken] = queue.SimpleQueue()
     given_up = threading.Event()
-    trace = HttpTrace()
+    trace = HttpTrace(streaming=bool(arguments.get("stream")))
     send = _sending(litellm, dict(arguments), timeouts, inbox, given_up, trace)
     thread = threading.Thread(target=send, name="model call", daemon=True)
     thread.start()

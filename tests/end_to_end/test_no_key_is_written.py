@@ -31,7 +31,7 @@ ECHOES = [
     faults.echo(lambda key: faults.status(500, json.dumps({"Authorization": f"Bearer {key}"}))),
     faults.echo(lambda key: faults.status(502, body=f"<html><body>/?key={quote(key)}</body></html>".encode())),
     faults.echo(lambda key: faults.stream_error(message=f"died serving {key}")),
-    faults.echo(lambda key: faults.bad_event(f"data: {{{key}\n\n".encode())),
+    faults.echo(lambda key: faults.bad_event(f"{{{key}".encode())),
 ]
 PRINTS = f"STEPS = 20\nprint('the key', '{KEY}', flush=True)"
 REPLIES = [

@@ -51,7 +51,6 @@ CASES: list[Case] = [
         mend=the_rest_of_the_replies,
         resumed=Ends(),
         says="replies",
-        quick=True,
     ),
     Case(
         "plots that fail, then work",
@@ -70,7 +69,6 @@ CASES: list[Case] = [
         [FIRST, SECOND, COMPLETED, *[block("no such line", "x", "plot.py")] * 4, NOTES],
         verdicts=("edit_refused",) * 4,
         finished=False,
-        quick=True,
     ),
     Case(
         "an edit of the code when only plots are due",

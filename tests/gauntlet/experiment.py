@@ -63,7 +63,6 @@ ENDS = [
         faulty_run("import sys\nsys.exit(0)"),
         ("no_result",),
         says=r"ended without writing final_info\.json into run_2 \(it is empty\)",
-        quick=True,
     ),
     Case(
         "os._exit(0) without a result",
@@ -77,7 +76,6 @@ ENDS = [
         faulty_run("import ctypes\nctypes.string_at(0)"),
         ("crashed",),
         says=r"ended by SIGSEGV: Fatal Python error: Segmentation fault",
-        quick=True,
     ),
     Case("abort", faulty_run("os.abort()"), ("crashed",), says=r"ended by SIGABRT: Fatal Python error: Aborted"),
     Case(
@@ -184,7 +182,6 @@ HANGS = [
         accepted=3,
         args=UNSANDBOXED,
         check=is_over_soon(8),
-        quick=True,
     ),
     Case(
         "a child holds stderr open after a clean exit",

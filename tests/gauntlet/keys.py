@@ -83,19 +83,18 @@ CASES = [
     ),
     passes(
         "key shown where JSON should be",
-        faults.echo(lambda key: faults.bad_event(f"data: {{{key}\n\n".encode())),
+        faults.echo(lambda key: faults.bad_event(f"{{{key}".encode())),
         "not_a_reply",
     ),
     passes(
         "key shown in a reply",
         faults.echo(lambda key: faults.says(Answer(f"Your key is {key}."))),
         "no_edit",
-        quick=True,
     ),
     works("key with a line end from Windows", f"{KEY}\r\n", quick=True),
     works("key with a byte order mark", f"\ufeff{KEY}"),
     works("key in quotes", f'"{KEY}"\r'),
     works("key of white space for a server of one's own", " \r\n"),
-    refused("key with another alphabet's letter", "sk-planted-é-0123456789", "not an ASCII character", quick=True),
+    refused("key with another alphabet's letter", "sk-planted-é-0123456789", "not an ASCII character"),
     refused("key of two lines", "sk-planted-0123\nsk-planted-4567", "a control character"),
 ]

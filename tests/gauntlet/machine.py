@@ -148,7 +148,6 @@ GIT = [
         act=_lock_at_begun,
         resumed=ALL_WELL,
         says=r"git \w+ failed in .*index\.lock': File exists",
-        quick=True,
     ),
     interrupted("git gone at resume", signals(signal.SIGINT), mend=_refused_without_git),
 ]
@@ -242,7 +241,6 @@ ENVIRONMENT = [
         mend=_interpreter_comes_back,
         resumed=ALL_WELL,
         says=_DAMAGED,
-        quick=True,
     ),
     Case(
         "experiment environment deleted, and rebuilt by resume",

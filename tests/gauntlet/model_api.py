@@ -80,7 +80,6 @@ STATUSES = [
         faults.status(400, "Unknown parameter: foo"),
         "bad_request",
         "HTTP 400.*foo",
-        quick=True,
     ),
     stops("400 in plain text", faults.status(400, body=b"Bad Request"), "bad_request", "HTTP 400.*Bad Request"),
     stops("400 without a body", faults.status(400, body=b""), "bad_request", "HTTP 400"),
@@ -140,7 +139,6 @@ STATUSES = [
         faults.status(429, "You exceeded it", error_code="insufficient_quota"),
         "payment",
         "cannot pay",
-        quick=True,
     ),
     stops("429 without end", [faults.status(429)] * TRIES, "rate_limited", "HTTP 429.*no further try"),
     passes("500", faults.status(500), "server_error", "HTTP 500", quick=True),
@@ -156,7 +154,6 @@ STATUSES = [
         "server_error",
         "HTTP 529.*Overloaded",
         server=AnthropicServer,
-        quick=True,
     ),
     stops(
         "401 at Anthropic",
@@ -199,7 +196,7 @@ WINDOWS = [
     too_long("Ollama", "input length exceeds the context length"),
     too_long("as 413", "Prompt is too long", 413),
     passes("413", faults.status(413, body=b"Payload Too Large"), "too_large", "HTTP 413"),
-    stops("413 for the rebuilt conversation too", [faults.status(413)] * 2, "too_large", "larger window", quick=True),
+    stops("413 for the rebuilt conversation too", [faults.status(413)] * 2, "too_large", "larger window"),
     Case(
         "context window: of a small server",
         server=SmallWindow,

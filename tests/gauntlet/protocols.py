@@ -49,7 +49,7 @@ NO_FAULT = [
     Case("no fault, Ollama", replies=thinking(), server=OllamaServer),
     Case("no fault, Mistral", replies=thinking(), server=MistralServer),
     Case("no fault, Responses", replies=thinking(), server=ResponsesServer),
-    Case("no fault, content in parts", replies=thinking(), server=PartsServer, quick=True),
+    Case("no fault, content in parts", replies=thinking(), server=PartsServer),
 ]
 
 FAULTS = [
@@ -143,7 +143,6 @@ ENDS = [
         faults.says(Answer(SECOND + "\nI will now also edit plot.py:")),
         "edit_refused",
         "announces",
-        quick=True,
     ),
 ]
 

@@ -41,9 +41,7 @@ CASES = [
         says="what stands in reasoning is never applied",
         check=only_thought(FAKED),
     ),
-    refused(
-        "an edit above reasoning", f"{SECOND}\n<think>\nThat should do.\n</think>\n", "above the reasoning", quick=True
-    ),
+    refused("an edit above reasoning", f"{SECOND}\n<think>\nThat should do.\n</think>\n", "above the reasoning"),
     refused(
         "a closing tag that may be a mention", f"{SECOND}\nThis keeps what follows </think>\n\n", "only be mentioned"
     ),

@@ -66,7 +66,6 @@ TALK = [
         "a tool call in text",
         '<tool_call>{"name": "edit", "arguments": {"file": "experiment.py"}}</tool_call>',
         "line 1 has a tool call",
-        quick=True,
     ),
     asked("code without a file name", "Use this:\n\n```python\nx = 4 * x\n```\n", "line 3 has no file's name"),
     asked("an edit as JSON", '{"file": "experiment.py", "search": "3 * x", "replace": "4 * x"}', "has JSON"),
@@ -107,7 +106,7 @@ BLOCKS = [
     refused("SEARCH that matches nowhere", block("    return 9 * x", "    return 4 * x"), "SEARCH part", quick=True),
     refused("SEARCH that matches twice", block("plt.legend()", "plt.legend(loc=1)", "plot.py"), "2 "),
     refused("empty SEARCH in a file with text", starts_file("x = 1", "experiment.py"), "is empty"),
-    refused("the same edit again", FIRST, "already there", quick=True),
+    refused("the same edit again", FIRST, "already there"),
     refused(
         "contradicting blocks",
         EDIT + "\n" + block(RUN_1, "    return 5 * x[:, None] - 1"),
@@ -168,7 +167,6 @@ FILES = [
         "a protected file: the settings",
         block('"steps": 60', '"steps": 6000', "settings.json"),
         "settings.json",
-        quick=True,
     ),
     refused(
         "a protected file: the baseline",
@@ -197,7 +195,6 @@ CODE_FAULTS = [
         story(block(RUN_1, DEEP), repair=block(DEEP, RUN_2)),
         ("lint_failed",),
         says="nested",
-        quick=True,
     ),
     Case(
         "code too deep for the linter alone",
@@ -263,7 +260,7 @@ def with_a_link_for_plot_py(stage: Stage) -> None:
 
 
 ODD_FILES = [
-    Case("a file with CRLF", prepare=with_crlf, check=crlf_everywhere, quick=True),
+    Case("a file with CRLF", prepare=with_crlf, check=crlf_everywhere),
     Case("a file with a byte order mark", prepare=with_byte_order_mark),
     Case(
         "a file that is a symbolic link",

@@ -68,7 +68,7 @@ CASES = [
         "result.unlink()\nresult.symlink_to('/etc/hostname')",
         r"final_info\.json is a symbolic link; it has to be a regular file",
     ),
-    _bad("result is a FIFO", "result.unlink()\nos.mkfifo(result)", r"final_info\.json is a pipe", quick=True),
+    _bad("result is a FIFO", "result.unlink()\nos.mkfifo(result)", r"final_info\.json is a pipe"),
     _bad(
         "result is a hard link",
         "os.link(result, out_dir / 'other.json')",
@@ -79,7 +79,6 @@ CASES = [
         "result.write_text(json.dumps({'waves': {'means': {'test_r2': -3.0, 'output_std': 1.0, 'steps': 5}}}))",
         r"the template's checks do not hold: test_r2 is -3, must be > 0",
         verdict="degenerate",
-        quick=True,
     ),
     Case(
         "the output folder is removed",

@@ -89,7 +89,6 @@ CASES = [
         prepare=_with(_large),
         status=None,
         says=r"model\.pt is 101M, but every session copies the template, .* 100M: move large files out .*\.gitignore",
-        quick=True,
     ),
     Case(
         "a link to a data folder in the template",
@@ -112,7 +111,6 @@ CASES = [
         "ideas: a name used twice",
         prepare=_ideas([_IDEA, {**_IDEA, "Experiment": "Something else."}]),
         check=_says(f'ideas.json:1: the name "{IDEA}" is used already: this idea is called "{IDEA}_2" here'),
-        quick=True,
     ),
     Case("ideas in an object, without title", prepare=_ideas({"ideas": [{"Name": IDEA, "Experiments": {"a": ["b"]}}]})),
     Case(

@@ -25,6 +25,7 @@ def refusal(reply: str, cut_off: bool) -> str:
         "**Next, the labels of the plot:**",
         "That was the first change. Now plot.py:",
         "### 2. Update `plot.py`:",
+        "Next, the evaluation loop:",
         "Then we add the new run to the labels：",
         "And here is the second block:\n\n",
     ],
@@ -69,7 +70,9 @@ def test_talk_announces_nothing(tail, cut_off):
     assert NEW_LR in new
 
 
-@pytest.mark.parametrize("tail", ["I will now also edit plot.py.", "Next I'd change the labels in plot.py", "Result:"])
+@pytest.mark.parametrize(
+    "tail", ["I will now also edit plot.py.", "Next I'd change the labels in plot.py", "Result:", "Here is my answer:"]
+)
 def test_only_a_colon_announces_where_the_reply_ended_by_itself(tail):
     assert plan_edits(f"{EDIT}\n{tail}", FILES, EDITABLE).new_files == {"experiment.py": CHANGED}
 

@@ -152,9 +152,18 @@ def test_a_response_that_failed_is_asked_for_again():
     assert "the engine died" in outcome.failures[0].message
 
 
-def test_a_model_that_cannot_stream_is_asked_whole_so_that_its_end_is_known():
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_model_that_cannot_stream_is_asked_whole_so_that_its_end_is_known(has_length):
     """litellm would cut the whole answer into a stream of its own, which always ends with stop."""
-    with ResponsesServer([Answer("Half of the", finish_reason="length")]) as server:
+    answer = Answer("Half of the", finish_reason="length")
+
+    def in_chunks(exchange: Exchange) -> None:
+        exchange.server.stream_type = "application/json"
+        exchange.start_stream()
+        exchange.event(to_json(exchange.server.whole(answer, exchange.request)))
+        exchange.end_stream()
+
+    with ResponsesServer([answer], [None if has_length else in_chunks]) as server:
         model = open_model("openai/gpt-5-pro", api_base=server.url, retry=QUICK, timeouts=PATIENT)
         reply = ask(model).good
     assert (reply.text, reply.finish_reason) == ("Half of the", "length")
