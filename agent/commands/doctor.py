@@ -74,6 +74,9 @@ def _git(runs_dir: Path) -> Finding:
 
 def _runs_folder(runs_dir: Path) -> Finding:
     runs_dir = runs_dir.expanduser()
+    there = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("note", f"runs folder {runs_dir}: cannot write in {there}. Choose another --runs-dir")
     try:
         filesystem = unreliable_filesystem(runs_dir, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
     except OSError:  # not Linux

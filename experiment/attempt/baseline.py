@@ -22,6 +22,7 @@ from ai_sci.experiment.environment import Environment
 from ai_sci.experiment.results import SELF_REPORTED, ResultError, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
+from ai_sci.keys import mask_keys
 
 _LAYOUT = 1  # bump this to invalidate baselines measured by older versions
 _NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # files that cannot change the result
@@ -96,7 +97,9 @@ def measure_baseline(
 
     with locked(folder / f"{key}.lock", waiting):
         waited = time.monotonic() - since[0] if since else 0.0
-        if brought and _text(started) == conditions:
+        known, _, said = _text(started).partition("\n")
+        if brought and known == conditions:
+            tell(said)
             return replace(brought, waited=waited)
         if not brought and _usable(kept):
             copy_run(kept, run_0)
@@ -124,14 +127,18 @@ def measure_baseline(
             drop_output(plan, outcome)
             brought = replace(brought, seconds=outcome.seconds, waited=waited)
             if missing is None:  # whatever else went wrong, it started, and the model will see it
+                said = ""
                 if outcome.verdict is Verdict.timed_out:
                     tell(f"it started, and was ended after {format_duration(outcome.seconds)}\n")
-                started.write_text(conditions)
+                elif outcome.verdict is not Verdict.ok:
+                    said = f"the unmodified code failed here, so runs may fail in the same way: {outcome.reason}\n"
+                tell(said)
+                started.write_text(mask_keys(f"{conditions}\n{said}"))
                 return brought
         if outcome.verdict is not Verdict.ok:
             told = f"the unmodified code does not run here: {outcome.reason}" if brought else outcome.reason
             log = "" if brought else f" (log: {outcome.log})"
-            reason = f"{told}{log}. {missing}" if missing else f"{told}{log}"
+            reason = f"{told.rstrip('.')}{log}. {missing}" if missing else f"{told}{log}"
             keep_failure(failure, conditions, outcome, reason)
             unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
             return replace(unusable, verdict=outcome.verdict, reasons=(reason,))

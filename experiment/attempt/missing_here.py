@@ -26,7 +26,7 @@ _FILE = re.compile(
     r"|No such file or directory|cannot open shared object file|errno = 2\b|unable to open database file"
     r"|in the (?:cached files|disk cache|local cache)|Dataset not found"
 )
-_NAMES = re.compile(r"(?<!\w)'([^'\n]+)'|\"([^\"\n]+)\"|((?:~|\.{0,2})/[^\s'\",:;()\[\]]+)")
+_NAMES = re.compile(r"(?<!\w)'([^'\n]+)'|\"([^\"\n]+)\"|((?:~|\.{0,2})/[^\s'\"`,:;()\[\]<>]+)")
 _FIND = (
     "import importlib.util, sys; spec = importlib.util.find_spec(sys.argv[1]); "
     "print(spec.origin or [*spec.submodule_search_locations][0])"
@@ -55,9 +55,10 @@ def what_is_missing(outcome: AttemptOutcome, plan: AttemptPlan, template: Path) 
         if package := _PACKAGE.search(error):
             what = _package(package["name"] or package["metadata"] or "", plan, template)
             return f"{what}. Bring it in: {_FOR_PACKAGES}"
-        if _FILE.search(error):
+        # Code that looks before it opens a file has words of its own for what it does not find.
+        if what := _file(error, plan, template) if _FILE.search(error) else _named_file(error, plan, template):
             ways = _FOR_FILES + (_UNSANDBOXED if plan.sandbox.tier != "none" else "")
-            return f"{_file(error, plan, template)}. Bring it in: {ways}"
+            return f"{what}. Bring it in: {ways}"
     return None
 
 
@@ -90,7 +91,7 @@ def _package(name: str, plan: AttemptPlan, template: Path) -> str:
 
 
 def _file(error: str, plan: AttemptPlan, template: Path) -> str:
-    names = [name for groups in _NAMES.findall(error) if "://" not in (name := next(filter(None, groups)))]
+    names = _names(error)
     for name in names:
         if found := _found(name, plan, template):
             return found
@@ -99,7 +100,18 @@ def _file(error: str, plan: AttemptPlan, template: Path) -> str:
         return "A file that it needs is missing in the sandbox"
     if Path(named).is_absolute():
         return f"{named} does not exist on this machine"
-    return f"The template's folder has no {named}"
+    where = "The template's folder has no" if "/" in named else "Neither the template's folder nor the PATH has"
+    return f"{where} {named}"
+
+
+def _named_file(error: str, plan: AttemptPlan, template: Path) -> str:
+    """What hides a path that the error names; "" if it names none that is hidden."""
+    return next(filter(None, (_found(name, plan, template) for name in _names(error) if "/" in name)), "")
+
+
+def _names(error: str) -> list[str]:
+    found = (next(filter(None, groups)) for groups in _NAMES.findall(error))
+    return [name.rstrip(".") for name in found if "://" not in name]
 
 
 def _found(name: str, plan: AttemptPlan, template: Path) -> str:

@@ -58,8 +58,8 @@ def parse_results(data: bytes) -> Results:
     """Parses the bytes of a `final_info.json`; raises ResultError.
 
     Three formats: AI-Scientist's `{dataset: {"means": {metric: number}, "stderrs": …}}` (or one number as `"means"`, a
-    metric that is called like its dataset), a flat `{metric: number}`,
-    and the result JSON of SAE-Bench, whose `eval_result_metrics` become metrics by their innermost name.
+    metric that is called like its dataset), a flat `{metric: number}`, and the result JSON of SAE-Bench, whose
+    `eval_result_metrics` become metrics by their innermost name.
     """
     raw = _decode(data)
     try:

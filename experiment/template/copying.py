@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
@@ -18,12 +18,13 @@ LARGEST_TOGETHER = 1024**3
 # Copied whatever a .gitignore says, as is what `template.toml` names.
 _NEEDED = ("experiment.py", "plot.py", "notes.txt", "template.toml", "prompt.json")
 # Not copied from the top of a template: results, files only the harness reads, and leftovers.
-_LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md"}
-_RUN = re.compile(r"run_\d+")
+_LEFT_OUT = {"scripted", "ideas.json", "seed_ideas.json", "latex", "settings.json", "README.md", "nohup.out"}
+_NUMBERED = re.compile(r"run_\d+|slurm-\d+(?:_\d+)?\.out")
 _JOURNALS = ("journal.jsonl", "batch.jsonl")  # a folder that holds one is a session or a batch
 # What tells an environment, or a part of one that shares the template's own folder, and a cache.
 _MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate", "activate", "site-packages", "CACHEDIR.TAG")
 _LOGS = {"wandb", "mlruns"}  # what experiment trackers write into the current folder
+_START = 512  # bytes of a journal, in which its first event is named
 _SHOWN = 5
 
 
@@ -87,8 +88,8 @@ def notes(folder: Path, chosen: Selection) -> Iterator[str]:
         if (folder / path).exists():
             yield (
                 f"Not copied: {path} is a symbolic link to the folder {os.path.realpath(folder / path)}. An experiment "
-                "can read that folder by its absolute path if it is outside every home folder; a [prepare] step can "
-                "fill a data folder."
+                "can read that folder by its absolute path if it is outside /tmp and every home folder; a [prepare] "
+                "step can fill a data folder."
             )
         else:
             yield f"Not copied: {path} is a symbolic link to {os.readlink(folder / path)}, which does not exist."
@@ -101,30 +102,37 @@ def notes(folder: Path, chosen: Selection) -> Iterator[str]:
         yield f"Not copied, because it cannot be read: {_listed(chosen.unreadable)}."
 
 
-def require_small(folder: Path, chosen: Selection, named: Sequence[str]) -> None:
+def require_small(folder: Path, files: Iterable[Path], named: Sequence[str]) -> None:
     """Raises ConfigError for files that are too large to be copied into every session; `named` ones may be."""
-    sizes = {path: (folder / path).stat().st_size for path in chosen.files if not _is_named(path, named)}
+    sizes = {path: (folder / path).stat().st_size for path in files if not _is_named(path, named)}
     if not sizes:
         return
     largest = max(sizes, key=lambda path: sizes[path])
+    together = sum(sizes.values())
     if sizes[largest] > LARGEST:
-        what = f"{folder / largest} is {format_size(sizes[largest])}, and at most {format_size(LARGEST)} of a file"
-    elif sum(sizes.values()) > LARGEST_TOGETHER:
-        what = (
-            f"{folder} holds {len(sizes)} files of {format_size(sum(sizes.values()))} (the largest is {largest}), and "
-            f"at most {format_size(LARGEST_TOGETHER)}"
-        )
+        what = f"{folder / largest} is {format_size(sizes[largest])}"
+        limit = f"no file in it may exceed {format_size(LARGEST)}"
+    elif together > LARGEST_TOGETHER:
+        what = f"{folder} holds {len(sizes)} files of {format_size(together)} in all (the largest is {largest})"
+        limit = f"it may not exceed {format_size(LARGEST_TOGETHER)}"
     else:
         return
+    by_rule = "name them in its .gitignore, " if is_copied(largest) else ""  # it has no say about run_0
     raise ConfigError(
-        f"{what} is copied into every session: move it out of the template, name it in the template's .gitignore, "
-        "or, if every session needs its own copy, name it in [experiment] copy in template.toml"
+        f"{what}, but every session copies the template, and {limit}: move large files out of the template, {by_rule}"
+        "or, if every session needs them, name them in [experiment] copy in template.toml"
     )
+
+
+def result_files(folder: Path) -> list[Path]:
+    """The files of the results that a template brings in `run_0`, relative to its folder; links are copied as links."""
+    found = (Path(place, name) for place, _, names in os.walk(folder / "run_0") for name in names)
+    return [path.relative_to(folder) for path in found if path.is_file() and not path.is_symlink()]
 
 
 def is_session(folder: Path) -> bool:
     """Whether the folder is a session or a batch of ours."""
-    return any((folder / name).is_file() for name in _JOURNALS)
+    return any((folder / name).is_file() and _is_journal(folder / name) for name in _JOURNALS)
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -142,7 +150,7 @@ def _left_out(path: Path) -> bool:
     name = path.name
     if name.startswith(".") or name == "__pycache__" or name.endswith((".pyc", ".detached.log")):
         return True
-    return len(path.parts) == 1 and (name in _LEFT_OUT or _RUN.fullmatch(name) is not None)
+    return len(path.parts) == 1 and (name in _LEFT_OUT or _NUMBERED.fullmatch(name) is not None)
 
 
 def _is_output(folder: Path, path: PurePath, named: Sequence[str] = ()) -> bool:
@@ -154,6 +162,16 @@ def _is_output(folder: Path, path: PurePath, named: Sequence[str] = ()) -> bool:
     if any((folder / mark).exists() for mark in _MARKS):
         return True
     return folder.name in _LOGS and not (folder / "__init__.py").is_file()
+
+
+def _is_journal(file: Path) -> bool:
+    """False for other people's records: requests to an API, say, are kept in files called batch.jsonl."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(_START)
+    except OSError:
+        return True
+    return not start.startswith(b'{"') or b'"event"' in start  # a damaged journal is one
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -21,7 +21,15 @@ from ai_sci.experiment.base import (
 )
 from ai_sci.experiment.template.beside import data_beside
 from ai_sci.experiment.template.checks import Check
-from ai_sci.experiment.template.copying import Selection, is_copied, is_session, notes, require_small, select
+from ai_sci.experiment.template.copying import (
+    Selection,
+    is_copied,
+    is_session,
+    notes,
+    require_small,
+    result_files,
+    select,
+)
 from ai_sci.experiment.template.files import bundled_templates as bundled_templates
 from ai_sci.experiment.template.files import find_template, templates_inside
 from ai_sci.experiment.template.files import template_names as template_names
@@ -94,7 +102,8 @@ class Template:
             return []
         if is_session(self.folder):
             raise ConfigError(f"{self.folder} is a session, not a template: name the template that it began with")
-        require_small(self.folder, self._selection, self.copy)
+        results = result_files(self.folder) if self.brings_baseline else []
+        require_small(self.folder, [*self._selection.files, *results], self.copy)
         told = list(notes(self.folder, self._selection))
         for place in dict.fromkeys(self.beside.values()):
             paths = " and ".join(path for path, where in self.beside.items() if where == place)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_sci.agent.commands.doctor import examine
 from ai_sci.agent.commands.doctor_template import examine_template
 from tests.end_to_end.templates import IDEA, make_template
 
@@ -52,7 +53,7 @@ def test_what_a_session_would_not_copy(template):
     assert "[note] The template has no plot.py" in of(template, "plot.py")
     with (template / "big.pt").open("wb") as file:
         file.truncate(1 << 30)
-    assert of(template, "big.pt").startswith("[fix ] template t: ") and "move it out" in of(template, "big.pt")
+    assert of(template, "big.pt").startswith("[fix ] template t: ") and "move large files out" in of(template, "big.pt")
 
 
 def test_ideas(template):
@@ -121,3 +122,11 @@ def test_requirements_that_pip_takes(template):
     )
     assert of(template, "[fix ]") == ""
     assert of(template, "experiment environment").startswith("[note] experiment environment of t is not built yet")
+
+
+def test_a_runs_folder_that_cannot_be_written(template, tmp_path):
+    (tmp_path / "file").touch()
+    found = [str(one) for one in examine(str(template), tmp_path / "file" / "runs")]
+    assert (
+        f"[note] runs folder {tmp_path}/file/runs: cannot write in {tmp_path}/file. Choose another --runs-dir" in found
+    )

@@ -36,6 +36,7 @@ class Lab:
         self.place = folder / "templates" / "mine"
         self.plans: list[AttemptPlan] = []
         self.outcomes: list[AttemptOutcome] = []
+        self.told = ""
         (self.place / "run_0").mkdir(parents=True)
         (self.place / "run_0" / "final_info.json").write_text(json.dumps({"loss": 2}))
 
@@ -44,6 +45,9 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
+
+    def tell(self, text: str) -> None:
+        self.told += text
 
     def execute(self, plan: AttemptPlan) -> AttemptOutcome:
         self.plans.append(plan)
@@ -59,7 +63,7 @@ class Lab:
         for path in template.files():
             (self.session / path).write_bytes((self.place / path).read_bytes())
         return measure_baseline(
-            *(self.session, template, ENVIRONMENT, None, sandbox_of(tier), self.execute),
+            *(self.session, template, ENVIRONMENT, None, sandbox_of(tier), self.execute, self.tell),
             limits=Limits(time=30),
             try_start=try_start,
         )
@@ -110,6 +114,7 @@ def test_a_replay_starts_nothing(lab: Lab) -> None:
         "raise SystemExit(3)",
         "raise MemoryError",
         "import os\nos.kill(os.getpid(), 11)",
+        "raise ValueError('no column /data/x.npy in experiment.py or run_0')",
         # It found another way, which has an error of its own.
         "try:\n    open('cache.bin')\nexcept OSError:\n    raise ValueError('shapes differ')",
         "try:\n    import nosuch_package\nexcept ImportError:\n    pass\nraise ValueError('shapes differ')",
@@ -120,6 +125,7 @@ def test_other_failures_are_for_the_model(lab: Lab, code: str) -> None:
     assert lab.outcomes[0].verdict in (Verdict.crashed, Verdict.out_of_memory)
     lab.open(code)
     assert len(lab.plans) == 1
+    assert lab.told.count("the unmodified code failed here, so runs may fail in the same way: ") == 2
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,14 @@ def test_other_failures_are_for_the_model(lab: Lab, code: str) -> None:
         (
             "try:\n    open('{folder}/data/x.npy')\nexcept OSError as e:\n    raise RuntimeError('no data') from e",
             "{folder}/data/x.npy exists on this machine, but it is hidden in the sandbox",
+        ),
+        (
+            "raise SystemExit('Put the data at {folder}/data.')",
+            "{folder}/data exists on this machine, but it is hidden",
+        ),
+        (
+            "import os\nassert os.path.isdir('{folder}/data'), 'the folder {folder}/data is needed'",
+            "{folder}/data exists on this machine, but it is hidden in the sandbox",
         ),
         ("import subprocess\nsubprocess.run(['mine-tool'])", "{folder}/bin/mine-tool exists on this machine"),
         (

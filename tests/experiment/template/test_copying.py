@@ -59,6 +59,7 @@ def git(folder: Path, *args: str) -> None:
         ("runs/night/batch.jsonl", "runs/night/a/journal.jsonl", "runs/night/logs/a.log"),
         ("a_session/journal.jsonl", "a_session/model.pt"),
         ("runs.detached.log", "runs/job.detached.log"),
+        ("nohup.out", "slurm-123.out", "slurm-123_4.out"),
         ("env/pyvenv.cfg", "env/bin/python", "env/lib/python3.11/site-packages/numpy/x.py"),
         ("tools/env/pyvenv.cfg", "tools/env/lib/x.py"),
         ("conda/conda-meta/history", "conda/lib/x.py"),
@@ -247,11 +248,23 @@ def test_a_large_file_is_refused_with_what_to_do(tmp_path):
         file.truncate(101 * 1024**2)
     line = refused(folder)
     assert line.startswith(
-        f"{folder}/weights/model.pt is 101M, and at most 100M of a file is copied into every session"
+        f"{folder}/weights/model.pt is 101M, but every session copies the template, and no file in it may exceed 100M: "
     )
-    assert "move it out" in line and ".gitignore" in line and "[experiment] copy" in line
+    assert "move large files out" in line and ".gitignore" in line and "[experiment] copy" in line
     (folder / ".gitignore").write_text("*.pt\n")
     assert "because .gitignore names it: weights/model.pt" in told(folder)
+
+
+def test_a_large_file_among_the_results_is_refused_too(tmp_path):
+    folder = fill(make_template(tmp_path / "t"), "run_0/checkpoints/last.ckpt")
+    with (folder / "run_0" / "checkpoints" / "last.ckpt").open("wb") as file:
+        file.truncate(5 * 1024**3)
+    assert told(folder) == "", "without results it is no baseline, and not copied"
+    (folder / "run_0" / "final_info.json").write_text('{"loss": 1}')
+    line = refused(folder)
+    assert line.startswith(f"{folder}/run_0/checkpoints/last.ckpt is 5G, but ") and ".gitignore" not in line
+    (folder / "template.toml").write_text('[experiment]\ncopy = ["run_0/checkpoints/*"]\n')
+    assert told(folder) == ""
 
 
 def test_many_files_that_are_large_together_are_refused(tmp_path):
@@ -259,7 +272,16 @@ def test_many_files_that_are_large_together_are_refused(tmp_path):
     for path in (folder / "shards").iterdir():
         with path.open("wb") as file:
             file.truncate(99 * 1024**2)
-    assert "holds 13 files" in refused(folder) and "at most 1G is copied" in refused(folder)
+    assert "holds 13 files" in refused(folder) and "it may not exceed 1G" in refused(folder)
+
+
+def test_other_peoples_records_are_no_session(tmp_path):
+    folder = make_template(tmp_path / "t")
+    for name in ("batch.jsonl", "data/batch.jsonl", "data/medline/journal.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"custom_id": "request-1", "method": "POST"}\n')
+    assert copied(folder) == {"batch.jsonl", "data/batch.jsonl", "data/medline/journal.jsonl"}
+    assert told(folder) == ""
 
 
 def test_a_session_is_no_template(tmp_path):
