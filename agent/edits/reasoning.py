@@ -35,6 +35,16 @@ class Parted:
 def part_reasoning(content: str) -> Parted:
     """The reply without its reasoning and end-of-message tokens. A text with neither stays as it is, and so does the
     text that comes out of this."""
+    parted = _parted(content)
+    if parted.doubt:
+        # The text is read again from the journal, and has to be refused then too.
+        again = _parted(parted.text)
+        if (again.text, again.reasoning, bool(again.doubt)) != (parted.text, "", True):
+            return Parted(content, doubt=parted.doubt)
+    return parted
+
+
+def _parted(content: str) -> Parted:
     text, reasoning = _without_end_tokens(content), ""
     while tags := find_tags(text):
         parted = _part(text, tags)

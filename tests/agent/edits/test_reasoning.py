@@ -201,6 +201,7 @@ BLOCKS = ["<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "experiment.py\n
 
 @given(st.lists(st.sampled_from(TAGS + CHANNELS + AROUND + BLOCKS) | st.text(max_size=3), max_size=30).map("".join))
 @example("<think>a</think>analysisWe</think>")
+@example("ALL_COMPLETED\n<think></think><think>")
 def test_any_text_can_be_parted_and_only_once(text):
     parted = part_reasoning(text)
     again = part_reasoning(parted.text)
