@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from ai_sci.agent.edits.quiet import without_warnings
 from ai_sci.agent.edits.reference_words import (
@@ -97,6 +98,7 @@ def names_left_out(line: str) -> bool:
     return bool(text and LED_BY_DOTS.match(text) and _says_kept(text))
 
 
+@lru_cache(maxsize=1024)  # a comment is looked at again for each line above it
 def _comment_text(line: str) -> str | None:
     """What a comment says, without its marks; None when the line is no comment."""
     found = COMMENT.fullmatch(line.strip())

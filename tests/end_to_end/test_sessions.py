@@ -246,7 +246,15 @@ SLOW = block("STEPS = 10", "STEPS = 20\nimport time\nprint('begun', flush=True)\
 FAST = block("STEPS = 20\nimport time\nprint('begun', flush=True)\ntime.sleep(30)", "STEPS = 20")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_in_the_middle_of_an_attempt_and_resumed(tmp_path, number):
     """Every signal leaves a session that resume goes on with, and no process behind."""
     template = make_template(tmp_path / "template", toml="[limits]\ntime = 12\n")

@@ -107,13 +107,15 @@ RUN = "ai_sci.run(idea='more_steps', template='template', model={model!r}, sessi
 BATCH = "ai_sci.batch(ideas='more_steps', templates='template', model={model!r}, name=name)"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("call", "open_", "resume", "session"),
-    [(RUN, "open_session", "resume", "s"), (BATCH, "open_batch", "resume_batch", "s/more_steps")],
+    ("call", "open_", "resume", "session", "number"),
+    [
+        (RUN, "open_session", "resume", "s", signal.SIGINT),
+        (BATCH, "open_batch", "resume_batch", "s/more_steps", signal.SIGTERM),
+    ],
     ids=["run", "batch"],
 )
-def test_an_interrupt_ends_it_in_order(place, number, call, open_, resume, session):
+def test_an_interrupt_ends_it_in_order(place, call, open_, resume, session, number):
     call = call.format(model=scripted(place, [SLOW, *good_session()[1:]]))
     process = python(place, SCRIPT.format(call=call, open=open_, resume=resume))
     _until_an_attempt_runs(place / "runs" / session, lambda: process.poll() is None)

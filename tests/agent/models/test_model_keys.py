@@ -20,7 +20,7 @@ from ai_sci.agent.models.keys import key_problem, tidy_keys
 from ai_sci.agent.models.litellm_setup import load
 from ai_sci.experiment.base import ConfigError
 from ai_sci.keys import is_key_name, mask_keys
-from tests.agent.models.calls import PROTOCOLS, ask, every_protocol, model_at, serve
+from tests.agent.models.calls import PROTOCOLS, ask, every_protocol, every_reader, model_at, serve
 from tests.servers import faults
 from tests.servers.loopback import Fault
 from tests.servers.openai_strict import StrictServer
@@ -54,7 +54,7 @@ ECHOES: dict[str, Callable[[str], Fault]] = {
 }
 
 
-@every_protocol
+@every_reader
 @pytest.mark.parametrize("echo", ECHOES)
 def test_no_failure_holds_the_key(protocol: str, echo: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(VARIABLES[protocol], KEY)

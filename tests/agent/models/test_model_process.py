@@ -120,7 +120,8 @@ def test_ctrl_c_ends_the_wait_between_two_tries():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a connection vanish")
-@pytest.mark.parametrize("protocol", ["openai", "anthropic"])  # the two kinds of client that litellm makes
+# The two kinds of client that litellm makes.
+@pytest.mark.parametrize("protocol", ["openai", pytest.param("anthropic", marks=pytest.mark.slow)])
 def test_a_server_that_is_gone_without_a_word_is_found_out_long_before_the_stall_timeout(protocol):
     """As when its reset gets lost: nothing ever comes, and the first word may take ten minutes."""
     server_type, name = PROTOCOLS[protocol]

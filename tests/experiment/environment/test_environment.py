@@ -154,7 +154,13 @@ def test_two_processes_at_once_build_it_once(tmp_path, cache):
     assert len(left_in(cache)) == 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGINT, id="interrupted", marks=pytest.mark.slow),
+    ],
+)
 def test_a_build_that_was_stopped_in_the_middle_is_built_again(tmp_path, cache, how):
     started, fast = tmp_path / "started", tmp_path / "fast"
     make_source_package(
