@@ -28,7 +28,7 @@ from ai_sci.agent.commands import (
 )
 from ai_sci.agent.interrupts import signals_interrupt
 from ai_sci.agent.journal import BaselineMeasured, Event, RunClosed, SessionEnded, State
-from ai_sci.agent.session import PlainScreen, story
+from ai_sci.agent.session import PlainScreen, plain_story
 from ai_sci.experiment.attempt import ExecutionContext
 from ai_sci.experiment.base import AiSciError
 from ai_sci.experiment.template import Idea
@@ -141,5 +141,5 @@ class _BatchScreen(PlainScreen):
         if isinstance(event, (BaselineMeasured, RunClosed, SessionEnded)):
             closed = sum(record.closed is not None for record in state.runs.values())
             over = isinstance(event, SessionEnded) or state.completion_accepted
-            line = (story(event) or "").replace("**", "")
+            line = plain_story(event) or ""
             self._broker.headline(line, closed, 0 if over else max(0, state.max_runs - closed))

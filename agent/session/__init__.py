@@ -6,7 +6,7 @@
 from ai_sci.agent.session.deciding_metric import Deciding, deciding, session_template
 from ai_sci.agent.session.git_command import GitFailed, run_git
 from ai_sci.agent.session.git_log import GitLog, sha256_of, split_artefacts, try_git
-from ai_sci.agent.session.logbook import comparison, first_problem, metrics_line, story
+from ai_sci.agent.session.logbook import comparison, first_problem, metrics_line, plain_story, story
 from ai_sci.agent.session.reading import read_entries, read_state
 from ai_sci.agent.session.recording import EditEvent, Outcome, Recording, load_recording, position_of
 from ai_sci.agent.session.screen import LogScreen, PlainScreen, Screen, open_screen

@@ -32,11 +32,19 @@ from ai_sci.experiment.base import printable
 
 LOG = "log.md"
 
+_BOLD = re.compile(r"(?<!\*)\*\*(?!\*)(.+?)(?<!\*)\*\*(?!\*)")  # not the stars of `*** Begin Patch`
+
 
 def story(event: Event) -> str | None:
     """An event as a line of Markdown, without terminal escapes; None if people need not see it."""
     line = _story(event)
     return None if line is None else printable(line)
+
+
+def plain_story(event: Event) -> str | None:
+    """The same for a screen, without Markdown."""
+    line = story(event)
+    return None if line is None else _BOLD.sub(r"\1", line).lstrip("# ").rstrip()
 
 
 def _story(event: Event) -> str | None:

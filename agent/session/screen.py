@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from ai_sci.agent.journal import AttemptFinished, CallFailed, Event, Phase, Replied, State
-from ai_sci.agent.session.logbook import story
+from ai_sci.agent.session.logbook import plain_story
 from ai_sci.experiment.base import format_duration
 from ai_sci.keys import KeyMask, mask_keys
 
@@ -94,9 +94,9 @@ class PlainScreen:
 
     def event(self, event: Event, state: State) -> None:
         """Shows a journalled event."""
-        line = story(event)
+        line = plain_story(event)
         if line is not None:
-            self._print(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip())
+            self._print(line.replace("\n\n", ": "))
 
     def delta(self, text: str) -> None:
         """Shows nothing: replies appear when complete."""
@@ -160,10 +160,10 @@ class TerminalScreen:
                 self._reply = ""
             if isinstance(event, AttemptFinished):
                 self._verdicts = [*self._verdicts[-4:], f"run {event.run} {event.attempt_kind}: {event.verdict}"]
-        line = story(event)
+        line = plain_story(event)
         if line is not None:
             style = "yellow" if isinstance(event, CallFailed) else None
-            self._say(line.replace("**", "").lstrip("# ").replace("\n\n", ": ").rstrip(), style)
+            self._say(line.replace("\n\n", ": "), style)
 
     def delta(self, text: str) -> None:
         """Shows a piece of a reply."""

@@ -27,7 +27,7 @@ from ai_sci.agent.journal import (
     Told,
     advance,
 )
-from ai_sci.agent.session import JOURNAL, Deciding, deciding, is_driven, session_template, story
+from ai_sci.agent.session import JOURNAL, Deciding, deciding, is_driven, plain_story, session_template
 from ai_sci.agent.views.picture import IdeaLine, RunLine, Standing
 from ai_sci.experiment.base import format_duration, printable
 from ai_sci.experiment.template import Template
@@ -69,7 +69,7 @@ class SessionWatch:
         event, last = entry.event, self.state.last
         try:
             advance(self.state, entry, self._previous_at)
-            line = story(event)
+            line = plain_story(event)
         except (KeyError, ValueError, IndexError) as error:  # from a newer version, or corrupt
             self._unknown = f"{self.folder / JOURNAL} holds what this version cannot read: {error!r}"
             return
@@ -81,7 +81,7 @@ class SessionWatch:
             self._step_at = entry.at
         self._verdict = _verdict(event) or self._verdict
         if line is not None:
-            self.story.append((entry.at, line.replace("**", "").lstrip("# ").replace("\n", " ")))
+            self.story.append((entry.at, line.replace("\n", " ")))
 
     @property
     def trouble(self) -> str:

@@ -8,6 +8,8 @@ import logging
 import pytest
 from rich.console import Console
 
+from ai_sci.agent.journal import ReplyRejected
+from ai_sci.agent.session.logbook import plain_story
 from ai_sci.agent.session.screen import LogScreen, PlainScreen, TerminalScreen
 
 KEY = "sk-planted+0123/456=789"
@@ -43,3 +45,8 @@ def test_the_live_panel_while_a_reply_streams():
     screen.close()
     assert "Your key is OPENAI_API_KEY, and" in shown.getvalue() and "OPENAI_API_KEY noted" in shown.getvalue()
     assert "sk-p" not in shown.getvalue()
+
+
+def test_a_screen_shows_no_markdown_and_leaves_the_stars_of_a_patch():
+    reason = "Line 3 of the reply begins a patch (`*** Begin Patch`) without `*** End Patch`."
+    assert plain_story(ReplyRejected("edit_refused", [reason])) == f"edit_refused: {reason}"
