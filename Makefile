@@ -51,7 +51,7 @@ test-slurm: setup
 		scripts/install-slurm.sh && $(BIN)/pytest -n 2 -m slurm tests/slurm; \
 	fi
 
-# Injects every known fault into the real command and prints a table of the outcomes; takes at most 10 minutes.
+# Injects every known fault into the real command and prints a table of the outcomes; takes about 15 minutes.
 gauntlet: setup
 	$(BIN)/python -m tests.gauntlet
 
