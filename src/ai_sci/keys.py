@@ -132,8 +132,22 @@ class _Key:
         return re.compile("|".join([spelled, *map(re.escape, self.signs[1:])]))
 
 
+_last: tuple[dict[Any, Any], list[_Key]] = ({}, [])  # an environment, and the keys in it
+
+
 def _keys() -> list[_Key]:
     """The keys now in the environment, the longest first, since one may be a part of another."""
+    global _last
+    # Asked for every line of output. Reading os.environ decodes each variable; comparing what it holds costs nothing.
+    data: dict[Any, Any] | None = getattr(os.environ, "_data", None)
+    if data is None:
+        return _find_keys()
+    if _last[0] != data:
+        _last = (dict(data), _find_keys())
+    return _last[1]
+
+
+def _find_keys() -> list[_Key]:
     found: list[_Key] = []
     for name in list(os.environ):
         if (value := os.environ.get(name)) and (is_key_name(name) or "@" in value):
