@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -46,12 +46,13 @@ class Editor(Answerer, Protocol):
 class ModelEditor:
     """A language model whose replies contain edits in one of the formats of `ai_sci.agent.edits`."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, clarify: Callable[[str, Mapping[str, str]], str] | None = None) -> None:
+        """`clarify` is given the text of a reply and the files that it edits, and returns the text to keep."""
         self.name = model.name
         self.context_window = model.context_window
         self.worst_case_cost = model.worst_case_cost
         self.worst_case_tokens = model.worst_case_tokens
-        self._model = model
+        self._model, self._clarify = model, clarify
 
     def propose(
         self,
@@ -64,31 +65,11 @@ class ModelEditor:
         on_failure: OnFailure,
         before_try: BeforeTry = unlimited,
     ) -> Reply:
-        """The model's reply; the edits in its text are parsed later, so `files` and `editable` are not used."""
-        return self._model.complete(
+        """The model's reply; the edits in its text are parsed later."""
+        reply = self._model.complete(
             messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
         )
-
-
-class HistoryEditor(ModelEditor):
-    """Plays an aider history. aider took the first of several places that a block could mean; so that place is said."""
-
-    def propose(
-        self,
-        files: Mapping[str, str],
-        editable: Sequence[str],
-        messages: Sequence[Message],
-        *,
-        turn: int,
-        on_delta: OnDelta,
-        on_failure: OnFailure,
-        before_try: BeforeTry = unlimited,
-    ) -> Reply:
-        """The recorded reply, with its places in `files` told apart."""
-        reply = super().propose(
-            files, editable, messages, turn=turn, on_delta=on_delta, on_failure=on_failure, before_try=before_try
-        )
-        return dataclasses.replace(reply, text=at_first_places(reply.text, files))
+        return dataclasses.replace(reply, text=self._clarify(reply.text, files)) if self._clarify else reply
 
 
 class InstalledEditor:
@@ -173,9 +154,10 @@ def open_editor(name: str, *, api_base: str | None = None, wait: float | None = 
     kind, colon, rest = name.partition(":")
     entry = installed_plugins("ai_sci.editors").get(kind) if colon and kind not in _MODELS else None
     if entry is None:
-        editor = HistoryEditor if kind == "history" else ModelEditor
         # A journal holds no key, also not one in a gateway's address.
-        return editor(open_model(name, api_base=api_base and fill_in_keys(api_base), wait=wait))
+        model = open_model(name, api_base=api_base and fill_in_keys(api_base), wait=wait)
+        # aider took the first of several places that a block could mean; so that place is said.
+        return ModelEditor(model, at_first_places if kind == "history" else None)
     if api_base is not None:
         raise ConfigError(f"--api-base is for models, and {name} is an editor of {entry.value}")
     return InstalledEditor(entry, rest)

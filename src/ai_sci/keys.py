@@ -139,9 +139,7 @@ def _keys() -> list[_Key]:
     """The keys now in the environment, the longest first, since one may be a part of another."""
     global _last
     # Asked for every line of output. Reading os.environ decodes each variable; comparing what it holds costs nothing.
-    data: dict[Any, Any] | None = getattr(os.environ, "_data", None)
-    if data is None:
-        return _find_keys()
+    data: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]
     if _last[0] != data:
         _last = (dict(data), _find_keys())
     return _last[1]

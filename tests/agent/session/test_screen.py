@@ -8,6 +8,7 @@ import logging
 import pytest
 from rich.console import Console
 
+from ai_sci import keys
 from ai_sci.agent.journal import ReplyRejected
 from ai_sci.agent.session.logbook import plain_story
 from ai_sci.agent.session.screen import LogScreen, PlainScreen, TerminalScreen
@@ -50,3 +51,19 @@ def test_the_live_panel_while_a_reply_streams():
 def test_a_screen_shows_no_markdown_and_leaves_the_stars_of_a_patch():
     reason = "Line 3 of the reply begins a patch (`*** Begin Patch`) without `*** End Patch`."
     assert plain_story(ReplyRejected("edit_refused", [reason])) == f"edit_refused: {reason}"
+
+
+def test_keys_are_looked_for_once_per_environment_not_once_per_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """500 MB of output took for ever when each line read the whole environment."""
+    looked: list[int] = []
+    find = keys._find_keys
+    monkeypatch.setattr(keys, "_find_keys", lambda: looked.append(1) or find())
+    screen = PlainScreen()
+    monkeypatch.setenv("OTHER_TOKEN", "tok-0123/456=789")
+    screen.output(f"step {KEY}\n" * 50)
+    monkeypatch.setenv("OTHER_TOKEN", "tok-9876/543=210")
+    screen.output("step tok-9876/543=210\n" * 50)
+    assert len(looked) == 2
+    assert capsys.readouterr().err == "    step OPENAI_API_KEY\n" * 50 + "    step OTHER_TOKEN\n" * 50
