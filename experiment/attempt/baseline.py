@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ai_sci.experiment.attempt.failed_baseline import keep_failure, kept_failure
 from ai_sci.experiment.attempt.grading import graded_results
-from ai_sci.experiment.attempt.missing_here import what_is_missing
 from ai_sci.experiment.attempt.runner import AttemptOutcome, AttemptPlan
-from ai_sci.experiment.attempt.start_check import drop_output, start_plan
-from ai_sci.experiment.base import Limits, Verdict, cache_folder, format_duration, hash_of, locked
+from ai_sci.experiment.attempt.shared_execution import SharedExecution
+from ai_sci.experiment.attempt.start_check import check_start, start_plan
+from ai_sci.experiment.base import Limits, Verdict, cache_folder, hash_of
 from ai_sci.experiment.environment import Environment
 from ai_sci.experiment.results import SELF_REPORTED, ResultError, read_results
 from ai_sci.experiment.sandbox import Sandbox
 from ai_sci.experiment.template import Template, failed_checks
-from ai_sci.keys import mask_keys
 
 _LAYOUT = 1  # bump this to invalidate baselines measured by older versions
 _NO_MATTER = {"template.toml", "prompt.json", "plot.py", "notes.txt"}  # files that cannot change the result
@@ -70,79 +68,59 @@ def measure_baseline(
     reused; an older one is not, since a person may have fixed the cause. Raises EnvironmentFailed as `execute` does.
     """
     run_0 = session / "run_0"
-    if template.brings_baseline:
-        if not run_0.is_dir():
-            copy_run(template.folder / "run_0", run_0)
-        brought = checked_baseline(template, run_0, "template")
-        if not try_start or brought.verdict is not Verdict.ok:
-            return brought
-    else:
-        brought = None
-
-    key = baseline_key(template, environment, machine)
-    folder = cache_folder("baselines")
-    kept, started = folder / key, folder / f"{key}.started"
-    failure = folder / f"{key}.failed.json"
     limits = limits or template.limits
-    conditions = hash_of(
-        asdict(limits), sandbox.tier, sandbox.backend, str(data), *([] if brought is None else ["start"])
+    brought = _brought_baseline(template, run_0) if template.brings_baseline else None
+    if brought and (not try_start or brought.verdict is not Verdict.ok):
+        return brought
+    plan = AttemptPlan(
+        session=session,
+        run=0,
+        attempt=1,
+        kind="full",
+        template=replace(template, checks=(), grade={}),  # applied below, to a cached baseline too
+        environment=environment,
+        data=data,
+        sandbox=sandbox,
+        limits=limits,
     )
-    failed_since = min(failed_since, time.time())
-    since: list[float] = []
+    purpose = ["start"] if brought else []
+    shared = SharedExecution(
+        plan=start_plan(plan) if brought else plan,
+        kept=cache_folder("baselines") / baseline_key(template, environment, machine),
+        conditions=hash_of(asdict(limits), sandbox.tier, sandbox.backend, str(data), *purpose),
+        failed_since=min(failed_since, time.time()),
+        origin=origin or template.folder,
+        execute=execute,
+        tell=tell,
+    )
+    if not brought:
+        return _measured(template, run_0, shared)
+    start = check_start(shared)
+    reasons = brought.reasons if start.verdict is Verdict.ok else (start.reason,)
+    return replace(brought, verdict=start.verdict, reasons=reasons, seconds=start.seconds, waited=start.waited)
 
-    def waiting() -> None:
-        since.append(time.monotonic())
-        doing = "starting this code" if brought else "measuring this baseline"
-        tell(f"another session is {doing}; waiting for it\n")
 
-    with locked(folder / f"{key}.lock", waiting):
-        waited = time.monotonic() - since[0] if since else 0.0
-        known, _, said = _text(started).partition("\n")
-        if brought and known == conditions:
-            tell(said)
-            return replace(brought, waited=waited)
-        if not brought and _usable(kept):
-            copy_run(kept, run_0)
+def _brought_baseline(template: Template, run_0: Path) -> BaselineOutcome:
+    if not run_0.is_dir():
+        copy_run(template.folder / "run_0", run_0)
+    return checked_baseline(template, run_0, "template")
+
+
+def _measured(template: Template, run_0: Path, shared: SharedExecution) -> BaselineOutcome:
+    with shared.alone("measuring this baseline") as waited:
+        if _usable(shared.kept):
+            copy_run(shared.kept, run_0)
             return replace(checked_baseline(template, run_0, "cached"), waited=waited)
-        if failed := kept_failure(failure, conditions, failed_since):
-            reason = f"another session {'started' if brought else 'measured'} it: {failed.reason}"
-            unusable = brought or BaselineOutcome({}, failed.verdict, (), "cached")
-            return replace(unusable, verdict=failed.verdict, reasons=(reason,), waited=waited)
-        plan = AttemptPlan(
-            session=session,
-            run=0,
-            attempt=1,
-            kind="full",
-            template=replace(template, checks=(), grade={}),  # applied below, to a cached baseline too
-            environment=environment,
-            data=data,
-            sandbox=sandbox,
-            limits=limits,
-        )
-        if brought:
-            plan = start_plan(plan)
-        outcome = execute(plan)
-        missing = what_is_missing(outcome, plan, origin or template.folder)
-        if brought:
-            drop_output(plan, outcome)
-            brought = replace(brought, seconds=outcome.seconds, waited=waited)
-            if missing is None:  # whatever else went wrong, it started, and the model will see it
-                said = ""
-                if outcome.verdict is Verdict.timed_out:
-                    tell(f"it started, and was ended after {format_duration(outcome.seconds)}\n")
-                elif outcome.verdict is not Verdict.ok:
-                    said = f"the unmodified code failed here, so runs may fail in the same way: {outcome.reason}\n"
-                tell(said)
-                started.write_text(mask_keys(f"{conditions}\n{said}"))
-                return brought
+        if failed := shared.failed_elsewhere():
+            reason = f"another session measured it: {failed.reason}"
+            return BaselineOutcome({}, failed.verdict, (reason,), "cached", waited=waited)
+        outcome, missing = shared.run()
         if outcome.verdict is not Verdict.ok:
-            told = f"the unmodified code does not run here: {outcome.reason}" if brought else outcome.reason
-            log = "" if brought else f" (log: {outcome.log})"
-            reason = f"{told.rstrip('.')}{log}. {missing}" if missing else f"{told}{log}"
-            keep_failure(failure, conditions, outcome, reason)
-            unusable = brought or BaselineOutcome({}, outcome.verdict, (), "measured", outcome.seconds, waited)
-            return replace(unusable, verdict=outcome.verdict, reasons=(reason,))
-        copy_run(run_0, kept)
+            log = f" (log: {outcome.log})"
+            reason = f"{outcome.reason.rstrip('.')}{log}. {missing}" if missing else f"{outcome.reason}{log}"
+            shared.keep_failure(outcome, reason)
+            return BaselineOutcome({}, outcome.verdict, (reason,), "measured", outcome.seconds, waited)
+        copy_run(run_0, shared.kept)
     return replace(checked_baseline(template, run_0, "measured"), seconds=outcome.seconds, waited=waited)
 
 
@@ -170,13 +148,6 @@ def _machine() -> Iterator[str]:
             if line.startswith("Model:"):
                 yield line
     yield os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""
 
 
 def _usable(folder: Path) -> bool:
