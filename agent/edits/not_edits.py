@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ai_sci.agent.edits.reasoning import part_reasoning
 from ai_sci.agent.edits.scan import Fence, Scan, name_in_first_line, scan_reply
 from ai_sci.agent.edits.unified_diff import DIFF
 from ai_sci.agent.edits.whole_file import NOT_A_FILE, OTHER_MARKER, SHELL
@@ -43,7 +44,7 @@ class Seen:
 
 def seen_instead(text: str, editable: Sequence[str]) -> Seen:
     """What a reply that holds no edit seems to give instead of one; `Seen()` for prose."""
-    scan = scan_reply(text)
+    scan = scan_reply(part_reasoning(text).text)
     for what, mark in MARKS.items():
         found = next((index for index, line in enumerate(scan.lines) if mark.search(line[:2000])), None)
         if found is not None:

@@ -18,7 +18,7 @@ from ai_sci.agent.edits.blocks import SearchReplaceBlocks
 from ai_sci.agent.edits.formats import Edit, EditFormat
 from ai_sci.agent.edits.patch_envelope import PatchEnvelopes
 from ai_sci.agent.edits.reasoning import fenced_drafts, part_reasoning
-from ai_sci.agent.edits.scan import Scan, all_completed, name_above, scan_reply
+from ai_sci.agent.edits.scan import COMPLETED, Fence, Scan, name_above, scan_reply
 from ai_sci.agent.edits.unified_diff import UnifiedDiffs
 from ai_sci.agent.edits.whole_file import WholeFiles
 from ai_sci.experiment.base import ConfigError, installed_plugins, make_plugin
@@ -72,7 +72,7 @@ def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Pa
     scan = scan_reply(parted.text)
     edits = [edit for one in load_edit_formats() for edit in one.parse(scan, editable)]
     scan.problems += fenced_drafts(scan)
-    if parted.doubt and (edits or all_completed(parted.text)):
+    if parted.doubt and (edits or _says_completed(scan)):
         scan.problems.append(parted.doubt)
     if cut_off:
         scan.problems += _cut_problems(scan, editable)
@@ -80,6 +80,26 @@ def parse_reply(text: str, editable: Sequence[str], cut_off: bool = False) -> Pa
         scan.problems.append(f"The reply ends with `{said[-80:]}`, and the edit that this announces is missing.")
     edits = [replace(edit, number=number) for number, edit in enumerate(sorted(edits, key=lambda edit: edit.line), 1)]
     return Parsed(edits, scan.problems)
+
+
+def all_completed(text: str) -> bool:
+    """Whether the reply says `ALL_COMPLETED` on a line of its own, outside blocks and reasoning; or alone in a code
+    fence that no sentence leads to, such as `At the end I write:`."""
+    return _says_completed(scan_reply(part_reasoning(text).text))
+
+
+def _says_completed(scan: Scan) -> bool:
+    if any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free):
+        return True
+    return any(_is_completed_fence(scan, fence) for fence in scan.fences)
+
+
+def _is_completed_fence(scan: Scan, fence: Fence) -> bool:
+    body = "\n".join(scan.lines[fence.open + 1 : fence.close])
+    if fence.taken or not COMPLETED.match(body.strip()):
+        return False
+    above = "\n".join(scan.lines[: fence.open]).rstrip()
+    return not re.search(r"[\w:,]$", above)
 
 
 def _cut_problems(scan: Scan, editable: Sequence[str]) -> list[str]:

@@ -172,23 +172,6 @@ def _find_dividers(scan: Scan, head: int, end: int, where: str) -> list[int]:
     return []
 
 
-def all_completed(text: str) -> bool:
-    """Whether the reply says `ALL_COMPLETED` on a line of its own, outside blocks; or alone in a code fence that no
-    sentence leads to, such as `At the end I write:`."""
-    scan = scan_reply(text)
-    if any(COMPLETED.match(scan.lines[index].strip()) for index in scan.free):
-        return True
-    return any(_is_completed_fence(scan, fence) for fence in scan.fences)
-
-
-def _is_completed_fence(scan: Scan, fence: Fence) -> bool:
-    body = "\n".join(scan.lines[fence.open + 1 : fence.close])
-    if fence.taken or not COMPLETED.match(body.strip()):
-        return False
-    above = "\n".join(scan.lines[: fence.open]).rstrip()
-    return not re.search(r"[\w:,]$", above)
-
-
 # --- names of files --------------------------------------------------------------------------------------------------
 
 

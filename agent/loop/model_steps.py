@@ -9,7 +9,6 @@ from ai_sci.agent.edits import (
     EditRefused,
     Seen,
     all_completed,
-    part_reasoning,
     plan_edits,
     plan_files,
     scan_reply,
@@ -122,7 +121,7 @@ def apply_reply(context: SessionContext, reply: Replied) -> None:
     if plan.new_files and _is_cut_in_reasoning(session, reply):
         session.record(ReplyRejected("edit_refused", [prompting.why_no_edit("reasoning cut off")]))
         return
-    if (plan.blocks or all_completed(part_reasoning(reply.text).text)) and _is_broken_off(reply):
+    if (plan.blocks or all_completed(reply.text)) and _is_broken_off(reply):
         verdict = "edit_refused" if plan.blocks else "no_edit"
         why = prompting.why_no_edit("broken off", reason=reply.finish_reason)
         session.record(ReplyRejected(verdict, [why]))
@@ -171,9 +170,9 @@ def _apply_reply_without_edit(context: SessionContext, reply: Replied, blocks: i
     session, state = context.session, context.state
     if state.phase is Phase.plots and reply.text.strip() and ended_normally(reply.finish_reason):
         draw_plots(context)  # the model is content with plot.py as it is
-    elif state.phase is not Phase.runs or not all_completed(part_reasoning(reply.text).text):
+    elif state.phase is not Phase.runs or not all_completed(reply.text):
         case = _why_no_edit(reply, blocks)
-        seen = seen_instead(part_reasoning(reply.text).text, session.editable) if case == "no edit" else Seen()
+        seen = seen_instead(reply.text, session.editable) if case == "no edit" else Seen()
         _reject_without_edit(session, case, seen=seen)
     elif state.runs:
         session.record(CompletionAccepted())
