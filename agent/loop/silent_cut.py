@@ -52,7 +52,6 @@ class _Before:
     largest: int = 0  # of all since the last resume
     added: float = 0.0  # the most that the present request can have added to it
     counts_all: bool = False  # a count was larger than what its request had added
-
     model: str = ""
 
     @classmethod

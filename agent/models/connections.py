@@ -192,8 +192,8 @@ def _after_response(response: Any) -> None:
     if response.status_code >= 400:
         trace.headers = dict(response.headers)
         trace.body = response.read().decode("utf-8", "replace")
-    elif ("content-length" in response.headers or not trace.streaming) and "json" in response.headers.get(
-        "content-type", ""
-    ):
-        # A stream has no length, so this is a complete body, which the stream reader would not see.
+        return
+    # A stream has no length. The stream reader would not see a body that comes whole.
+    is_whole = "content-length" in response.headers or not trace.streaming
+    if is_whole and "json" in response.headers.get("content-type", ""):
         trace.answer = response.read()

@@ -32,8 +32,9 @@ def refuse_impossible_keys(litellm: Any, model: str, provider: str, key: str | N
     `key` is the one that litellm has found already, if any.
     """
     impossible = {name: problem for name in list(os.environ) if (problem := key_problem(name))}
-    for name in _read_for(litellm, model, provider, key, impossible) if impossible else ():
-        raise ConfigError(f"{name} {impossible[name]}")
+    needed = _read_for(litellm, model, provider, key, impossible) if impossible else []
+    if needed:
+        raise ConfigError(f"{needed[0]} {impossible[needed[0]]}")
 
 
 def key_problem(name: str) -> str:
